@@ -1,0 +1,1 @@
+"""Rendered performances with exact truth."""

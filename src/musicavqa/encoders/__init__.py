@@ -1,0 +1,1 @@
+"""Frozen networks and signal transforms, one per file."""

@@ -1,0 +1,1 @@
+"""Answering methods, one per file; the file name is the registration."""

@@ -1,0 +1,1 @@
+"""Measures: numpy only, no metric drops a row."""

@@ -1,0 +1,105 @@
+"""The records that cross module borders: Clip, Question, Batch, Output, Prediction.
+
+Importing this file costs nothing: torch is named only for the type checker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+Status = Literal["answered", "unreadable", "no media"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One performance: a media file, and for rendered clips the scene it was rendered from."""
+
+    id: str
+    path: Path | None
+    duration_s: float
+    scene: dict[str, Any] | None = None
+    """The bandstand scene JSON (exact truth); None for real footage."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about one clip.
+
+    `key` is `set/split/index-in-file` and is the only thing that joins. `template` counts from 1
+    to 33 in the order of `questions.TEMPLATES`; `slots` fill it from left to right.
+    """
+
+    key: str
+    clip: str
+    text: str
+    template: int
+    slots: tuple[str, ...]
+    cell: str
+    """One of `questions.CELLS`, for example 'AV-Temporal'."""
+    answer: str | None = None
+    """One of the 42 of `answers.ANSWERS`, or None where it is not known."""
+
+
+@dataclass
+class Batch:
+    """C different clips and B questions about them; a clip stands once, however often it is asked.
+
+    Shapes: streams[name] (C, T, ...), seconds (C, T) true where the clip really has that second,
+    clip_of (B,) row of `streams` for each question, words (B, W) with 0 for padding,
+    sentence (B, 384) sentence embedding of the question, answers (B,) index into
+    `answers.ANSWERS` or -1, negatives[name] (C, T, ...) the same stream taken from other clips
+    (only for methods that ask for it), truth[name] (C, ...) training-time truth of rendered clips
+    (empty for real footage).
+    """
+
+    keys: list[str]
+    streams: dict[str, torch.Tensor]
+    seconds: torch.Tensor
+    clip_of: torch.Tensor
+    words: torch.Tensor
+    sentence: torch.Tensor | None = None
+    answers: torch.Tensor | None = None
+    negatives: dict[str, torch.Tensor] = field(default_factory=dict)
+    truth: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Copy of the batch with every tensor on `device`."""
+
+        def move(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: tensor.to(device) for name, tensor in value.items()}
+            return value.to(device) if hasattr(value, "to") else value
+
+        return replace(self, **{f.name: move(getattr(self, f.name)) for f in fields(self)})
+
+
+@dataclass
+class Output:
+    """What a method returns for a Batch.
+
+    logits (B, 42); losses: named scalars that the method wants minimised besides cross-entropy on
+    the answer, already weighted; evidence: 'time' (B, T) and 'space' (B, P) with P = rows x columns of
+    the picture, each non-negative and summing to one over its last axis; further named tensors
+    (for example 'activity' (B, T, 22)) are shown as they are.
+    """
+
+    logits: torch.Tensor
+    losses: dict[str, torch.Tensor] = field(default_factory=dict)
+    evidence: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer to one question: a line of predictions.jsonl."""
+
+    key: str
+    answer: str | None
+    status: Status = "answered"
+    confidence: float | None = None
+    runner_up: str | None = None
+    runner_up_confidence: float | None = None
