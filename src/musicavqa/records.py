@@ -83,8 +83,8 @@ class Output:
     """What a method returns for a Batch.
 
     logits (B, 42); losses: named scalars that the method wants minimised besides cross-entropy on
-    the answer, already weighted; evidence: 'time' (B, T) and 'space' (B, P) with P = rows x columns of
-    the picture, each non-negative and summing to one over its last axis; further named tensors
+    the answer, already weighted; evidence: 'time' (B, T) and 'space' (B, P) with P = rows x
+    columns of the picture, each non-negative and summing to one over its last axis; further named tensors
     (for example 'activity' (B, T, 22)) are shown as they are.
     """
 
