@@ -84,8 +84,8 @@ class Output:
 
     logits (B, 42); losses: named scalars that the method wants minimised besides cross-entropy on
     the answer, already weighted; evidence: 'time' (B, T) and 'space' (B, P) with P = rows x
-    columns of the picture, each non-negative and summing to one over its last axis; further named tensors
-    (for example 'activity' (B, T, 22)) are shown as they are.
+    columns of the picture, each non-negative and summing to one over its last axis; further named
+    tensors (for example 'activity' (B, T, 22)) are shown as they are.
     """
 
     logits: torch.Tensor
