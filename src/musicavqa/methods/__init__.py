@@ -1,1 +1,1 @@
-"""Answering methods, one per file; the file name is the registration."""
+"""One file per method; the file name is the registration. `card` holds Card and Recipe."""

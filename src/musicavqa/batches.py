@@ -1,0 +1,244 @@
+"""Clips, questions and stored streams -> Batch: one time grid, masks, negatives, truth.
+
+Each clip is read and padded once per batch, however many questions are asked about it. All
+randomness comes in as a numpy generator; without one the order is that of the clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from musicavqa import answers
+from musicavqa.questions import tokenize, vocabulary
+from musicavqa.records import Batch, Clip, Question
+
+N_WORDS_PADDED = 14
+"""Least width of `Batch.words`: the longest template. Released code reads the padding too."""
+
+MUTED = {"audio": ("audio_", "music_"), "visual": ("visual_",)}
+
+TruthReader = Callable[[Clip, int], dict[str, np.ndarray]]
+
+
+class FeatureError(ValueError):
+    """Rows of a stream are missing."""
+
+
+class ClipStore(Protocol):
+    """One stream: clip id -> array (T, ...), any float dtype."""
+
+    def __getitem__(self, clip: str, /) -> np.ndarray: ...
+
+    def __contains__(self, clip: object, /) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Collation:
+    """What goes into a batch besides streams and questions."""
+
+    max_questions_per_clip: int | None = None
+    """Draw so many per clip (needs a generator); None takes all."""
+    negatives: tuple[str, ...] = ()
+    """Streams for which rows of other clips are drawn (needs a generator)."""
+    mute: tuple[str, ...] = ()
+    """'audio' and/or 'visual': every stream of that sense is zero."""
+    sentences: Mapping[str, np.ndarray] | None = None
+    """Question text -> sentence embedding (384,)."""
+    truth: TruthReader | None = None
+    """Reader made by `scene_truth`; used for batches in which every clip has a scene."""
+
+    def __post_init__(self) -> None:
+        for sense in self.mute:
+            if sense not in MUTED:
+                raise ValueError(f"mute is 'audio' or 'visual', not {sense!r}.")
+
+
+def make_batches(
+    clips: Sequence[Clip],
+    questions: Sequence[Question],
+    streams: Mapping[str, ClipStore],
+    batch_clips: int = 16,
+    rng: np.random.Generator | None = None,
+    collation: Collation | None = None,
+) -> Iterator[Batch]:
+    """Yield every clip that is asked about once, with its questions.
+
+    With `rng`, clips come in a new order and questions and negatives may be drawn; without it
+    all questions come, in file order per clip. Rows that a stream lacks raise FeatureError.
+    """
+    collation = collation or Collation()
+    if rng is None and (collation.negatives or collation.max_questions_per_clip):
+        raise ValueError("Drawing questions or negatives needs a generator; pass rng.")
+    asked = _by_clip(clips, questions)
+    check_streams(asked, streams)
+    known = {clip.id: clip for clip in clips}
+    order = list(asked) if rng is None else [list(asked)[i] for i in rng.permutation(len(asked))]
+    for start in range(0, len(order), batch_clips):
+        chosen = {clip: asked[clip] for clip in order[start : start + batch_clips]}
+        yield collate([known[clip] for clip in chosen], chosen, streams, rng, collation)
+
+
+def collate(
+    clips: Sequence[Clip],
+    asked: Mapping[str, Sequence[Question]],
+    streams: Mapping[str, ClipStore],
+    rng: np.random.Generator | None = None,
+    collation: Collation | None = None,
+) -> Batch:
+    """One Batch of these clips and, per clip id, the questions `asked` about it."""
+    collation = collation or Collation()
+    arrays, n_seconds = _read(clips, streams)
+    _mute(arrays, collation.mute)
+    drawn = [_draw(asked[clip.id], collation.max_questions_per_clip, rng) for clip in clips]
+    questions = [question for group in drawn for question in group]
+    seconds = np.arange(n_seconds.max()) < n_seconds[:, None]  # (C, T)
+    return Batch(
+        keys=[question.key for question in questions],
+        streams={name: torch.from_numpy(array) for name, array in arrays.items()},
+        seconds=torch.from_numpy(seconds),
+        clip_of=torch.tensor([row for row, group in enumerate(drawn) for _ in group]),
+        words=torch.from_numpy(encode_words([question.text for question in questions])),
+        sentence=_sentences(questions, collation.sentences),
+        answers=torch.tensor(
+            [-1 if q.answer is None else answers.index(q.answer) for q in questions]
+        ),
+        negatives=_negatives(arrays, n_seconds, collation.negatives, rng),
+        truth=_truth(clips, seconds.shape[1], collation.truth),
+    )
+
+
+def encode_words(texts: Sequence[str]) -> np.ndarray:
+    """Word indices (B, W), 0 for padding and 1 for words no template has."""
+    index = _word_index()
+    rows = [[index.get(word, 1) for word in tokenize(text)] for text in texts]
+    words = np.zeros((len(rows), max([N_WORDS_PADDED, *map(len, rows)])), dtype=np.int64)
+    for line, row in zip(words, rows, strict=True):
+        line[: len(row)] = row
+    return words
+
+
+def split_by_media(
+    questions: Sequence[Question], streams: Mapping[str, ClipStore]
+) -> tuple[list[Question], list[Question]]:
+    """(questions whose clip has every stream, those without media)."""
+    has = {q.clip: all(q.clip in store for store in streams.values()) for q in questions}
+    return [q for q in questions if has[q.clip]], [q for q in questions if not has[q.clip]]
+
+
+def scene_truth() -> TruthReader:
+    """A reader of what a rendered clip's scene says, which remembers every (clip, T)."""
+    known: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+
+    def read(clip: Clip, n_seconds: int) -> dict[str, np.ndarray]:
+        from musicavqa.bandstand import truth
+
+        if (clip.id, n_seconds) not in known:
+            targets: dict[str, Any] = dict(truth.clip_targets(clip.scene))
+            targets["activity"] = truth.activity(clip.scene, n_seconds)
+            known[clip.id, n_seconds] = {name: np.asarray(v) for name, v in targets.items()}
+        return known[clip.id, n_seconds]
+
+    return read
+
+
+def check_streams(clips: Sequence[str] | Mapping[str, Any], streams: Mapping[str, Any]) -> None:
+    """Raise FeatureError when a stream lacks rows of one of these clips."""
+    for name, store in streams.items():
+        if missing := [clip for clip in clips if clip not in store]:
+            raise FeatureError(
+                f"{name!r} rows for {len(missing)} of {len(clips)} clips are missing "
+                f"(first: {missing[0]}). Extract them, or set those questions aside with "
+                "split_by_media."
+            )
+
+
+def _by_clip(clips: Sequence[Clip], questions: Sequence[Question]) -> dict[str, list[Question]]:
+    asked: dict[str, list[Question]] = {clip.id: [] for clip in clips}
+    unknown = [question for question in questions if question.clip not in asked]
+    if unknown:
+        raise ValueError(
+            f"{len(unknown)} of {len(questions)} questions are about clips that were not given "
+            f"(first: {unknown[0].key} about {unknown[0].clip})."
+        )
+    for question in questions:
+        asked[question.clip].append(question)
+    return {clip: group for clip, group in asked.items() if group}
+
+
+def _read(
+    clips: Sequence[Clip], streams: Mapping[str, ClipStore]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Streams padded to (C, T, ...) in float32, and the seconds that every stream has (C,)."""
+    rows = {name: [np.asarray(store[clip.id]) for clip in clips] for name, store in streams.items()}
+    if not rows:
+        return {}, np.ones(len(clips), dtype=np.int64)
+    n_seconds = np.min([[len(row) for row in group] for group in rows.values()], axis=0)
+    if n_seconds.min() < 1:
+        empty = clips[int(n_seconds.argmin())].id
+        raise FeatureError(f"Clip {empty} has a stream without a single second.")
+    arrays = {}
+    for name, group in rows.items():
+        padded = np.zeros((len(clips), n_seconds.max(), *group[0].shape[1:]), dtype=np.float32)
+        for target, row, length in zip(padded, group, n_seconds, strict=True):
+            target[:length] = row[:length]
+        arrays[name] = padded
+    return arrays, n_seconds
+
+
+def _mute(arrays: dict[str, np.ndarray], senses: tuple[str, ...]) -> None:
+    for name, array in arrays.items():
+        if any(name.startswith(MUTED[sense]) for sense in senses):
+            array[:] = 0.0
+
+
+def _draw(
+    questions: Sequence[Question], limit: int | None, rng: np.random.Generator | None
+) -> Sequence[Question]:
+    if limit is None or rng is None or len(questions) <= limit:
+        return questions
+    return [questions[i] for i in sorted(rng.choice(len(questions), limit, replace=False))]
+
+
+def _sentences(
+    questions: Sequence[Question], sentences: Mapping[str, np.ndarray] | None
+) -> torch.Tensor | None:
+    if sentences is None:
+        return None
+    rows = [np.asarray(sentences[question.text], dtype=np.float32) for question in questions]
+    return torch.from_numpy(np.stack(rows))
+
+
+def _negatives(
+    arrays: dict[str, np.ndarray],
+    n_seconds: np.ndarray,
+    names: tuple[str, ...],
+    rng: np.random.Generator | None,
+) -> dict[str, torch.Tensor]:
+    """Each second of each clip gets a random real second of another clip; none for one clip."""
+    n_clips = len(n_seconds)
+    if not names or rng is None or n_clips < 2:
+        return {}
+    shape = (n_clips, int(n_seconds.max()))
+    clip = (np.arange(n_clips)[:, None] + rng.integers(1, n_clips, shape)) % n_clips
+    second = rng.integers(0, n_seconds[clip])
+    return {name: torch.from_numpy(arrays[name][clip, second]) for name in names}
+
+
+def _truth(
+    clips: Sequence[Clip], n_seconds: int, reader: TruthReader | None
+) -> dict[str, torch.Tensor]:
+    if reader is None or any(clip.scene is None for clip in clips):
+        return {}
+    rows = [reader(clip, n_seconds) for clip in clips]
+    return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+
+
+@cache
+def _word_index() -> dict[str, int]:
+    return {word: index for index, word in enumerate(vocabulary())}

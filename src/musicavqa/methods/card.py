@@ -1,0 +1,68 @@
+"""What a method file says about itself: its Card and its Recipes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Card:
+    """Who made a method, what it reads, and which design marks of the survey it carries."""
+
+    title: str
+    year: int
+    venue: str
+    family: str
+    """Such as 'prior', 'question only', 'spatio-temporal grounding', 'adapters', 'language model'."""
+    streams: tuple[str, ...] = ()
+    """Streams read with default options; `Options.streams` overrules it where that exists."""
+    specialised_input: bool = False
+    """Survey mark: inputs made for music (source separation, pitch, rhythm ...)."""
+    spatial_temporal: bool = False
+    """Survey mark: explicit spatial and temporal grounding."""
+    music_specific: bool = False
+    """Survey mark: uses knowledge of music in its design."""
+    reference: Literal["official code", "paper only", "adapted", "ours"] = "ours"
+    """What the numbers were checked against; only 'official code' may be called a reproduction."""
+    trained: Literal["gradient", "counting"] = "gradient"
+    """'counting' means that `Model.fit(questions)` does it all and there is no loop."""
+    official_scores: str = ""
+    """Row name in catalog/published_results.csv, where published scores stand."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a method is trained on one data set; every field is kept in run.json."""
+
+    epochs: int = 20
+    batch_clips: int = 16
+    """Different clips in a batch; all their chosen questions come with them."""
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    warmup_epochs: float = 0.0
+    """Linear rise of the learning rate from zero, in epochs (fractions allowed)."""
+    step_epochs: int = 8
+    """Schedule 'step': the rate is multiplied by `step_factor` after every so many epochs."""
+    step_factor: float = 0.1
+    gradient_clip: float | None = None
+    """Largest L2 norm of the gradient; None leaves it alone."""
+    patience: int | None = None
+    """Stop after so many epochs without a better validation accuracy; None never stops early."""
+    label_smoothing: float = 0.0
+    max_questions_per_clip: int | None = None
+    """Questions drawn anew per clip and epoch; None takes all."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_clips < 1:
+            raise ValueError(
+                f"A recipe needs at least one epoch and one clip per batch, "
+                f"got epochs={self.epochs}, batch_clips={self.batch_clips}."
+            )
+        if self.schedule not in ("cosine", "step", "constant"):
+            raise ValueError(f"schedule is cosine, step or constant, not {self.schedule!r}.")
+        if self.optimizer not in ("adam", "adamw"):
+            raise ValueError(f"optimizer is adam or adamw, not {self.optimizer!r}.")

@@ -1,0 +1,133 @@
+"""Find methods by name, by path to one's own file, or through the entry points of other packages."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from musicavqa.methods.card import Card, Recipe
+
+ENTRY_POINTS = "musicavqa.methods"
+_REQUIRED = ("CARD", "Options", "Model", "RECIPES")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method file, loaded. `name` finds it again with `load_method`."""
+
+    name: str
+    module: ModuleType
+
+    @property
+    def card(self) -> Card:
+        """The file's CARD."""
+        return self.module.CARD
+
+    def options(self, values: Mapping[str, Any] | None = None) -> Any:
+        """The file's Options with `values` put in; unknown names raise with near matches."""
+        names = [field.name for field in dataclasses.fields(self.module.Options)]
+        for name in values or {}:
+            if name not in names:
+                raise ValueError(f"{self.name} has no option {name!r}.{_hint(name, names)}")
+        frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in (values or {}).items()}
+        return self.module.Options(**frozen)
+
+    def build(self, options: Any = None) -> torch.nn.Module:
+        """A fresh model; `options` defaults to the file's defaults."""
+        return self.module.Model(self.module.Options() if options is None else options)
+
+    def streams(self, options: Any = None) -> tuple[str, ...]:
+        """Streams it reads: `Options.streams` where that exists, else the card's."""
+        return getattr(options or self.module.Options(), "streams", self.card.streams)
+
+    def negatives(self, options: Any = None) -> tuple[str, ...]:
+        """Streams of which the loop supplies rows from other clips while training."""
+        own = getattr(self.module, "NEGATIVES", ())
+        return getattr(options or self.module.Options(), "negatives", own)
+
+    def recipe(self, data_set: str = "default") -> Recipe:
+        """The recipe for this data set, or the file's 'default'."""
+        recipes = self.module.RECIPES
+        return recipes.get(data_set, recipes["default"])
+
+    def convert(self, official: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Our state dict from an official one, by OFFICIAL_KEYS; DEAD_KEYS are left behind."""
+        table: dict[str, str] = getattr(self.module, "OFFICIAL_KEYS", {})
+        dead: tuple[str, ...] = getattr(self.module, "DEAD_KEYS", ())
+        ours = {}
+        for key, tensor in official.items():
+            key = key.removeprefix("module.")
+            if key.startswith(dead):
+                continue
+            prefix = max((p for p in table if key.startswith(p)), key=len, default=None)
+            if prefix is None:
+                raise ValueError(f"{self.name}: OFFICIAL_KEYS knows no place for {key!r}.")
+            ours[table[prefix] + key[len(prefix) :]] = tensor
+        return ours
+
+
+def list_methods() -> list[str]:
+    """Names of all built-in methods and of those that installed packages add."""
+    return sorted({*_built_in(), *_added()})
+
+
+def load_method(name_or_path: str | Path) -> Method:
+    """The method with this name, or the one in this .py file."""
+    name = str(name_or_path)
+    if name.endswith(".py"):
+        module = _load_file(Path(name))
+    elif name in _built_in():
+        module = importlib.import_module(f"musicavqa.methods.{name}")
+    elif name in (added := _added()):
+        module = added[name].load()
+    else:
+        hint = _hint(name, list_methods())
+        raise ValueError(f"There is no method {name!r}.{hint} A path to your own .py works too.")
+    missing = [part for part in _REQUIRED if not hasattr(module, part)]
+    if not missing and "default" not in module.RECIPES:
+        missing = ["RECIPES['default']"]
+    if missing:
+        raise ValueError(f"{name} is not a method yet: it lacks {', '.join(missing)}.")
+    return Method(name, module)
+
+
+def _built_in() -> list[str]:
+    import musicavqa.methods as folder
+
+    return [m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "card"]
+
+
+def _added() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no method file {path}.")
+    mark = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    spec = importlib.util.spec_from_file_location(f"own_method_{path.stem}_{mark}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def _hint(name: str, names: list[str]) -> str:
+    near = get_close_matches(name, names, n=3)
+    return f" Did you mean {' or '.join(near)}?" if near else f" There are: {', '.join(names)}."
