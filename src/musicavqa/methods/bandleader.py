@@ -65,7 +65,7 @@ class Options:
 
 
 RECIPES = {
-    "bandstand": Recipe(
+    "default": Recipe(
         epochs=16,
         batch_clips=16,
         learning_rate=7e-4,
@@ -122,9 +122,7 @@ class Model(nn.Module):
         evidence["activity"] = activity[rows]
         return Output(logits, losses, evidence)
 
-    def _scene(
-        self, sound: Tensor, cells: Tensor, silent: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _scene(self, sound: Tensor, cells: Tensor, silent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scene tokens (C, 30 + T, D) and from where each instrument was heard and seen."""
         n = len(sound)
         query = self.instruments.expand(n, -1, -1)

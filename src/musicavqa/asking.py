@@ -1,0 +1,173 @@
+"""Ask a video file questions: decode and encode it once, then answer as many as you like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from musicavqa.records import Clip, Question
+
+if TYPE_CHECKING:
+    from musicavqa.matching import Match
+    from musicavqa.media import Media
+    from musicavqa.training import Checkpoint
+
+DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "bandleader"
+GRID = 7
+"""The picture evidence has 7 x 7 cells."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What `ask` says to one question; `answer` is None where it cannot answer.
+
+    `seconds` (T,) and `cells` (7, 7) say when and where the answer was found, each summing to one;
+    `activity` (T, 22) how strongly each instrument is heard. `suggestions` are the closest
+    questions that can be asked, when this one cannot.
+    """
+
+    question: str
+    understood: str | None
+    similarity: float
+    slots: tuple[str, ...] = ()
+    answer: str | None = None
+    confidence: float | None = None
+    runner_up: str | None = None
+    runner_up_confidence: float | None = None
+    seconds: np.ndarray | None = None
+    cells: np.ndarray | None = None
+    activity: np.ndarray | None = None
+    suggestions: tuple[str, ...] = field(default=())
+
+    @property
+    def when(self) -> tuple[int, int] | None:
+        """First and last second (exclusive) of the shortest span that holds half the attention."""
+        return None if self.seconds is None else _span(self.seconds)
+
+    @property
+    def where(self) -> tuple[float, float, float, float] | None:
+        """Box around the strongest cells: left, top, right, bottom as fractions of the picture."""
+        return None if self.cells is None else _box(self.cells)
+
+    def as_dict(self) -> dict[str, object]:
+        """The reply for machines, evidence included."""
+        arrays = {
+            name: None if (value := getattr(self, name)) is None else value.round(4).tolist()
+            for name in ("seconds", "cells")
+        }
+        plain = {
+            k: v for k, v in self.__dict__.items() if k not in ("seconds", "cells", "activity")
+        }
+        return {**plain, **arrays, "when_s": self.when, "where": self.where}
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A video that has been decoded and encoded and now answers questions."""
+
+    media: Media
+    streams: dict[str, np.ndarray]
+    checkpoint: Checkpoint
+
+    def ask(self, questions: Sequence[str]) -> list[Reply]:
+        """One reply per question, in order."""
+        from musicavqa.matching import match
+
+        matches = [match(text) for text in questions]
+        asked = {i: m for i, m in enumerate(matches) if m.template is not None}
+        answered = self._answer(asked) if asked else {}
+        return [answered.get(i) or _declined(text, matches[i]) for i, text in enumerate(questions)]
+
+    def _answer(self, asked: dict[int, Match]) -> dict[int, Reply]:
+        import torch
+
+        from musicavqa.batches import collate
+        from musicavqa.questions import template
+
+        clip = Clip("clip", None, self.media.duration_s)
+        records = [
+            Question(str(i), clip.id, m.question, m.template, m.slots, template(m.template).cell)
+            for i, m in asked.items()
+        ]
+        stores = {name: {clip.id: rows} for name, rows in self.streams.items()}
+        batch = collate([clip], {clip.id: records}, stores)
+        with torch.inference_mode():
+            output = self.checkpoint.model(batch)
+        shares = (output.logits / self.checkpoint.temperature).softmax(1).numpy()
+        evidence = {name: rows.numpy() for name, rows in output.evidence.items()}
+        return {
+            i: _reply(m, shares[row], {name: rows[row] for name, rows in evidence.items()})
+            for row, (i, m) in enumerate(asked.items())
+        }
+
+
+def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> Performance:
+    """Decode and encode the video at `path` for the method of this checkpoint.
+
+    Raises MediaError when the file lacks picture or sound, FileNotFoundError without checkpoint.
+    """
+    from musicavqa.encoders import load_encoder
+    from musicavqa.extraction import encode_media
+    from musicavqa.media import read
+    from musicavqa.training import load_checkpoint
+
+    media = read(path, motion_hz=10.0)
+    loaded = load_checkpoint(checkpoint)
+    encoders = [load_encoder(name) for name in loaded.streams]
+    return Performance(media, encode_media(media, encoders), loaded)
+
+
+def ask(path: Path | str, *questions: str, checkpoint: Path = DEFAULT_CHECKPOINT) -> list[Reply]:
+    """Answer questions about a video file, offline; see `Reply` for what comes back."""
+    if not questions:
+        raise ValueError('Ask at least one question, such as "Which instrument plays first?".')
+    return listen_and_look(path, checkpoint).ask(questions)
+
+
+def _reply(match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray]) -> Reply:
+    from musicavqa.answers import ANSWERS
+
+    best, second = (int(i) for i in np.argsort(-shares)[:2])
+    space = evidence.get("space")
+    return Reply(
+        question=match.text,
+        understood=match.question,
+        similarity=match.similarity,
+        slots=match.slots,
+        answer=ANSWERS[best],
+        confidence=float(shares[best]),
+        runner_up=ANSWERS[second],
+        runner_up_confidence=float(shares[second]),
+        seconds=evidence.get("time"),
+        cells=None if space is None else space.reshape(GRID, GRID),
+        activity=evidence.get("activity"),
+    )
+
+
+def _declined(text: str, match: Match) -> Reply:
+    return Reply(text, None, match.similarity, suggestions=tuple(match.alternatives))
+
+
+def _span(seconds: np.ndarray) -> tuple[int, int]:
+    total = np.concatenate([[0.0], np.cumsum(seconds)])
+    for length in range(1, len(seconds) + 1):
+        mass = total[length:] - total[:-length]
+        if mass.max() >= 0.5 * total[-1]:
+            start = int(mass.argmax())
+            return start, start + length
+    return 0, len(seconds)
+
+
+def _box(cells: np.ndarray) -> tuple[float, float, float, float]:
+    rows, columns = np.nonzero(cells >= 0.5 * cells.max())
+    n_rows, n_columns = cells.shape
+    return (
+        float(columns.min() / n_columns),
+        float(rows.min() / n_rows),
+        float((columns.max() + 1) / n_columns),
+        float((rows.max() + 1) / n_rows),
+    )

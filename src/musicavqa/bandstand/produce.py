@@ -1,0 +1,71 @@
+"""Make a split of bandstand on disk: scenes, questions, and one mp4 per scene; resumable."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+SPLITS = ("train", "val", "test", "test-timbre", "test-art", "test-conflict")
+
+
+def produce(
+    root: Path,
+    split: str,
+    n_clips: int,
+    *,
+    per_template: int | None = None,
+    workers: int = 1,
+    duration_s: float = 10.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write `n_clips` scenes of `split`, their questions and their clips under root/split.
+
+    Clips that exist are kept, so a killed run goes on where it stopped. Equal arguments give equal
+    scenes and questions. `per_template` caps the questions of each template. Returns the folder.
+    """
+    from musicavqa.bandstand.ask import make_questions
+    from musicavqa.bandstand.exports import write_questions
+    from musicavqa.bandstand.scene import sample_scene
+
+    if split not in SPLITS:
+        raise ValueError(f"There is no split {split!r}; there are: {', '.join(SPLITS)}.")
+    folder = Path(root) / split
+    (folder / "clips").mkdir(parents=True, exist_ok=True)
+    scenes = [sample_scene(split, index, duration_s=duration_s) for index in range(n_clips)]
+    questions = make_questions(scenes, split, per_template=per_template)
+    lines = "".join(json.dumps(scene, sort_keys=True) + "\n" for scene in scenes)
+    _write(folder / "scenes.jsonl", lines)
+    write_questions(questions, folder / "questions.jsonl")
+    asked = {question.clip for question in questions}
+    jobs = [(s, folder / "clips" / f"{s['id']}.mp4") for s in scenes if s["id"] in asked]
+    for n_done, _ in enumerate(_render_all(jobs, workers), start=1):
+        if progress is not None:
+            progress(n_done, len(jobs))
+    return folder
+
+
+def _render_all(jobs: list[tuple[dict[str, Any], Path]], workers: int) -> Iterator[None]:
+    missing = [job for job in jobs if not job[1].exists()]
+    yield from (None for _ in range(len(jobs) - len(missing)))
+    if workers <= 1:
+        for job in missing:
+            yield _render_one(job)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(_render_one, missing, chunksize=4)
+
+
+def _render_one(job: tuple[dict[str, Any], Path]) -> None:
+    from musicavqa.bandstand.render import render
+
+    render(*job)
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(text)
+    os.replace(draft, path)

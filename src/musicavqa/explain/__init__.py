@@ -1,0 +1,1 @@
+"""Pictures that show when and where an answer was found."""
