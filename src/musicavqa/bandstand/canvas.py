@@ -109,13 +109,11 @@ class Pen:
         self.ellipse(centre, radius, radius, fill, outline, width)
 
     def _fixed(self, points: Sequence[Point]) -> np.ndarray:
-        factor = self.canvas.oversample * (1 << _SHIFT)
-        return (
-            np.array([self.pixel(p) for p in points], np.float64)
-            .__mul__(factor)
-            .round()
-            .astype(np.int32)
-        )
+        local = np.array(points, np.float64)  # (n, 2)
+        x, y = (-local[:, 0] if self.mirror else local[:, 0]), local[:, 1]
+        cos, sin = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
+        pixels = np.stack([self.x + x * cos - y * sin, self.y - x * sin - y * cos], 1)
+        return (pixels * (self.canvas.oversample << _SHIFT)).round().astype(np.int32)
 
     def _stroke(self, corners: np.ndarray, colour: Colour, width: float, closed: bool) -> None:
         thickness = max(1, round(width * self.scale * self.canvas.oversample))
