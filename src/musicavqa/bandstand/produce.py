@@ -9,8 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-SPLITS = ("train", "val", "test", "test-timbre", "test-art", "test-conflict")
-
 
 def produce(
     root: Path,
@@ -27,21 +25,19 @@ def produce(
     Clips that exist are kept, so a killed run goes on where it stopped. Equal arguments give equal
     scenes and questions. `per_template` caps the questions of each template. Returns the folder.
     """
-    from musicavqa.bandstand.ask import make_questions
-    from musicavqa.bandstand.exports import write_questions
+    from musicavqa.bandstand.exports import make_questions, write_questions
     from musicavqa.bandstand.scene import sample_scene
 
-    if split not in SPLITS:
-        raise ValueError(f"There is no split {split!r}; there are: {', '.join(SPLITS)}.")
+    scenes = [sample_scene(split, index, duration_s=duration_s) for index in range(n_clips)]
     folder = Path(root) / split
     (folder / "clips").mkdir(parents=True, exist_ok=True)
-    scenes = [sample_scene(split, index, duration_s=duration_s) for index in range(n_clips)]
     questions = make_questions(scenes, split, per_template=per_template)
+    asked = {question.clip for question in questions}
+    scenes = [scene for scene in scenes if scene["id"] in asked]
     lines = "".join(json.dumps(scene, sort_keys=True) + "\n" for scene in scenes)
     _write(folder / "scenes.jsonl", lines)
-    write_questions(questions, folder / "questions.jsonl")
-    asked = {question.clip for question in questions}
-    jobs = [(s, folder / "clips" / f"{s['id']}.mp4") for s in scenes if s["id"] in asked]
+    write_questions(folder / "questions.jsonl", questions)
+    jobs = [(scene, folder / "clips" / f"{scene['id']}.mp4") for scene in scenes]
     for n_done, _ in enumerate(_render_all(jobs, workers), start=1):
         if progress is not None:
             progress(n_done, len(jobs))
