@@ -1,0 +1,181 @@
+"""Question lists of a split, and the files they are written to.
+
+`make_questions` asks, thins and balances; `write_questions` keeps our records as JSONL;
+`to_music_avqa` gives MUSIC-AVQA's own JSON rows, spelling included, so every existing reader works.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from musicavqa.bandstand.ask import Asked, questions
+from musicavqa.bandstand.truth import Scene
+from musicavqa.questions import TEMPLATES, fill, template
+from musicavqa.records import Question
+
+TWO_ANSWERS = frozenset((1, 3, 4, 5, 6, 7, 10, 14, 15, 16, 17, 22, 26, 27, 28, 29))
+TOP_SHARE_TWO, TOP_SHARE_OTHER = 0.6, 0.5
+"""The balance rule of MUSIC-AVQA v2.0: largest share of the most frequent answer of a template."""
+
+_NUMBER_OF = {item.text: item.number for item in TEMPLATES}
+
+
+def make_questions(
+    scenes: Sequence[Scene],
+    split: str,
+    set_name: str = "bandstand",
+    per_template: int | None = None,
+    balanced: bool = True,
+) -> list[Question]:
+    """The question list of a split: asked, thinned to `per_template`, balanced, keyed in order."""
+    rng = random.Random(f"{set_name}/{split}")
+    asked = [questions(scene) for scene in scenes]
+    if per_template is not None:
+        asked = _thinned(asked, per_template, rng)
+    if balanced:
+        asked = balance(asked, rng)
+    rows = [(scene["id"], row) for scene, rows in zip(scenes, asked, strict=True) for row in rows]
+    return [
+        Question(
+            key=f"{set_name}/{split}/{index}",
+            clip=clip,
+            text=fill(number, slots),
+            template=number,
+            slots=slots,
+            cell=template(number).cell,
+            answer=found,
+        )
+        for index, (clip, (number, slots, found)) in enumerate(rows)
+    ]
+
+
+def balance(questions_by_scene: Sequence[Sequence[Asked]], rng: random.Random) -> list[list[Asked]]:
+    """Questions per scene after dropping majority rows until each template meets the v2.0 rule.
+
+    A template with one answer only cannot meet it and is dropped altogether.
+    """
+    dropped: set[tuple[int, int]] = set()
+    for item in TEMPLATES:
+        rows = _places(questions_by_scene, item.number)
+        counts = Counter(questions_by_scene[scene][row][2] for scene, row in rows)
+        if not counts:
+            continue
+        top, n_top = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+        share = TOP_SHARE_TWO if item.number in TWO_ANSWERS else TOP_SHARE_OTHER
+        allowed = int(share / (1 - share) * (len(rows) - n_top) + 1e-9)
+        of_top = [(scene, row) for scene, row in rows if questions_by_scene[scene][row][2] == top]
+        dropped.update(rng.sample(of_top, max(0, n_top - allowed)))
+    return _without(questions_by_scene, dropped)
+
+
+def write_questions(path: Path, rows: Sequence[Question]) -> None:
+    """Write questions as JSON lines, in order."""
+    _write(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_questions(path: Path) -> list[Question]:
+    """The questions of a JSONL file; ValueError names the line that is not one."""
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            found.append(Question(**{**row, "slots": tuple(row["slots"])}))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{path} line {number} is not a question: {error!r}.") from error
+    return found
+
+
+def to_music_avqa(rows: Sequence[Question]) -> list[dict[str, Any]]:
+    """Rows of the official annotation: verbatim template text, lists encoded as strings, `anser`.
+
+    `question_id` counts from 1. Raises ValueError for a question without an answer.
+    """
+    unanswered = [row.key for row in rows if row.answer is None]
+    if unanswered:
+        raise ValueError(
+            f"{len(unanswered)} of {len(rows)} questions have no answer (first: {unanswered[0]}); "
+            "the MUSIC-AVQA format needs one. Leave them out."
+        )
+    return [
+        {
+            "video_id": row.clip,
+            "question_id": number,
+            "type": json.dumps(template(row.template).type_pair),
+            "question_content": template(row.template).text,
+            "templ_values": json.dumps(row.slots),
+            "question_deleted": 0,
+            "anser": row.answer,
+        }
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def from_music_avqa(rows: Sequence[dict[str, Any]], set_name: str, split: str) -> list[Question]:
+    """Questions from official rows, keyed by position in the file, as `question_id` repeats."""
+    found = []
+    for index, row in enumerate(rows):
+        if row["question_content"] not in _NUMBER_OF:
+            raise ValueError(
+                f"Row {index} asks {row['question_content']!r}, which is none of the 33 templates."
+            )
+        number = _NUMBER_OF[row["question_content"]]
+        slots = tuple(json.loads(row["templ_values"]))
+        found.append(
+            Question(
+                key=f"{set_name}/{split}/{index}",
+                clip=row["video_id"],
+                text=fill(number, slots),
+                template=number,
+                slots=slots,
+                cell=template(number).cell,
+                answer=row["anser"],
+            )
+        )
+    return found
+
+
+def write_music_avqa(path: Path, rows: Sequence[Question]) -> None:
+    """Write the official JSON file, laid out as the released ones."""
+    _write(path, json.dumps(to_music_avqa(rows), indent=2))
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def _thinned(
+    questions_by_scene: Sequence[Sequence[Asked]], per_template: int, rng: random.Random
+) -> list[list[Asked]]:
+    dropped: set[tuple[int, int]] = set()
+    for item in TEMPLATES:
+        rows = _places(questions_by_scene, item.number)
+        dropped.update(rng.sample(rows, max(0, len(rows) - per_template)))
+    return _without(questions_by_scene, dropped)
+
+
+def _places(questions_by_scene: Sequence[Sequence[Asked]], number: int) -> list[tuple[int, int]]:
+    """(scene, row) of every question of one template."""
+    return [
+        (scene, row)
+        for scene, rows in enumerate(questions_by_scene)
+        for row, asked in enumerate(rows)
+        if asked[0] == number
+    ]
+
+
+def _without(
+    questions_by_scene: Sequence[Sequence[Asked]], dropped: set[tuple[int, int]]
+) -> list[list[Asked]]:
+    return [
+        [asked for row, asked in enumerate(rows) if (scene, row) not in dropped]
+        for scene, rows in enumerate(questions_by_scene)
+    ]

@@ -1,0 +1,1 @@
+"""Data sets: one file each, `load(root, split)` gives clips and questions."""
