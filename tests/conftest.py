@@ -1,0 +1,93 @@
+"""Small media files made with PyAV, so that no test needs the network or a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CLOCK = 90000
+
+
+def grey_frames(n: int, height: int = 96, width: int = 128) -> list[np.ndarray]:
+    """Frame i is painted with the grey level 16 + 5 i, so a picture tells its own number."""
+    return [np.full((height, width, 3), 16 + 5 * i, np.uint8) for i in range(n)]
+
+
+def sine(frequency_hz: float, seconds: float, rate_hz: int = 44100, channels: int = 2):
+    """float32 (channels, samples), amplitude 0.5."""
+    wave = 0.5 * np.sin(2 * np.pi * frequency_hz * np.arange(round(seconds * rate_hz)) / rate_hz)
+    return np.tile(wave.astype(np.float32), (channels, 1))
+
+
+def write_media(
+    path: Path,
+    frames: Sequence[np.ndarray] | None = None,
+    *,
+    fps: int = 10,
+    times_s: Sequence[float] | None = None,
+    rotation: int = 0,
+    wave: np.ndarray | None = None,
+    audio_hz: int = 44100,
+    layout: str = "stereo",
+    audio_start_s: float = 0.0,
+    codec: str = "aac",
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Mux frames (shown at `times_s`, else at `fps`) and a wave (channels, samples)."""
+    import av
+
+    with av.open(str(path), "w", options=options or {}) as container:
+        parts = []
+        if frames is not None:
+            times_s = times_s or [i / fps for i in range(len(frames))]
+            video = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
+            video.height, video.width = frames[0].shape[:2]
+            video.pix_fmt = "yuv420p" if all(n % 2 == 0 for n in frames[0].shape[:2]) else "yuv444p"
+            video.codec_context.time_base = Fraction(1, CLOCK)
+            if rotation:
+                video.set_display_rotation(rotation)
+            parts += [(t, video, _picture(f, t)) for t, f in zip(times_s, frames, strict=True)]
+        if wave is not None:
+            audio = container.add_stream(codec, rate=audio_hz, layout=layout)
+            parts += [(t, audio, s) for t, s in _sounds(wave, audio_hz, layout, audio_start_s)]
+        for _, stream, frame in sorted(parts, key=lambda part: part[0]):
+            container.mux(stream.encode(frame))
+        for stream in dict.fromkeys(part[1] for part in parts):
+            container.mux(stream.encode(None))
+    return path
+
+
+def _picture(array: np.ndarray, time_s: float):
+    import av
+
+    frame = av.VideoFrame.from_ndarray(array, "rgb24")
+    frame.pts, frame.time_base = round(time_s * CLOCK), Fraction(1, CLOCK)
+    return frame
+
+
+def _sounds(wave: np.ndarray, rate_hz: int, layout: str, start_s: float):
+    import av
+
+    for begin in range(0, wave.shape[1], 1024):
+        block = np.ascontiguousarray(wave[:, begin : begin + 1024])
+        frame = av.AudioFrame.from_ndarray(block, "fltp", layout)
+        frame.sample_rate, frame.time_base = rate_hz, Fraction(1, rate_hz)
+        frame.pts = begin + round(start_s * rate_hz)
+        yield frame.pts / rate_hz, frame
+
+
+@pytest.fixture(scope="session")
+def make_media() -> Callable[..., Path]:
+    """`write_media(path, frames, fps=, times_s=, rotation=, wave=, ...)`."""
+    return write_media
+
+
+@pytest.fixture(scope="session")
+def small_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """4 s, 128x96, 10 fps, frame i has the grey level 16 + 5 i; 440 Hz stereo at 44.1 kHz."""
+    path = tmp_path_factory.mktemp("media") / "small.mp4"
+    return write_media(path, grey_frames(40), wave=sine(440, 4.0))

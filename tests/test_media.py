@@ -1,0 +1,339 @@
+"""media.read on files made here: times, sizes, sound, damage, and the words of its errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import grey_frames, sine, write_media
+from musicavqa.media import MediaError, read
+
+
+def numbers(frames: np.ndarray) -> list[int]:
+    """Frame numbers read back from the grey levels of `grey_frames`."""
+    return [round((float(frame.mean()) - 16) / 5) for frame in frames]
+
+
+def peak_hz(wave: np.ndarray, rate_hz: int) -> float:
+    spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
+    return float(np.argmax(spectrum)) * rate_hz / len(wave)
+
+
+def test_import_does_not_load_a_decoder():
+    code = "import sys, musicavqa.media; assert not {'av', 'soxr', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_frames_are_those_shown_at_the_middle_of_each_second(small_video):
+    media = read(small_video, motion_hz=10)
+    assert media.frames.shape == (4, 224, 224, 3)
+    assert media.frames.dtype == np.uint8
+    assert numbers(media.frames) == [5, 15, 25, 35]
+    assert media.motion.shape == (40, 56, 56)
+    assert numbers(media.motion) == list(range(40))
+    assert media.duration_s == pytest.approx(4.0, abs=0.01)
+    assert not media.truncated
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
+def test_sine_survives_resampling_in_length_pitch_and_level(tmp_path, suffix):
+    media = read(write_media(tmp_path / f"a.{suffix}", grey_frames(30), wave=sine(440, 3.0)))
+    assert media.waveform.shape == (2, round(media.duration_s * 16000))
+    assert media.waveform.dtype == np.float32
+    assert peak_hz(media.waveform[0, 8000:40000], 16000) == pytest.approx(440, abs=0.5)
+    assert np.abs(media.waveform[:, 8000:40000]).max() == pytest.approx(0.5, abs=0.02)
+
+
+def test_sound_and_picture_share_one_clock(tmp_path):
+    """A click painted white and sounded at 1.5 s arrives at 1.5 s, to 5 ms, in both streams."""
+    frames, wave = grey_frames(30), np.zeros((2, 3 * 44100), np.float32)
+    frames[15][:] = 255
+    wave[:, 66150:66250] = 0.9
+    for suffix in ("mp4", "mkv"):
+        path = write_media(tmp_path / f"click.{suffix}", frames, wave=wave)
+        media = read(path, motion_hz=10)
+        assert int(media.motion.mean((1, 2)).argmax()) == 15
+        assert np.abs(media.waveform[0]).argmax() / 16000 == pytest.approx(1.5, abs=0.005)
+
+
+def test_variable_frame_rate_follows_the_time_stamps(tmp_path):
+    times_s = [0.0, 0.1, 0.2, 0.3, 1.4, 1.6, 3.0, 3.9]
+    path = write_media(tmp_path / "vfr.mp4", grey_frames(8), times_s=times_s, wave=sine(440, 4.0))
+    assert numbers(read(path).frames) == [3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_rotated_phone_video_is_upright(tmp_path, rotation):
+    frames = grey_frames(10)
+    for frame in frames:
+        frame[:, :64] = 235  # bright left half
+    path = write_media(tmp_path / "turned.mp4", frames, rotation=rotation)
+    picture = read(path, size=(64, 48), require="video").frames[0].astype(int)
+    assert picture.shape == (64, 48, 3)
+    plain = np.rot90(np.tile([[200], [0]], (1, 2)).T, rotation // 90)
+    halves = {"top": picture[:20], "bottom": picture[-20:]}
+    halves |= {"left": picture[:, :16], "right": picture[:, -16:]}
+    sides = {"top": plain[0], "bottom": plain[-1], "left": plain[:, 0], "right": plain[:, -1]}
+    bright = max(halves, key=lambda side: halves[side].mean())
+    assert bright == max(sides, key=lambda side: sides[side].mean())
+
+
+@pytest.mark.parametrize(("height", "width"), [(97, 131), (33, 255), (2, 2)])
+def test_odd_sizes(tmp_path, height, width):
+    path = write_media(tmp_path / "odd.mkv", grey_frames(20, height, width))
+    assert numbers(read(path, require="video").frames) == [5, 15]
+
+
+def test_mono_becomes_two_equal_channels_at_full_level(tmp_path):
+    path = write_media(
+        tmp_path / "mono.mp4", grey_frames(20), wave=sine(440, 2.0, channels=1), layout="mono"
+    )
+    wave = read(path).waveform
+    assert np.array_equal(wave[0], wave[1])
+    assert np.abs(wave[:, 8000:24000]).max() == pytest.approx(0.5, abs=0.02)
+    assert read(path, channels=1).waveform.shape[0] == 1
+
+
+def test_stereo_to_mono_is_the_mean(tmp_path):
+    wave = np.vstack([sine(440, 2.0, channels=1), np.zeros((1, 88200), np.float32)])
+    path = write_media(tmp_path / "left.mp4", grey_frames(20), wave=wave)
+    mono = read(path, channels=1).waveform
+    assert np.abs(mono[0, 8000:24000]).max() == pytest.approx(0.25, abs=0.02)
+
+
+def test_surround_is_mixed_down_left_stays_left(tmp_path):
+    wave = np.zeros((6, 88200), np.float32)  # FL FR FC LFE BL BR
+    wave[0], wave[3] = sine(440, 2.0)[0], sine(60, 2.0)[0]
+    path = write_media(tmp_path / "five.mkv", grey_frames(20), wave=wave, layout="5.1")
+    left, right = read(path).waveform[:, 8000:24000]
+    assert peak_hz(left, 16000) == pytest.approx(440, abs=1)
+    assert np.abs(left).max() == pytest.approx(0.5 / (1 + 2 * 0.7071), abs=0.02)
+    assert np.abs(right).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("pcm_s16le", "wav"), ("pcm_u8", "wav"), ("flac", "flac"), ("libmp3lame", "mp3")],
+)
+def test_sample_formats_keep_their_level(tmp_path, codec, suffix):
+    import av
+
+    path = tmp_path / f"a.{suffix}"
+    rate_hz = 44100
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate_hz, layout="stereo")
+        resampler = av.AudioResampler(stream.format, "stereo", rate_hz, 1152)
+        for frame in resampler.resample(_whole(sine(440, 2.0))) + resampler.resample(None):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    media = read(path, require="audio")
+    assert not media.has_video
+    assert media.frames.shape == (0, 224, 224, 3)
+    assert np.abs(media.waveform[:, 8000:24000]).max() == pytest.approx(0.5, abs=0.03)
+
+
+def _whole(wave: np.ndarray):
+    import av
+
+    frame = av.AudioFrame.from_ndarray(wave, "fltp", "stereo")
+    frame.sample_rate, frame.pts = 44100, 0
+    return frame
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_late_sound_is_padded_at_the_start(tmp_path, suffix):
+    path = write_media(
+        tmp_path / f"late.{suffix}", grey_frames(40), wave=sine(440, 2.5), audio_start_s=1.5
+    )
+    wave = read(path).waveform[0]
+    assert len(wave) == 64000
+    first = int(np.argmax(np.abs(wave) > 0.2)) / 16000
+    assert first == pytest.approx(1.5, abs=0.03)
+
+
+def test_file_that_does_not_start_at_zero_is_moved_there(tmp_path):
+    times_s = [10.05 + i / 10 for i in range(20)]
+    path = write_media(
+        tmp_path / "broadcast.ts",
+        grey_frames(20),
+        times_s=times_s,
+        wave=sine(440, 2.0),
+        audio_start_s=10.0,
+    )
+    media = read(path)
+    assert numbers(media.frames) == [4, 14]
+    assert media.duration_s == pytest.approx(2.05, abs=0.05)
+
+
+def test_longer_sound_is_cut_and_shorter_is_padded_to_the_picture(tmp_path):
+    for seconds in (1.0, 5.0):
+        path = write_media(tmp_path / f"{seconds}.mp4", grey_frames(30), wave=sine(440, seconds))
+        media = read(path)
+        assert media.waveform.shape == (2, 48000)
+        assert media.duration_s == pytest.approx(3.0)
+        assert not media.truncated
+
+
+def test_still_picture_lasts_as_long_as_the_sound(tmp_path):
+    path = write_media(tmp_path / "still.mp4", grey_frames(1), wave=sine(440, 3.0))
+    media = read(path)
+    assert numbers(media.frames) == [0, 0, 0]
+
+
+def test_max_s_stops_early(small_video):
+    media = read(small_video, max_s=2.0)
+    assert len(media.frames) == 2
+    assert media.waveform.shape == (2, 32000)
+    assert media.duration_s == 2.0
+    assert not media.truncated
+
+
+def test_very_short_clip_keeps_one_frame(tmp_path):
+    path = write_media(tmp_path / "short.mp4", grey_frames(3), wave=sine(440, 0.3))
+    assert numbers(read(path).frames) == [2]
+
+
+def test_streams_that_are_not_asked_for_are_not_decoded(small_video):
+    only_sound = read(small_video, rate_hz=None)
+    assert only_sound.frames.shape[0] == 0
+    assert only_sound.has_video
+    assert np.array_equal(only_sound.waveform, read(small_video).waveform)
+    assert read(small_video, audio_hz=None).waveform is None
+
+
+def test_one_thread_and_many_give_the_same_arrays(small_video):
+    one, many = read(small_video, n_threads=1), read(small_video)
+    assert np.array_equal(one.frames, many.frames)
+    assert np.array_equal(one.waveform, many.waveform)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_broken_tail_keeps_what_decodes_and_says_so(tmp_path, suffix):
+    options = {"movflags": "faststart"} if suffix == "mp4" else {}
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (96, 128, 3), np.uint8) for _ in range(80)]
+    whole = write_media(tmp_path / f"whole.{suffix}", noise, wave=sine(440, 8.0), options=options)
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    media = read(cut)
+    assert media.truncated
+    assert not read(whole).truncated
+    n = len(media.frames)
+    assert 2 <= n < 8
+    assert np.array_equal(media.frames[: n - 1], read(whole).frames[: n - 1])
+
+
+def test_damaged_middle_does_not_raise(tmp_path, small_video):
+    data = bytearray(small_video.read_bytes())
+    for start in range(len(data) // 3, len(data) // 3 + 200):
+        data[start] ^= 0xA5
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    assert len(read(path).frames) == 4
+
+
+def test_cover_picture_is_not_a_video(tmp_path):
+    import av
+
+    path = tmp_path / "song.mp3"
+    with av.open(str(path), "w") as container:
+        audio = container.add_stream("libmp3lame", rate=44100, layout="stereo")
+        cover = container.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "rgb24"
+        cover.disposition = av.stream.Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")
+        container.mux(cover.encode(picture) + cover.encode(None))
+        resampler = av.AudioResampler("s16p", "stereo", 44100, 1152)
+        for frame in resampler.resample(_whole(sine(440, 2.0))):
+            container.mux(audio.encode(frame))
+        container.mux(audio.encode(None))
+    assert not read(path, require="audio").has_video
+    with pytest.raises(MediaError, match="sound but no picture"):
+        read(path)
+
+
+def missing(folder: Path) -> Path:
+    return folder / "nothing.mp4"
+
+
+def a_folder(folder: Path) -> Path:
+    return folder
+
+
+def text(folder: Path) -> Path:
+    path = folder / "text.mp4"
+    path.write_text("this is not a film\n" * 100)
+    return path
+
+
+def zero_bytes(folder: Path) -> Path:
+    path = folder / "zero.mp4"
+    path.touch()
+    return path
+
+
+def no_moov(folder: Path) -> Path:
+    whole = write_media(folder / "whole.mp4", grey_frames(20), wave=sine(440, 2.0))
+    path = folder / "no_moov.mp4"
+    path.write_bytes(whole.read_bytes()[:2000])
+    return path
+
+
+def random_bytes(folder: Path) -> Path:
+    path = folder / "random.mp4"
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+    return path
+
+
+def only_sound(folder: Path) -> Path:
+    return write_media(folder / "sound.mp4", wave=sine(440, 1.0))
+
+
+def only_picture(folder: Path) -> Path:
+    return write_media(folder / "silent.mp4", grey_frames(10))
+
+
+def no_frames(folder: Path) -> Path:
+    whole = write_media(
+        folder / "whole.mp4",
+        grey_frames(20),
+        wave=sine(440, 2.0),
+        options={"movflags": "faststart"},
+    )
+    data = whole.read_bytes()
+    path = folder / "no_frames.mp4"
+    path.write_bytes(data[: data.index(b"mdat") + 4] + bytes(len(data)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (missing, "does not exist"),
+        (a_folder, "is a folder"),
+        (text, "is text, not video"),
+        (zero_bytes, "is empty"),
+        (no_moov, "moov"),
+        (random_bytes, "cannot be read as video or sound"),
+        (only_sound, "sound but no picture"),
+        (only_picture, "has no sound"),
+        (no_frames, "no picture"),
+    ],
+)
+def test_every_fault_is_one_clear_sentence(tmp_path, make, message):
+    with pytest.raises(MediaError, match=message) as caught:
+        read(make(tmp_path))
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("rate_hz", 0), ("audio_hz", -1), ("channels", 6), ("require", "all")]
+)
+def test_bad_arguments_are_named(small_video, argument, value):
+    with pytest.raises(ValueError, match=argument):
+        read(small_video, **{argument: value})
