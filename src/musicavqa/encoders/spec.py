@@ -1,0 +1,46 @@
+"""What an encoder says about itself, and how many rows it owes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+SLACK_S = 1e-3  # containers round durations to a millisecond; that is no new second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """The card of one encoder: what it writes, what it reads, which weights it needs."""
+
+    name: str
+    """The file name, without .py."""
+    stream: str
+    """Name of the rows in a Batch."""
+    shape: tuple[int, ...]
+    """Of one row."""
+    needs: Literal["frames", "waveform", "motion", "text"]
+    """Field of `Media` that it reads; a text encoder reads questions and has `embed` instead."""
+    rate_hz: float = 1.0
+    dtype: str = "float16"
+    weights: tuple[str, ...] = ()
+    """Names in `weights.WEIGHTS`."""
+    licence: str = "none needed"
+    """Of the weights."""
+    version: int = 1
+    """Raised whenever the same media would give other numbers."""
+
+    @property
+    def hash8(self) -> str:
+        """Eight hex digits that change with the card or the weights; part of a store's folder."""
+        from musicavqa.encoders.weights import WEIGHTS
+
+        card = {**asdict(self), "sha256": [WEIGHTS[name].sha256 for name in self.weights]}
+        return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def n_seconds(duration_s: float) -> int:
+    """Rows of a clip: its seconds rounded up, at least one."""
+    return max(1, math.ceil(duration_s - SLACK_S))

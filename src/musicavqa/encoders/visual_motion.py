@@ -1,0 +1,50 @@
+"""Motion: how much each cell of the picture changes, ten times a second.
+
+No weights. Row (49, 10) of one second: mean absolute difference between successive small grey
+pictures in each cell of a 7 x 7 grid (row by row), where 1 is a tenth of the way from black to
+white. Bowing and strumming show here; the tempo of a hand is read along the last axis.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from musicavqa.encoders.spec import Spec, n_seconds
+
+if TYPE_CHECKING:
+    from musicavqa.media import Media
+
+STEPS, GRID = 10, 7
+UNIT = 25.5  # grey levels
+
+SPEC = Spec(
+    name="visual_motion", stream="visual_motion", shape=(GRID * GRID, STEPS), needs="motion"
+)
+
+
+def load() -> Motion:
+    """The transform; it has no state."""
+    return Motion()
+
+
+class Motion:
+    """Differences of grey pictures."""
+
+    spec = SPEC
+
+    def encode(self, media: Media) -> np.ndarray:
+        """(T, 49, 10) float16; zeros without pictures, and after the last one."""
+        rows = np.zeros((n_seconds(media.duration_s), GRID * GRID, STEPS), np.float16)
+        if media.motion is None or len(media.motion) < 2:
+            return rows
+        if media.motion_hz != STEPS:
+            raise ValueError(f"visual_motion reads motion at 10 Hz, got {media.motion_hz} Hz.")
+        grey = media.motion[: len(rows) * STEPS].astype(np.float32)
+        change = np.abs(np.diff(grey, axis=0, prepend=grey[:1]))  # (m, 56, 56), first is zero
+        n, height, width = change.shape
+        cells = change.reshape(n, GRID, height // GRID, GRID, width // GRID).mean(axis=(2, 4))
+        steps = np.zeros((len(rows) * STEPS, GRID * GRID), np.float32)
+        steps[:n] = cells.reshape(n, -1) / UNIT
+        return steps.reshape(len(rows), STEPS, -1).swapaxes(1, 2).astype(np.float16)
