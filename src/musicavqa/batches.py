@@ -138,6 +138,8 @@ def scene_truth() -> TruthReader:
     def read(clip: Clip, n_seconds: int) -> dict[str, np.ndarray]:
         from musicavqa.bandstand import truth
 
+        if clip.scene is None:
+            raise ValueError(f"Clip {clip.id} has no scene, so there is no truth to read.")
         if (clip.id, n_seconds) not in known:
             targets: dict[str, Any] = dict(truth.clip_targets(clip.scene))
             targets["activity"] = truth.activity(clip.scene, n_seconds)

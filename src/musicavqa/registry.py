@@ -1,4 +1,4 @@
-"""Find methods by name, by path to one's own file, or through the entry points of other packages."""
+"""Find methods by name, by path to one's own file, or through entry points of other packages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import importlib
 import importlib.util
+import json
+import os
 import pkgutil
 import sys
 from collections.abc import Mapping
@@ -16,13 +18,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from musicavqa.answers import ANSWERS
+from musicavqa.questions import vocabulary
+
 if TYPE_CHECKING:
     import torch
 
     from musicavqa.methods.card import Card, Recipe
 
 ENTRY_POINTS = "musicavqa.methods"
+CHECKPOINT_FORMAT = "1"
 _REQUIRED = ("CARD", "Options", "Model", "RECIPES")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not fit this package."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,59 @@ def load_method(name_or_path: str | Path) -> Method:
     if missing:
         raise ValueError(f"{name} is not a method yet: it lacks {', '.join(missing)}.")
     return Method(name, module)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model, ready to answer (eval mode, on the CPU)."""
+
+    model: torch.nn.Module
+    method: Method
+    streams: tuple[str, ...]
+    temperature: float
+    """Divides the logits before the softmax, fitted on validation questions."""
+
+
+def save_checkpoint(path: Path, method: Method, model: Any, temperature: float = 1.0) -> None:
+    """Write weights with all that is needed to build the model again, in one safetensors file."""
+    from safetensors.torch import save_file
+
+    about = {
+        "format": CHECKPOINT_FORMAT,
+        "method": method.name,
+        "options": json.dumps(dataclasses.asdict(model.options)),
+        "temperature": repr(temperature),
+        "vocabulary": json.dumps(vocabulary()),
+        "answers": json.dumps(ANSWERS),
+    }
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    part = path.with_name(path.name + ".part")
+    save_file(tensors, part, about)
+    os.replace(part, path)
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """The model in this run folder (its checkpoint.safetensors) or in this file."""
+    from safetensors import safe_open
+
+    path = Path(path)
+    path = path / "checkpoint.safetensors" if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {path}.")
+    with safe_open(path, "pt") as file:
+        about = file.metadata() or {}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    if about.get("format") != CHECKPOINT_FORMAT:
+        raise CheckpointError(f"{path} is not a checkpoint of format {CHECKPOINT_FORMAT}.")
+    for name, ours in (("vocabulary", vocabulary()), ("answers", ANSWERS)):
+        if tuple(json.loads(about[name])) != ours:
+            raise CheckpointError(f"{path} was trained with another list of {name}.")
+    method = load_method(about["method"])
+    options = method.options(json.loads(about["options"]))
+    model = method.build(options)
+    model.load_state_dict(tensors)
+    temperature = float(about["temperature"])
+    return Checkpoint(model.eval(), method, method.streams(options), temperature)
 
 
 def _built_in() -> list[str]:

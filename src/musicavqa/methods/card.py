@@ -14,7 +14,7 @@ class Card:
     year: int
     venue: str
     family: str
-    """Such as 'prior', 'question only', 'spatio-temporal grounding', 'adapters', 'language model'."""
+    """Such as 'prior', 'question only', 'grounding', 'adapters', 'language model'."""
     streams: tuple[str, ...] = ()
     """Streams read with default options; `Options.streams` overrules it where that exists."""
     specialised_input: bool = False

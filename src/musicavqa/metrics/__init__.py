@@ -1,1 +1,1 @@
-"""Measures: numpy only, no metric drops a row."""
+"""Scores of predictions. numpy only; no metric drops a row."""

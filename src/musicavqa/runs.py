@@ -1,0 +1,156 @@
+"""Run folders, runs/<set>/<method>/<hash8>-s<seed>/, and the files in them.
+
+run.json, log.jsonl, checkpoint.safetensors, state.safetensors (to go on after a kill), and
+predictions.<split>.jsonl, one line per question, joined by key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from musicavqa.answers import ANSWERS
+from musicavqa.metrics.accuracy import check_keys
+from musicavqa.metrics.calibration import probabilities
+from musicavqa.records import Prediction, Question
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass
+class Progress:
+    """Counters of a training run after its last whole epoch."""
+
+    epoch: int = 0
+    best_accuracy: float = -1.0
+    best_epoch: int = 0
+    finished: bool = False
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run_folder(root: Path, data_set: str, method: str, settings: Mapping[str, Any]) -> Path:
+    """The folder of a run. `settings` is all that decides its result and holds its 'seed'."""
+    text = json.dumps({**settings, "method": method}, sort_keys=True)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return root / data_set / Path(method).stem / f"{mark}-s{settings['seed']}"
+
+
+def predictions_path(folder: Path, split: str) -> Path:
+    """Where a run keeps its predictions of a split."""
+    return folder / f"predictions.{split}.jsonl"
+
+
+def append_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
+    """Add lines to a prediction file; flushed line by line, so that a killed run loses little."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _drop_cut_line(path)
+    with path.open("a", encoding="utf-8") as handle:
+        for prediction in predictions:
+            handle.write(json.dumps(asdict(prediction)) + "\n")
+            handle.flush()
+
+
+def read_predictions(path: Path, questions: Sequence[Question]) -> list[Prediction]:
+    """One prediction for each question, in their order; anything else raises, with counts."""
+    found = _read(path)
+    check_keys([question.key for question in questions], [p.key for p in found])
+    by_key = {prediction.key: prediction for prediction in found}
+    return [by_key[question.key] for question in questions]
+
+
+def pending(path: Path, questions: Sequence[Question]) -> list[Question]:
+    """The questions that have no prediction yet; double or unknown keys in the file raise."""
+    if not path.exists():
+        return list(questions)
+    _drop_cut_line(path)
+    done = [prediction.key for prediction in _read(path)]
+    check_keys([question.key for question in questions], done, partly=True)
+    known = set(done)
+    return [question for question in questions if question.key not in known]
+
+
+def to_predictions(
+    keys: Sequence[str], logits: np.ndarray, temperature: float = 1.0
+) -> list[Prediction]:
+    """Logits (N, 42) as predictions: the best answer and its runner-up, with confidences."""
+    confidences = probabilities(logits, temperature)
+    best = np.argsort(-confidences, axis=1, kind="stable")[:, :2]
+    return [
+        Prediction(
+            key=key,
+            answer=ANSWERS[first],
+            confidence=float(row[first]),
+            runner_up=ANSWERS[second],
+            runner_up_confidence=float(row[second]),
+        )
+        for key, row, (first, second) in zip(keys, confidences, best, strict=True)
+    ]
+
+
+def save_state(
+    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write all that training needs to go on, in one file and without pickle."""
+    from safetensors.torch import save_file
+
+    tensors = {f"model/{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
+    for row, values in optimizer.state_dict()["state"].items():
+        tensors.update({f"optimizer/{row}/{k}": v.contiguous() for k, v in values.items()})
+    part = path.with_name(path.name + ".part")
+    save_file(tensors, part, {"progress": json.dumps(asdict(progress))})
+    os.replace(part, path)
+
+
+def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Put a saved state into model and optimizer; the optimizer keeps its own settings."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        progress = Progress(**json.loads(file.metadata()["progress"]))
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
+    model.load_state_dict(weights)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("optimizer/"):
+            _, row, name = key.split("/")
+            state.setdefault(int(row), {})[name] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return progress
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON under a temporary name and rename it, so that no half file is ever seen."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text under a temporary name and rename it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def _read(path: Path) -> list[Prediction]:
+    if not path.is_file():
+        raise FileNotFoundError(f"There are no predictions at {path}.")
+    with path.open(encoding="utf-8") as handle:
+        return [Prediction(**json.loads(line)) for line in handle]
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Cut off a last line without its end, which a killed run may leave."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        path.write_bytes(content[: content.rfind(b"\n") + 1])

@@ -1,0 +1,296 @@
+"""One plain training loop for every method, its checkpoints, and prediction.
+
+An epoch is repeatable by itself: its clips, its negatives and its dropout come from (seed, epoch).
+A run that was killed therefore goes on from the last whole epoch and ends with the same weights.
+Nothing is pickled: state.safetensors holds model, optimizer and counters of the last epoch,
+checkpoint.safetensors the best weights with all that is needed to build the model again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import platform
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import musicavqa
+from musicavqa import answers
+from musicavqa.batches import ClipStore, Collation, make_batches, scene_truth
+from musicavqa.methods.card import Recipe
+from musicavqa.metrics.calibration import fit_temperature
+from musicavqa.records import Batch, Clip, Output, Prediction, Question
+from musicavqa.registry import Checkpoint, Method, load_checkpoint, load_method, save_checkpoint
+from musicavqa.runs import (
+    Progress,
+    load_state,
+    run_folder,
+    save_state,
+    to_predictions,
+    write_json,
+    write_text,
+)
+
+__all__ = [
+    "Checkpoint", "Data", "infer", "load_checkpoint", "loss_parts", "predict", "rate_factor",
+    "save_checkpoint", "train",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained and validated on."""
+
+    name: str
+    """Of the data set: a folder name under the runs."""
+    clips: Sequence[Clip]
+    train: Sequence[Question]
+    validation: Sequence[Question]
+    streams: Mapping[str, ClipStore]
+    sentences: Mapping[str, np.ndarray] | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    """Revision, encoder hashes and the like: goes to run.json and decides the run's folder."""
+    mute: tuple[str, ...] = ()
+    """'audio' and/or 'visual', in training and validation."""
+
+
+def train(
+    method: str | Path,
+    options: Any,
+    recipe: Recipe | None,
+    data: Data,
+    out: Path,
+    seed: int | None = None,
+    device: str = "cpu",
+    resume: bool = True,
+) -> Path:
+    """Train one model and return its run folder; a finished run is returned as it is.
+
+    `options` is the method's Options (None: its defaults), `recipe` None takes the method's own
+    for this data set, `out` is the folder of all runs.
+    """
+    found = load_method(method)
+    options = options if options is not None else found.options()
+    recipe = recipe or found.recipe(data.name)
+    recipe = dataclasses.replace(recipe, seed=recipe.seed if seed is None else seed)
+    settings = _settings(options, recipe, data)
+    folder = run_folder(out, data.name, found.name, settings)
+    if resume and (folder / "run.json").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        run = _Run(found, found.build(options).to(device), recipe, data, folder, device)
+        if found.card.trained == "counting":
+            run.count()
+        else:
+            run.learn(resume)
+    _write_run(run, settings)
+    return folder
+
+
+class _Run:
+    """State of one training run."""
+
+    def __init__(
+        self,
+        method: Method,
+        model: nn.Module,
+        recipe: Recipe,
+        data: Data,
+        folder: Path,
+        device: str,
+    ) -> None:
+        self.method, self.model, self.recipe = method, model, recipe
+        self.data, self.folder, self.device = data, folder, device
+        self.streams = {name: data.streams[name] for name in method.streams(model.options)}
+        self.collation = Collation(
+            max_questions_per_clip=recipe.max_questions_per_clip,
+            negatives=method.negatives(model.options),
+            mute=data.mute,
+            sentences=data.sentences,
+            truth=scene_truth(),
+        )
+        self.progress = Progress()
+        self.state = folder / "state.safetensors"
+        self.checkpoint = folder / "checkpoint.safetensors"
+
+    def learn(self, resume: bool) -> None:
+        """Train until the recipe or its patience ends, from where a former run stopped."""
+        self.optimizer = _optimizer(self.model, self.recipe)
+        if resume and self.state.exists():
+            self.progress = load_state(self.state, self.model, self.optimizer)
+        while not self.progress.finished:
+            self._epoch()
+
+    def count(self) -> None:
+        """Let a method without a loop count its training questions."""
+        self.model.fit(self.data.train)
+        save_checkpoint(self.checkpoint, self.method, self.model)
+        self.progress.best_accuracy = self.accuracy()
+
+    def accuracy(self) -> float:
+        """Accuracy in percent on the validation questions."""
+        logits, truth = self.validation()
+        return 100.0 * float((logits.argmax(1) == truth).mean())
+
+    def validation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (N, 42) and answers (N,) of the validation questions."""
+        data, collation = self.data, Collation(mute=self.data.mute, sentences=self.data.sentences)
+        size = self.recipe.batch_clips
+        keys, logits = infer(
+            self.model,
+            make_batches(data.clips, data.validation, self.streams, size, None, collation),
+            self.device,
+        )
+        known = {question.key: question.answer for question in data.validation}
+        return logits, np.array([answers.index(known[key] or "") for key in keys])
+
+    def _epoch(self) -> None:
+        start, epoch = time.perf_counter(), self.progress.epoch
+        losses = self._pass(epoch)
+        accuracy = self.accuracy()
+        if accuracy > self.progress.best_accuracy:
+            self.progress.best_accuracy, self.progress.best_epoch = accuracy, epoch
+            save_checkpoint(self.checkpoint, self.method, self.model)
+        spent = epoch - self.progress.best_epoch
+        patience = self.recipe.patience
+        self.progress.epoch = epoch + 1
+        self.progress.finished = epoch + 1 == self.recipe.epochs or (
+            patience is not None and spent >= patience
+        )
+        row = {"epoch": epoch, "losses": losses, "validation_accuracy": accuracy}
+        self.progress.log.append({**row, "seconds": round(time.perf_counter() - start, 3)})
+        save_state(self.state, self.model, self.optimizer, self.progress)
+        lines = "".join(json.dumps(line) + "\n" for line in self.progress.log)
+        write_text(self.folder / "log.jsonl", lines)
+
+    def _pass(self, epoch: int) -> dict[str, float]:
+        """One epoch of steps; the means of all loss parts."""
+        rng = np.random.default_rng([self.recipe.seed, epoch])
+        torch.manual_seed(int(rng.integers(2**31)))
+        self.model.train()
+        data, recipe = self.data, self.recipe
+        n_clips = len({question.clip for question in data.train})
+        n_steps = math.ceil(n_clips / recipe.batch_clips)
+        sums: dict[str, float] = {}
+        batches = make_batches(
+            data.clips, data.train, self.streams, recipe.batch_clips, rng, self.collation
+        )
+        for step, batch in enumerate(batches):
+            rate = recipe.learning_rate * rate_factor(recipe, epoch + step / n_steps)
+            for name, value in self._step(batch.to(self.device), rate).items():
+                sums[name] = sums.get(name, 0.0) + value / n_steps
+        return sums
+
+    def _step(self, batch: Batch, rate: float) -> dict[str, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        losses = loss_parts(self.model(batch), batch, self.recipe.label_smoothing)
+        total = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(total):
+            parts = {name: float(value) for name, value in losses.items()}
+            raise FloatingPointError(f"The loss is not finite: {parts}. Lower the learning rate?")
+        self.optimizer.zero_grad()
+        total.backward()
+        if self.recipe.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
+        self.optimizer.step()
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+
+def loss_parts(output: Output, batch: Batch, label_smoothing: float = 0.0) -> dict[str, Any]:
+    """Cross-entropy on the known answers, then what the method adds."""
+    if batch.answers is None or not (batch.answers >= 0).any():
+        raise ValueError(f"No question of this batch has an answer (first: {batch.keys[0]}).")
+    answer = nn.functional.cross_entropy(
+        output.logits, batch.answers, ignore_index=-1, label_smoothing=label_smoothing
+    )
+    return {"answer": answer, **output.losses}
+
+
+def rate_factor(recipe: Recipe, epoch: float) -> float:
+    """Share of the learning rate that is in force at this (fractional) epoch, counted from 0."""
+    if epoch < recipe.warmup_epochs:
+        return max(epoch / recipe.warmup_epochs, 0.01)
+    if recipe.schedule == "step":
+        return recipe.step_factor ** (int(epoch) // recipe.step_epochs)
+    if recipe.schedule == "cosine":
+        length = max(recipe.epochs - recipe.warmup_epochs, 1e-9)
+        return 0.5 * (1.0 + math.cos(math.pi * (epoch - recipe.warmup_epochs) / length))
+    return 1.0
+
+
+def infer(
+    model: nn.Module, batches: Iterable[Batch], device: torch.device | str = "cpu"
+) -> tuple[list[str], np.ndarray]:
+    """Keys and logits (N, 42) of all questions in these batches."""
+    model.eval()
+    keys: list[str] = []
+    rows = []
+    with torch.inference_mode():
+        for batch in batches:
+            keys += batch.keys
+            rows.append(model(batch.to(device)).logits.float().cpu().numpy())
+    return keys, np.concatenate(rows) if rows else np.zeros((0, len(answers.ANSWERS)))
+
+
+def predict(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    temperature: float = 1.0,
+    device: torch.device | str = "cpu",
+) -> list[Prediction]:
+    """The best answer and its runner-up for each question; confidences after `temperature`."""
+    return to_predictions(*infer(model, batches, device), temperature=temperature)
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    return kind(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+def _settings(options: Any, recipe: Recipe, data: Data) -> dict[str, Any]:
+    """All that decides the result of a run, besides the method's code."""
+    return {
+        "options": dataclasses.asdict(options),
+        "recipe": dataclasses.asdict(recipe),
+        "seed": recipe.seed,
+        "data": {
+            "name": data.name,
+            "identity": dict(data.identity),
+            "mute": list(data.mute),
+            "clips": len(data.clips),
+            "train": len(data.train),
+            "validation": len(data.validation),
+        },
+    }
+
+
+def _write_run(run: _Run, settings: dict[str, Any]) -> None:
+    """Fit the temperature of the best weights, then write run.json, which ends the run."""
+    run.model.load_state_dict(load_checkpoint(run.checkpoint).model.state_dict())
+    temperature = fit_temperature(*run.validation())
+    save_checkpoint(run.checkpoint, run.method, run.model, temperature)
+    versions = {"musicavqa": musicavqa.__version__, "python": platform.python_version()}
+    versions.update(torch=torch.__version__, numpy=np.__version__)
+    parameters = sum(weight.numel() for weight in run.model.parameters())
+    about = {
+        "method": run.method.name,
+        "streams": list(run.streams),
+        "parameters": parameters,
+        "device": run.device,
+        "versions": versions,
+        "best_epoch": run.progress.best_epoch,
+        "validation_accuracy": run.progress.best_accuracy,
+        "temperature": temperature,
+    }
+    write_json(run.folder / "run.json", {**settings, **about})

@@ -1,0 +1,99 @@
+"""Synthetic clips, questions, streams and batches, for tests of anything that reads a Batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from musicavqa.answers import ANSWERS
+from musicavqa.batches import Collation, make_batches
+from musicavqa.questions import SLOTS, TEMPLATES, fill
+from musicavqa.records import Batch, Clip, Question
+from musicavqa.registry import Method, load_method
+
+SHAPES: dict[str, tuple[int, ...]] = {
+    "audio_logmel": (2, 50, 64),
+    "audio_yamnet": (1545,),
+    "audio_musicnn": (250,),
+    "visual_effnet": (1280, 7, 7),
+    "visual_motion": (49, 10),
+}
+"""One second of each known stream."""
+
+TEMPLATES_FROM_1 = np.arange(1, len(TEMPLATES) + 1)
+
+SMALL = {"width": 32, "dropout": 0.0, "heads": 2, "n_heads": 2}
+SMALL |= {"scene_layers": 1, "question_layers": 1}
+"""Values that make any method small, for those of its options that bear such a name."""
+
+
+def small_options(method: Method | str) -> Any:
+    """The method's options, at sizes for tests and without dropout."""
+    method = load_method(method) if isinstance(method, str) else method
+    names = {field.name for field in dataclasses.fields(method.module.Options)}
+    return method.options({name: value for name, value in SMALL.items() if name in names})
+
+
+def make_clips(n_clips: int, n_seconds: int = 4) -> list[Clip]:
+    """Clips clip-0, clip-1, ... without media and without scene."""
+    return [Clip(f"clip-{row}", None, float(n_seconds)) for row in range(n_clips)]
+
+
+def make_questions(clips: list[Clip], per_clip: int = 3, seed: int = 0) -> list[Question]:
+    """Questions with random answers; no template comes twice before all 33 have come."""
+    rng = np.random.default_rng(seed)
+    n_questions = per_clip * len(clips)
+    rounds = -(-n_questions // len(TEMPLATES))
+    order = np.concatenate([rng.permutation(TEMPLATES_FROM_1) for _ in range(rounds)])
+    questions = []
+    for place, number in enumerate(order[:n_questions].tolist()):
+        item = TEMPLATES[number - 1]
+        slots = tuple(str(rng.choice(SLOTS[name])) for name in item.slots)
+        questions.append(
+            Question(
+                key=f"synthetic/train/{place}",
+                clip=clips[place // per_clip].id,
+                text=fill(number, slots),
+                template=number,
+                slots=slots,
+                cell=item.cell,
+                answer=str(rng.choice(ANSWERS)),
+            )
+        )
+    return questions
+
+
+def make_streams(
+    clips: list[Clip], names: tuple[str, ...], seed: int = 0, lengths: list[int] | None = None
+) -> dict[str, dict[str, np.ndarray]]:
+    """Normal numbers in fp16 for every clip; `lengths` in seconds, else the clips' durations."""
+    lengths = lengths or [int(clip.duration_s) for clip in clips]
+    streams: dict[str, dict[str, np.ndarray]] = {}
+    for place, name in enumerate(names):
+        rng = np.random.default_rng([seed, place])
+        streams[name] = {
+            clip.id: rng.standard_normal((length, *SHAPES[name])).astype(np.float16)
+            for clip, length in zip(clips, lengths, strict=True)
+        }
+    return streams
+
+
+def make_batch(
+    names: tuple[str, ...],
+    n_clips: int = 4,
+    n_seconds: int = 4,
+    per_clip: int = 3,
+    lengths: list[int] | None = None,
+    seed: int = 0,
+    negatives: tuple[str, ...] = (),
+    mute: tuple[str, ...] = (),
+) -> Batch:
+    """One batch of everything; with `negatives` it is drawn with a generator."""
+    clips = make_clips(n_clips, n_seconds)
+    questions = make_questions(clips, per_clip, seed)
+    streams = make_streams(clips, names, seed, lengths)
+    rng = np.random.default_rng(seed) if negatives else None
+    collation = Collation(negatives=negatives, mute=mute)
+    return next(make_batches(clips, questions, streams, n_clips, rng, collation))
