@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -194,6 +198,16 @@ def test_every_voice_speaks(voice):
     spoken = speech.say("Good evening.", voice)
     assert 0.4 < len(spoken) / RATE_HZ < 1.5
     assert np.abs(spoken).max() > 0.1
+
+
+def test_another_process_speaks_the_same_samples():
+    program = (
+        "import hashlib; from musicavqa.bandstand.speech import say;"
+        "print(hashlib.sha256(say('Good evening.', 'en-us+f2').tobytes()).hexdigest())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    spoken = speech.say("Good evening.", "en-us+f2")  # a breathy voice, with noise in it
+    assert done.stdout.decode().strip() == hashlib.sha256(spoken.tobytes()).hexdigest()
 
 
 def test_an_unknown_voice_is_an_error_that_lists_the_voices():

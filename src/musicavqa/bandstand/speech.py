@@ -95,7 +95,8 @@ def _synthesised(
     """int16 samples and their rate.
 
     The library is loaded afresh for every text: its oscillators keep their state between texts,
-    even over espeak_Terminate, so that samples would depend on what was said before.
+    even over espeak_Terminate, so that samples would depend on what was said before. The noise in
+    breathy voices is seeded, or it would depend on the time of day.
     """
     import espeakng_loader
 
@@ -113,6 +114,7 @@ def _synthesised(
         rate_hz = library.espeak_Initialize(_SYNCHRONOUS, 0, data_path.encode(), _NO_EXIT)
         if rate_hz <= 0:
             raise RuntimeError(f"espeak-ng could not read its data in {data_path} ({rate_hz}).")
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         library.espeak_SetSynthCallback(receiver)
         if library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise RuntimeError(f"The espeak-ng of espeakng-loader has no voice {voice!r}.")
