@@ -321,7 +321,9 @@ def _presence(
     for names_of_pair in _pairs(present, 2, rng):
         yield pair, names_of_pair
     for name in _some(present, 2, rng):
-        yield pair, tuple(_some([name, _absent(present, hard, name, rng)], 2, rng))
+        # Not from the family of `name`: two of a family would give the 'no' away.
+        absent = _absent(present, hard, rng.choice(INSTRUMENTS), rng)
+        yield pair, tuple(_some([name, absent], 2, rng))
 
 
 def _of_one(truth: Truth, rng: random.Random) -> Iterator[tuple[int, tuple[str, ...]]]:
