@@ -73,8 +73,8 @@ def _sounds(wave: np.ndarray, rate_hz: int, layout: str, start_s: float):
     import av
 
     for begin in range(0, wave.shape[1], 1024):
-        block = np.ascontiguousarray(wave[:, begin : begin + 1024])
-        frame = av.AudioFrame.from_ndarray(block, "fltp", layout)
+        block = wave[:, begin : begin + 1024].T.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "flt", layout)
         frame.sample_rate, frame.time_base = rate_hz, Fraction(1, rate_hz)
         frame.pts = begin + round(start_s * rate_hz)
         yield frame.pts / rate_hz, frame

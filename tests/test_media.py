@@ -115,6 +115,15 @@ def test_surround_is_mixed_down_left_stays_left(tmp_path):
     assert np.abs(right).max() < 0.02
 
 
+def test_sixteen_channels_are_mixed_down(tmp_path):
+    """PyAV's own to_ndarray crashes the process on more than eight planar channels."""
+    wave = sine(440, 2.0, channels=16)
+    path = write_media(tmp_path / "many.mp4", grey_frames(20), wave=wave, layout="hexadecagonal")
+    left = read(path).waveform[0, 8000:24000]
+    assert peak_hz(left, 16000) == pytest.approx(440, abs=1)
+    assert np.abs(left).max() == pytest.approx(0.5, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("codec", "suffix"),
     [("pcm_s16le", "wav"), ("pcm_u8", "wav"), ("flac", "flac"), ("libmp3lame", "mp3")],
@@ -197,12 +206,17 @@ def test_very_short_clip_keeps_one_frame(tmp_path):
     assert numbers(read(path).frames) == [2]
 
 
-def test_streams_that_are_not_asked_for_are_not_decoded(small_video):
-    only_sound = read(small_video, rate_hz=None)
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_clip_is_as_long_when_only_one_sense_is_decoded(tmp_path, suffix):
+    path = write_media(tmp_path / f"a.{suffix}", grey_frames(40), wave=sine(440, 4.2))
+    both, only_sound = read(path), read(path, rate_hz=None)
     assert only_sound.frames.shape[0] == 0
     assert only_sound.has_video
-    assert np.array_equal(only_sound.waveform, read(small_video).waveform)
-    assert read(small_video, audio_hz=None).waveform is None
+    assert only_sound.duration_s == both.duration_s == pytest.approx(4.0)
+    assert np.array_equal(only_sound.waveform, both.waveform)
+    only_picture = read(path, audio_hz=None)
+    assert only_picture.waveform is None
+    assert only_picture.duration_s == both.duration_s
 
 
 def test_one_thread_and_many_give_the_same_arrays(small_video):
@@ -234,6 +248,22 @@ def test_damaged_middle_does_not_raise(tmp_path, small_video):
     path = tmp_path / "damaged.mp4"
     path.write_bytes(data)
     assert len(read(path).frames) == 4
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_random_damage_gives_arrays_or_a_media_error(tmp_path, suffix):
+    whole = write_media(tmp_path / f"whole.{suffix}", grey_frames(30), wave=sine(440, 3.0))
+    rng = np.random.default_rng(0)
+    path = tmp_path / f"damaged.{suffix}"
+    for n_bytes in (1, 10, 100, 1000) * 5:
+        data = np.frombuffer(whole.read_bytes(), np.uint8).copy()
+        data[rng.integers(0, len(data), n_bytes)] = rng.integers(0, 256, n_bytes)
+        path.write_bytes(data.tobytes())
+        try:
+            media = read(path, require="any", motion_hz=10)
+        except MediaError:
+            continue
+        assert media.duration_s < 3 * 600
 
 
 def test_cover_picture_is_not_a_video(tmp_path):

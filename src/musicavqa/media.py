@@ -23,6 +23,8 @@ MOTION_HZ = 10.0
 SLACK_S = 1e-3  # Matroska rounds times to a millisecond
 GAP_S = 0.05  # holes in the sound shorter than this are rounding, not silence
 TRUNCATED_S = 1.0
+MAX_PLANES = 8
+LEAP_S = 600.0  # times that leap further are damage
 
 # Left and right share of each loudspeaker (ITU-R BS.775); the low-frequency channel is left out.
 MIX = {
@@ -89,7 +91,7 @@ def read(
     with _open(path) as container:
         clock = _Clock.of(container, max_s)
         streams = _pick_streams(container, path, require)
-        picture = _Picture(streams["video"], grids, clock) if streams["video"] and grids else None
+        picture = _Picture(streams["video"], grids, clock) if streams["video"] else None
         sound = _Sound(audio_hz, channels, clock) if streams["audio"] and audio_hz else None
         _decode(container, streams, picture, sound, n_threads)
         duration_s = _finish(clock, streams, picture, sound)
@@ -101,7 +103,7 @@ def read(
         waveform=sound.array(duration_s) if sound and sound.end_s else None,
         audio_hz=audio_hz or 0,
         duration_s=duration_s,
-        has_video=bool(picture.n) if picture else streams["video"] is not None,
+        has_video=picture is not None and picture.n > 0,
         has_audio=bool(sound.end_s) if sound else streams["audio"] is not None,
         motion=grids["motion"].array() if motion_hz else None,
         motion_hz=motion_hz or MOTION_HZ,
@@ -124,13 +126,11 @@ class _Clock:
         announced_s = container.duration / 1e6 if container.duration else None
         return cls(max(start_s, 0.0), announced_s, float("inf") if max_s is None else max_s)
 
-    def time(self, frame: Any, expected_s: float) -> float:
-        """Time of a decoded frame; frames without one, or far past the end, follow the last."""
-        if frame.time is None:
+    def time(self, time_s: float | None, expected_s: float) -> float:
+        """Time from the origin; a missing time, or a wild leap of it, follows what came before."""
+        if time_s is None or abs(time_s - self.origin_s - expected_s) > LEAP_S:
             return expected_s
-        time_s = frame.time - self.origin_s
-        beyond = self.announced_s is not None and time_s > self.announced_s + 60
-        return expected_s if beyond else time_s
+        return time_s - self.origin_s
 
     def announced(self, stream: Any) -> float | None:
         """End that a stream announces, from the origin; the container's if it is silent."""
@@ -197,11 +197,22 @@ class _Picture:
 
     def add(self, frame: Any) -> None:
         """Show `frame`; the previous one was on screen until its time."""
-        time_s = self.clock.time(frame, self.end_s)
+        time_s = self.clock.time(frame.time, self.end_s)
         if self.frame is not None:
             self.hold(time_s)
-        shown_s = float(frame.duration * frame.time_base) if frame.duration else self.frame_s
-        self.frame, self.end_s = frame, max(time_s + shown_s, self.end_s if self.n else 0.0)
+        self.frame = frame
+        self.extend(time_s, frame)
+
+    def pass_by(self, packet: Any) -> None:
+        """Without grids nothing is decoded; the packets still tell how long the picture lasts."""
+        if packet.pts is not None:
+            time_s = float(packet.pts * packet.time_base)
+            self.extend(self.clock.time(time_s, self.end_s), packet)
+
+    def extend(self, time_s: float, shown: Any) -> None:
+        """A frame or packet shown from `time_s` on moves the end."""
+        shown_s = float(shown.duration * shown.time_base) if shown.duration else self.frame_s
+        self.end_s = max(self.end_s, time_s + min(shown_s, LEAP_S))
         self.n += 1
 
     def hold(self, until_s: float) -> None:
@@ -237,7 +248,7 @@ class _Sound:
         """Append one decoded frame at its time; encoder delay before 0 s is cut."""
         samples = _mix(frame, self.channels)  # (n, 1 or channels)
         self.restart_if_new((frame.sample_rate, samples.shape[1]))
-        hole_s = self.clock.time(frame, self.end_s) - self.end_s
+        hole_s = self.clock.time(frame.time, self.end_s) - self.end_s
         if self.end_s and hole_s < GAP_S:
             hole_s = 0.0
         n_zeros = round(hole_s * frame.sample_rate)
@@ -276,8 +287,9 @@ class _Sound:
 
 def _mix(frame: Any, channels: int) -> np.ndarray:
     """Decoded frame as float32 (n, channels) in [-1, 1], or (n, 1) where it is mono."""
-    samples = frame.to_ndarray()
     n_channels = frame.layout.nb_channels
+    frame = _packed(frame) if frame.format.is_planar and n_channels > MAX_PLANES else frame
+    samples = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, n_channels)
     if samples.dtype == np.uint8:
         samples = (samples.astype(np.float32) - 128) / 128
@@ -290,6 +302,13 @@ def _mix(frame: Any, channels: int) -> np.ndarray:
     matrix = np.array(shares, np.float32)  # (n_channels, 2)
     matrix = matrix.mean(1, keepdims=True) if channels == 1 else matrix
     return samples @ (matrix / matrix.sum(0).max())  # never clips
+
+
+def _packed(frame: Any) -> Any:
+    """Frame with interleaved samples: PyAV reads past the end of more than eight planes (18.1)."""
+    import av
+
+    return av.AudioResampler(format="flt").resample(frame)[0]
 
 
 def _decode(
@@ -311,16 +330,18 @@ def _decode(
         streams["video"].codec_context.thread_count = n_threads
     for packet in _packets(container, wanted):
         sink = sinks[packet.stream.index]
-        if not sink.full:
+        if sink.full:
+            if all(other.full for other in sinks.values()):
+                break
+        elif sink is picture and not picture.grids:
+            picture.pass_by(packet)
+        else:
             for frame in _decoded(packet.stream, packet):
                 sink.add(frame)
-        elif all(other.full for other in sinks.values()):
-            break
-    for stream in (
-        stream for stream in wanted if not sinks[stream.index].full
-    ):  # after an unreadable place the decoders still hold frames
-        for frame in _decoded(stream, None):
-            sinks[stream.index].add(frame)
+    for stream in wanted:  # after an unreadable place the decoders still hold frames
+        if not sinks[stream.index].full:
+            for frame in _decoded(stream, None):
+                sinks[stream.index].add(frame)
 
 
 def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:
@@ -331,7 +352,7 @@ def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:
         return
     try:
         yield from container.demux(*streams)
-    except av.FFmpegError:
+    except (av.FFmpegError, IndexError):  # IndexError: PyAV, at the end, of a stream born half-way
         return
 
 
@@ -360,8 +381,6 @@ def _finish(
         still = picture.n == 1  # a still lasts as long as the sound
         end_s = max(picture.end_s, sound_s) if still else picture.end_s
         picture.finish(min(end_s, clock.max_s))
-    elif picture is None and streams["video"] is not None:
-        end_s = clock.announced(streams["video"]) or sound_s
     else:
         end_s = sound_s
     return min(end_s, clock.max_s)
