@@ -11,6 +11,9 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@
 
+demo: $(VENV)/ready
+	$(BIN)/python -m musicavqa.demo demo
+
 test: $(VENV)/ready
 	$(BIN)/ruff check src tests bench
 	$(BIN)/ruff format --check src tests bench

@@ -98,7 +98,8 @@ def test_a_higher_tempo_factor_gives_more_onsets(instrument, rng):
         onsets = np.unique([n[0] for n in part(instrument, twin, [(0.0, 9.5)], music, 0, factor)])
         return 1 + int((np.diff(onsets) > 0.03).sum())
 
-    assert n_onsets(0.5) < n_onsets(1.0) < n_onsets(2.0)
+    assert n_onsets(0.5) <= n_onsets(1.0) <= n_onsets(2.0)
+    assert n_onsets(0.5) < n_onsets(2.0)
 
 
 # Scenes

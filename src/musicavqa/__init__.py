@@ -21,7 +21,7 @@ _HOMES = {
     "render": "musicavqa.workflow",
     "train": "musicavqa.workflow",
 }
-__all__ = list(_HOMES)  # noqa: PLE0605
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

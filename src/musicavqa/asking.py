@@ -14,11 +14,14 @@ from musicavqa.records import Clip, Question
 if TYPE_CHECKING:
     from musicavqa.matching import Match
     from musicavqa.media import Media
-    from musicavqa.training import Checkpoint
+    from musicavqa.registry import Checkpoint
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "bandleader"
 GRID = 7
 """The picture evidence has 7 x 7 cells."""
+CAVEAT = (
+    "The default model was trained on rendered performances only: on real footage expect much less."
+)
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,9 @@ class Performance:
 
     def ask(self, questions: Sequence[str]) -> list[Reply]:
         """One reply per question, in order."""
-        from musicavqa.matching import match
+        from musicavqa.matching import match_all
 
-        matches = [match(text) for text in questions]
+        matches = match_all(questions)
         asked = {i: m for i, m in enumerate(matches) if m.template is not None}
         answered = self._answer(asked) if asked else {}
         return [answered.get(i) or _declined(text, matches[i]) for i, text in enumerate(questions)]
@@ -86,13 +89,9 @@ class Performance:
         import torch
 
         from musicavqa.batches import collate
-        from musicavqa.questions import template
 
         clip = Clip("clip", None, self.media.duration_s)
-        records = [
-            Question(str(i), clip.id, m.question, m.template, m.slots, template(m.template).cell)
-            for i, m in asked.items()
-        ]
+        records = [_record(str(i), clip, match) for i, match in asked.items()]
         stores = {name: {clip.id: rows} for name, rows in self.streams.items()}
         batch = collate([clip], {clip.id: records}, stores)
         with torch.inference_mode():
@@ -113,7 +112,7 @@ def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> 
     from musicavqa.encoders import load_encoder
     from musicavqa.extraction import encode_media
     from musicavqa.media import read
-    from musicavqa.training import load_checkpoint
+    from musicavqa.registry import load_checkpoint
 
     media = read(path, motion_hz=10.0)
     loaded = load_checkpoint(checkpoint)
@@ -126,6 +125,15 @@ def ask(path: Path | str, *questions: str, checkpoint: Path = DEFAULT_CHECKPOINT
     if not questions:
         raise ValueError('Ask at least one question, such as "Which instrument plays first?".')
     return listen_and_look(path, checkpoint).ask(questions)
+
+
+def _record(key: str, clip: Clip, match: Match) -> Question:
+    from musicavqa.questions import template
+
+    assert match.question is not None
+    assert match.template is not None
+    cell = template(match.template).cell
+    return Question(key, clip.id, match.question, match.template, match.slots, cell)
 
 
 def _reply(match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray]) -> Reply:
@@ -171,3 +179,15 @@ def _box(cells: np.ndarray) -> tuple[float, float, float, float]:
         float((columns.max() + 1) / n_columns),
         float((rows.max() + 1) / n_rows),
     )
+
+
+def caveat(replies: Sequence[Reply]) -> str:
+    """What the model is, and which instruments it believes to hear in this clip, how surely."""
+    from musicavqa.questions import INSTRUMENTS
+
+    activity = next((reply.activity for reply in replies if reply.activity is not None), None)
+    if activity is None:
+        return CAVEAT
+    surest = activity.max(0)
+    heard = [f"{INSTRUMENTS[i]} {surest[i]:.0%}" for i in np.argsort(-surest)[:4]]
+    return f"{CAVEAT}\nSound recognised: {', '.join(heard)}."

@@ -17,6 +17,7 @@ import torch
 from musicavqa import answers
 from musicavqa.questions import tokenize, vocabulary
 from musicavqa.records import Batch, Clip, Question
+from musicavqa.store import FeatureError
 
 N_WORDS_PADDED = 14
 """Least width of `Batch.words`: the longest template. Released code reads the padding too."""
@@ -24,10 +25,6 @@ N_WORDS_PADDED = 14
 MUTED = {"audio": ("audio_", "music_"), "visual": ("visual_",)}
 
 TruthReader = Callable[[Clip, int], dict[str, np.ndarray]]
-
-
-class FeatureError(ValueError):
-    """Rows of a stream are missing."""
 
 
 class ClipStore(Protocol):

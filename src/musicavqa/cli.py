@@ -59,7 +59,7 @@ def ask(
     else:
         for reply in replies:
             print(_describe(reply))
-        print(asking.caveat(performance))
+        print(asking.caveat(replies))
     for picture in pictures:
         print(f"evidence: {picture}", file=sys.stderr if as_json else sys.stdout)
     if all(reply.answer is None for reply in replies):
@@ -116,8 +116,12 @@ def features(
     from musicavqa import workflow
 
     with _progress("encoding") as tick:
-        report = workflow.make_features(data, out, split, encoder, workers, tick)
-    print(report)
+        report = workflow.extract_features(data, out, split, encoder, workers, tick)
+    for note in [*report.skipped, *report.notes]:
+        print(f"{note.clip}: {note.text}", file=sys.stderr)
+    print(f"{report.n_written} rows written, {report.n_present} in all, in {out}")
+    if report.skipped:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -136,7 +140,12 @@ def train(
     """Train a method with its recipe; a killed run goes on where it stopped."""
     from musicavqa import workflow
 
-    print(workflow.train_run(method, data, features, out, seed, tuple(mute or ()), epochs, device))
+    muted = tuple(mute or ())
+    print(
+        workflow.train(
+            method, data, features, out, seed=seed, mute=muted, epochs=epochs, device=device
+        )
+    )
 
 
 @app.command()
@@ -149,7 +158,7 @@ def predict(
     """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
     from musicavqa import workflow
 
-    print(workflow.predict_run(run, data, features, split))
+    print(workflow.predict(run, data, features, split))
 
 
 @app.command()
@@ -162,7 +171,7 @@ def evaluate(
     """Accuracy per cell with counts and intervals (bootstrap clustered by video)."""
     from musicavqa import workflow
 
-    report = workflow.evaluate_file(predictions, data, split)
+    report = workflow.evaluate(predictions, data, split)
     print(json.dumps(report.as_dict(), indent=1) if as_json else report.table())
 
 
@@ -209,7 +218,7 @@ def _check_picture(path: Path | None) -> None:
         raise ValueError(f"--evidence takes a .png, .pdf or .svg file, got {path}.")
 
 
-def _draw(media: Any, replies: list[Any], path: Path | None) -> Iterator[Path] | list[Path]:
+def _draw(media: Any, replies: list[Any], path: Path | None) -> list[Path]:
     if path is None:
         return []
     from musicavqa.explain.timeline import draw

@@ -44,9 +44,9 @@ def produce(
     return folder
 
 
-def _render_all(jobs: list[tuple[dict[str, Any], Path]], workers: int) -> Iterator[None]:
+def _render_all(jobs: list[tuple[dict[str, Any], Path]], workers: int) -> Iterator[Path]:
     missing = [job for job in jobs if not job[1].exists()]
-    yield from (None for _ in range(len(jobs) - len(missing)))
+    yield from (path for _, path in jobs if path.exists())
     if workers <= 1:
         for job in missing:
             yield _render_one(job)
@@ -55,10 +55,12 @@ def _render_all(jobs: list[tuple[dict[str, Any], Path]], workers: int) -> Iterat
         yield from pool.map(_render_one, missing, chunksize=4)
 
 
-def _render_one(job: tuple[dict[str, Any], Path]) -> None:
+def _render_one(job: tuple[dict[str, Any], Path]) -> Path:
     from musicavqa.bandstand.render import render
 
-    render(*job)
+    scene, path = job
+    render(scene, path)
+    return path
 
 
 def _write(path: Path, text: str) -> None:

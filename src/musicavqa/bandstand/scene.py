@@ -32,7 +32,7 @@ N_PLAYERS = {
 LEADING = ("acoustic_guitar", "cello", "flute", "piano", "violin")
 """The most frequent instruments of MUSIC-AVQA; here half as frequent again as the others."""
 LEVELS_DB = (0.0, -4.0, -8.0, -12.0)
-LEFTMOST_X, RIGHTMOST_X = 0.08, 0.92
+LEFTMOST_X, RIGHTMOST_X = 0.11, 0.89
 GAP_X = {1: 0.2, 2: 0.2, 3: 0.17, 4: 0.14, 5: 0.12, 6: 0.11, 7: 0.1, 8: 0.09}
 """Smallest distance between neighbours, by number of visible players."""
 BORDERS_X = (0.4, 0.6)
@@ -42,6 +42,8 @@ ENTRY_STEP_S = 0.6
 SHORTEST_PLAYING_S = 1.5
 SPEECH_S_PER_CHARACTER = 0.075
 OCCLUDERS = ("audience", "plant", "music_stand")
+MONO_RATE = 0.5
+"""Share of clips without stereo: panning gives the place away, so it may not always be there."""
 N_DUBBING = {1: 0.6, 2: 0.3, 3: 0.1}
 """How many play out of the picture in a dubbed clip, if there are as many in it."""
 
@@ -202,6 +204,7 @@ def _players(
     places += [(_any(rng, (-0.2, 1.2)), 0.5) for _ in roles[n_visible:]]
     spans = _all_spans(rng, len(roles), rates, duration_s)
     levels = _levels(rng, len(roles))
+    stereo = 0.0 if rng.random() < MONO_RATE else _uniform(rng, 0.5, 1.0)
     players = []
     for voice, (role, (x, depth)) in enumerate(zip(roles, places, strict=True)):
         music = unheard_music if role.behaviour == "mimes" else heard_music
@@ -216,7 +219,7 @@ def _players(
                 "notes": notes,
                 "gestures": gestures,
                 "level_db": levels[voice],
-                "pan": round((1.6 * x - 0.8) if role.visible else _uniform(rng, -0.8, 0.8), 3),
+                "pan": round(stereo * _pan(rng, x, role.visible), 3),
                 "patch": _any(rng, PATCHES[role.instrument]),
                 "detune": _uniform(rng, -0.15, 0.15),
                 "look": _look(rng, variant),
@@ -224,6 +227,10 @@ def _players(
             }
         )
     return players
+
+
+def _pan(rng: np.random.Generator, x: float, visible: bool) -> float:
+    return 1.6 * x - 0.8 if visible else _uniform(rng, -0.8, 0.8)
 
 
 def _notes(

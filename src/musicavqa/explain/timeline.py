@@ -30,7 +30,8 @@ def draw(media: Media, reply: Reply, path: Path) -> None:
     except ImportError as error:
         raise ImportError("This needs matplotlib: pip install 'musicavqa[plots]'") from error
     figure = Figure(figsize=(11, 6.4), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.15, 2])
+    panels: Any = figure.subfigures(2, 1, height_ratios=[1.15, 2])
+    top, bottom = panels
     confidence = f"{reply.confidence:.0%}" if reply.confidence is not None else "-"
     top.suptitle(f"{reply.question}\n{reply.answer}  ({confidence})", fontsize=13)
     for axes, second in zip(top.subplots(1, N_FRAMES), _key_seconds(reply.seconds), strict=True):

@@ -1,0 +1,193 @@
+"""The verbs behind the command line, folder in and folder out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from musicavqa.records import Clip, Question
+
+if TYPE_CHECKING:
+    from musicavqa.extraction import Report as ExtractionReport
+    from musicavqa.metrics.accuracy import Report
+    from musicavqa.metrics.bootstrap import Interval
+    from musicavqa.store import Store
+
+SET = "bandstand"
+DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
+
+Progress = Callable[[int, int], None]
+
+
+def load_dataset(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
+    """Clips and questions of one split of a rendered data folder."""
+    from musicavqa.datasets.bandstand import load
+
+    return load(Path(root), split)
+
+
+def render(root: Path, split: str, n_clips: int, **options: Any) -> Path:
+    """Render a split; see `bandstand.produce.produce` for the options."""
+    from musicavqa.bandstand.produce import produce
+
+    return produce(Path(root), split, n_clips, **options)
+
+
+def extract_features(
+    data: Path,
+    out: Path,
+    splits: Sequence[str] | None = None,
+    encoders: Sequence[str] | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> ExtractionReport:
+    """Encode the clips of these splits (None: all there are) into the store under `out`."""
+    from musicavqa.extraction import extract
+
+    found = sorted(path.parent.name for path in Path(data).glob("*/scenes.jsonl"))
+    if not found:
+        raise FileNotFoundError(f"There is no rendered split in {data}. Run: musicavqa render")
+    clips = [clip for split in splits or found for clip in load_dataset(data, split)[0]]
+    return extract(clips, list(encoders or DEFAULT_ENCODERS), Path(out), SET, workers, progress)
+
+
+def open_streams(features: Path, encoders: Sequence[str]) -> dict[str, Store]:
+    """The stores of these encoders, as made by `extract_features` with today's weights."""
+    from musicavqa.encoders import load_spec
+    from musicavqa.store import Store
+
+    folders = {name: Path(features) / SET / f"{name}-{load_spec(name).hash8}" for name in encoders}
+    missing = [name for name, folder in folders.items() if not folder.is_dir()]
+    if missing:
+        flags = " ".join(f"--encoder {name}" for name in missing)
+        raise FileNotFoundError(
+            f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features {flags}"
+        )
+    return {name: Store.open(folder) for name, folder in folders.items()}
+
+
+def train(
+    method: str,
+    data: Path,
+    features: Path,
+    out: Path,
+    *,
+    seed: int = 0,
+    mute: tuple[str, ...] = (),
+    epochs: int | None = None,
+    device: str = "cpu",
+) -> Path:
+    """Train `method` on the splits train and val with its recipe; returns the run folder."""
+    from musicavqa import training
+    from musicavqa.registry import load_method
+
+    found = load_method(method)
+    recipe = found.recipe(SET)
+    if epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=epochs)
+    clips, questions = load_dataset(data, "train")
+    validation_clips, validation = load_dataset(data, "val")
+    streams = open_streams(features, found.streams())
+    facts = training.Data(
+        name=SET,
+        clips=[*clips, *validation_clips],
+        train=questions,
+        validation=validation,
+        streams=streams,
+        identity={
+            "questions": _identity(questions + validation),
+            "streams": {name: store.folder.name for name, store in streams.items()},
+        },
+        mute=mute,
+    )
+    return training.train(method, None, recipe, facts, Path(out), seed, device)
+
+
+def predict(run: Path, data: Path, features: Path, split: str = "test") -> Path:
+    """Answer every question of `split`; returns the prediction file in the run folder."""
+    import json
+
+    from musicavqa import runs, training
+    from musicavqa.batches import Collation, make_batches
+    from musicavqa.registry import load_checkpoint
+
+    checkpoint = load_checkpoint(run)
+    about = json.loads((Path(run) / "run.json").read_text(encoding="utf-8"))
+    clips, questions = load_dataset(data, split)
+    path = runs.predictions_path(Path(run), split)
+    todo = runs.pending(path, questions)
+    streams = open_streams(features, checkpoint.streams)
+    collation = Collation(mute=tuple(about["data"]["mute"]))
+    for batch in make_batches(clips, todo, streams, collation=collation):
+        answered = training.predict(checkpoint.model, [batch], checkpoint.temperature)
+        runs.append_predictions(path, answered)
+    return path
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores with their intervals (95 %, bootstrap over clips) and the calibration error."""
+
+    scores: Report
+    intervals: dict[str, Interval]
+    calibration_error: float | None
+    """ECE in percent, 15 bins; None when a prediction has no confidence."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON."""
+        groups = self.scores.as_dict()
+        for name, interval in self.intervals.items():
+            groups[name]["interval"] = [interval.low, interval.high]
+        return {"groups": groups, "calibration_error": self.calibration_error}
+
+    def table(self) -> str:
+        """One aligned line per group, for people."""
+        lines = [f"{'':16}{'accuracy':>9}{'95 % interval':>17}{'asked':>7}{'answered':>9}"
+                 f"{'unreadable':>11}{'no media':>9}"]  # fmt: skip
+        for name, count in self.scores.groups.items():
+            if not count.asked:
+                continue
+            interval = self.intervals[name]
+            between = f"{interval.low:.1f} - {interval.high:.1f}"
+            lines.append(
+                f"{name:16}{count.accuracy:9.2f}{between:>17}{count.asked:7}{count.answered:9}"
+                f"{count.unreadable:11}{count.no_media:9}"
+            )
+        if self.calibration_error is not None:
+            lines.append(f"calibration error (ECE, 15 bins): {self.calibration_error:.1f}")
+        return "\n".join(lines)
+
+
+def evaluate(predictions: Path, data: Path, split: str = "test") -> Evaluation:
+    """Score a prediction file against the questions of `split`; joins by key only."""
+    from musicavqa import runs
+    from musicavqa.metrics import accuracy, bootstrap, calibration
+
+    _, questions = load_dataset(data, split)
+    answered = runs.read_predictions(Path(predictions), questions)
+    scores = accuracy.score(questions, answered)
+    correct = accuracy.correctness(questions, answered)
+    clips = np.array([question.clip for question in questions])
+    members = accuracy.group_members([question.cell for question in questions])
+    intervals = {
+        name: bootstrap.clustered_interval(correct[rows], clips[rows])
+        for name, rows in members.items()
+        if rows.any()
+    }
+    confidence = [prediction.confidence for prediction in answered]
+    if any(value is None for value in confidence):
+        return Evaluation(scores, intervals, None)
+    error = calibration.expected_calibration_error(np.array(confidence, dtype=float), correct)
+    return Evaluation(scores, intervals, error)
+
+
+def _identity(questions: Sequence[Question]) -> str:
+    """Short hash of what is asked and answered."""
+    text = "\n".join(f"{q.key}\t{q.clip}\t{q.text}\t{q.answer}" for q in questions)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
