@@ -33,7 +33,7 @@ STAGES = (
 )
 STEM, HEAD, CLASSES = 32, 1280, 1000
 BATCH_NORM_EPS = 1e-3
-BATCH = 16
+BATCH = 4  # larger ones are no faster on a CPU
 
 SPEC = Spec(
     name="visual_effnet",

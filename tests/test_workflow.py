@@ -1,0 +1,66 @@
+"""Render, encode, train, predict, evaluate: folder in, folder out, through the command line."""
+
+import json
+import sys
+
+import pytest
+
+from musicavqa import cli
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("work")
+
+
+def run(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["musicavqa", *map(str, arguments)])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    captured = capsys.readouterr()
+    return done.value.code, captured.out, captured.err
+
+
+def test_every_verb_follows_the_other(monkeypatch, capsys, root):
+    data, features, runs = root / "data", root / "features", root / "runs"
+    for split, n in (("train", 4), ("val", 2), ("test", 2)):
+        arguments = ("--split", split, "--clips", n, "--seconds", 4)
+        assert run(monkeypatch, capsys, "render", data, *arguments)[0] == 0
+    stores = ("--data", data, "--features", features)
+    encoders = ("--encoder", "audio_logmel", "--encoder", "visual_motion")
+    code, out, _ = run(
+        monkeypatch, capsys, "features", "--data", data, "--out", features, *encoders
+    )
+    assert (code, "rows written" in out) == (0, True)
+    code, out, _ = run(
+        monkeypatch, capsys, "train", "question_gru", *stores, "--out", runs, "--epochs", 1
+    )
+    assert code == 0
+    folder = out.strip()
+    code, out, _ = run(monkeypatch, capsys, "predict", folder, *stores)
+    assert code == 0
+    predictions = out.strip()
+    code, out, _ = run(monkeypatch, capsys, "evaluate", predictions, "--data", data, "--json")
+    assert code == 0
+    overall = json.loads(out)["groups"]["overall"]
+    lines = (data / "test" / "questions.jsonl").read_text().splitlines()
+    assert overall["asked"] == overall["answered"] == len(lines)
+    assert overall["interval"][0] <= overall["accuracy"] <= overall["interval"][1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("train", "bandleeder"), "Did you mean bandleader"),
+        (("train", "bandleader", "--data", "nowhere"), "musicavqa render --split train"),
+        (("render", "--split", "rehearsal"), "rehearsal"),
+        (("features", "--data", "nowhere"), "no rendered split in nowhere"),
+        (("evaluate", "nothing.jsonl", "--data", "nowhere"), "nowhere"),
+    ],
+)
+def test_what_cannot_work_says_so_in_one_line(monkeypatch, capsys, tmp_path, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(monkeypatch, capsys, *arguments)
+    assert (code, out) == (1, "")
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
