@@ -31,11 +31,11 @@ EMBEDDING = 200
 TALL, LONG = ("", "_1"), ("_2", "_3", "_4")  # suffixes of conv2d
 TAGS = (
     "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast",
-    "piano", "ambient", "beat", "violin", "vocal", "synth", "female", "indian", "opera",
-    "male", "singing", "vocals", "no vocals", "harpsichord", "loud", "quiet", "flute", "woman",
-    "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man", "classic", "choir", "voice", "new age",
-    "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice", "weird", "country",
-    "metal", "female voice", "choral",
+    "piano", "ambient", "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male",
+    "singing", "vocals", "no vocals", "harpsichord", "loud", "quiet", "flute", "woman",
+    "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man", "classic", "choir", "voice",
+    "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice", "weird",
+    "country", "metal", "female voice", "choral",
 )  # fmt: skip
 
 SPEC = Spec(
