@@ -1,0 +1,260 @@
+"""Encoders against reference runs (goldens/encoders.json says which), and the rules for all."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musicavqa.encoders import list_encoders, load_encoder, load_spec
+from musicavqa.encoders.spec import n_seconds
+from musicavqa.encoders.weights import WEIGHTS, WeightError, weight_file, weight_report
+from musicavqa.media import Media
+
+GOLDEN = json.loads((Path(__file__).parent / "goldens" / "encoders.json").read_text())
+RATE_HZ = 16000
+SENTENCES = [
+    "How many instruments are sounding in the video?",
+    "What number of instruments can be heard in this video?",
+    "Where is the performance?",
+]
+MEDIA_ENCODERS = [name for name in list_encoders() if load_spec(name).needs != "text"]
+
+
+def sine(frequency_hz: float = 440.0, seconds: float = 3.0) -> np.ndarray:
+    """Stereo sine of amplitude 0.5 on both sides."""
+    wave = 0.5 * np.sin(2 * np.pi * frequency_hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)
+    return np.tile(wave.astype(np.float32), (2, 1))
+
+
+def noise(seconds: float = 3.0) -> np.ndarray:
+    """White noise, the same on both sides, seed 0."""
+    wave = np.random.default_rng(0).standard_normal(round(seconds * RATE_HZ)).astype(np.float32)
+    return np.tile(0.1 * wave, (2, 1))
+
+
+def drawn_picture() -> np.ndarray:
+    """A brown disc and a dark bar on a light gradient, (224, 224, 3)."""
+    y, x = np.mgrid[:224, :224]
+    picture = np.stack([200 + x // 8, 210 - y // 8, 220 - x // 10], axis=-1)
+    picture[(x - 80) ** 2 + (y - 120) ** 2 < 3600] = (140, 80, 30)
+    picture[(abs(y - 120) < 6) & (x > 60) & (x < 210)] = (30, 20, 10)
+    return picture.astype(np.uint8)
+
+
+def media(
+    wave: np.ndarray | None = None,
+    frames: np.ndarray | None = None,
+    motion: np.ndarray | None = None,
+    duration_s: float = 3.0,
+) -> Media:
+    return Media(
+        frames=np.zeros((0, 224, 224, 3), np.uint8) if frames is None else frames,
+        frames_hz=1.0,
+        waveform=wave,
+        audio_hz=RATE_HZ,
+        duration_s=duration_s,
+        has_video=frames is not None,
+        has_audio=wave is not None,
+        motion=motion,
+    )
+
+
+@pytest.fixture(scope="module", params=MEDIA_ENCODERS)
+def encoder(request):
+    return load_encoder(request.param)
+
+
+def test_card_names_its_file_and_known_weights():
+    for name in list_encoders():
+        spec = load_spec(name)
+        assert spec.name == name
+        assert set(spec.weights) <= set(WEIGHTS)
+        assert len(spec.hash8) == 8
+    assert len({load_spec(name).hash8 for name in list_encoders()}) == len(list_encoders())
+
+
+def test_unknown_encoder_is_refused_with_near_names():
+    with pytest.raises(ValueError, match="audio_yamnet"):
+        load_encoder("audio_yamnett")
+
+
+def test_missing_sense_gives_zeros(encoder):
+    rows = encoder.encode(media(duration_s=2.4))
+    assert rows.shape == (3, *encoder.spec.shape)
+    assert rows.dtype == encoder.spec.dtype
+    assert not rows.any()
+
+
+def test_rows_are_seconds_rounded_up_and_finite(encoder):
+    rng = np.random.default_rng(0)
+    for duration_s, n in ((0.4, 1), (1.5, 2), (3.0, 3)):
+        clip = media(
+            noise(duration_s),
+            rng.integers(0, 256, (max(1, round(duration_s)), 224, 224, 3)).astype(np.uint8),
+            rng.integers(0, 256, (round(duration_s * 10), 56, 56)).astype(np.uint8),
+            duration_s,
+        )
+        rows = encoder.encode(clip)
+        assert rows.shape == (n, *encoder.spec.shape)
+        assert np.isfinite(rows).all()
+        assert rows.any()
+        assert (rows == encoder.encode(clip)).all()
+
+
+def test_second_count_forgives_a_millisecond():
+    assert [n_seconds(s) for s in (0.0, 1.0, 10.0005, 10.01)] == [1, 1, 10, 11]
+
+
+# Signal transforms.
+
+
+def test_logmel_side_plane_tells_left_from_right():
+    wave = sine()
+    wave[1] *= 0.1  # 20 dB softer on the right
+    rows = load_encoder("audio_logmel").encode(media(wave)).astype(float)
+    band = rows[1, 0].mean(axis=0).argmax()
+    assert rows[1, 1, :, band].mean() == pytest.approx(1.0, abs=0.02)
+    assert load_encoder("audio_logmel").encode(media(wave[::-1]))[1, 1, 25, band] < -0.97
+    assert rows[1, 0, 25, band] == pytest.approx((-11.2 + 50) / 25, abs=0.15)  # 0.275 peak
+
+
+def test_logmel_frame_shows_its_own_20_ms():
+    wave = np.zeros((2, 3 * RATE_HZ), np.float32)
+    wave[:, RATE_HZ + 320 * 10 + 160] = 1.0  # a click in the middle of frame 10 of second 1
+    rows = load_encoder("audio_logmel").encode(media(wave))
+    assert rows[1, 0].astype(float).mean(axis=1).argmax() == 10
+    assert rows[0, 0].max() == -2.0
+
+
+def test_motion_shows_where_and_when_the_picture_changes():
+    motion = np.full((30, 56, 56), 100, np.uint8)
+    motion[15:, 8:16, 48:] = 151  # cell (1, 6) changes once, between step 14 and 15
+    rows = load_encoder("visual_motion").encode(media(motion=motion))
+    assert rows[1, 1 * 7 + 6, 5] == 2.0
+    assert np.count_nonzero(rows) == 1
+
+
+# Networks against their references.
+
+
+def test_effnet_matches_the_published_implementation():
+    golden = GOLDEN["effnet"]
+    encoder = load_encoder("visual_effnet")
+    picture = drawn_picture()[None]
+    logits = encoder.logits(picture)[0].numpy()
+    np.testing.assert_allclose(logits[:12], golden["first_logits"], atol=2e-3)
+    assert int(logits.argmax()) == golden["top"]
+    assert float(encoder.maps(picture).mean()) == pytest.approx(golden["map_mean"], abs=1e-4)
+
+
+def test_effnet_weights_have_the_published_size():
+    import torch
+
+    official = torch.load(weight_file("effnet_lite0"), map_location="cpu", weights_only=True)
+    sizes = [v.numel() for k, v in official.items() if "running" not in k and "num_batch" not in k]
+    assert sum(sizes) == GOLDEN["effnet"]["parameters"]
+
+
+def test_effnet_holds_the_last_picture():
+    rows = load_encoder("visual_effnet").encode(media(frames=drawn_picture()[None]))
+    assert (rows[2] == rows[0]).all()
+
+
+def test_minilm_matches_transformers():
+    golden = GOLDEN["minilm"]
+    rows = load_encoder("text_minilm").embed(SENTENCES)
+    np.testing.assert_allclose(rows[:, :6], golden["first_values"], atol=1e-5)
+    np.testing.assert_allclose(rows @ rows.T, golden["cosines"], atol=1e-4)
+    assert load_encoder("text_minilm").embed([]).shape == (0, 384)
+
+
+def test_minilm_does_not_depend_on_its_neighbours():
+    encoder = load_encoder("text_minilm")
+    together = encoder.embed([*SENTENCES, "a much longer sentence " * 10])
+    np.testing.assert_allclose(encoder.embed(SENTENCES[2:]), together[2:3], atol=1e-5)
+
+
+def test_musicnn_front_end_matches_librosa():
+    golden = GOLDEN["musicnn_front"]
+    mel = load_encoder("audio_musicnn").log_mel(noise()[0])
+    assert len(mel) == golden["frames"]
+    np.testing.assert_allclose(mel[5], golden["frame_5"], atol=1e-4)
+
+
+def test_musicnn_checkpoint_is_read_whole():
+    from musicavqa.encoders.audio_musicnn import read_bundle
+
+    path = weight_file("musicnn")
+    bundle = read_bundle(path, path.with_suffix(".data"))
+    assert len(bundle) == GOLDEN["musicnn"]["variables"]
+    n_values = sum(array.size for array in bundle.values())
+    assert n_values == pytest.approx(GOLDEN["musicnn"]["values"], rel=0.005)
+    assert bundle["conv2d/kernel"].shape == (7, 38, 1, 204)
+    assert all((v > 0).all() for k, v in bundle.items() if k.endswith("moving_variance"))
+
+
+def test_musicnn_row_is_unchanged():
+    row = load_encoder("audio_musicnn").encode(media(noise()))[1]
+    np.testing.assert_allclose(
+        [*row[:6], *row[200:206]], GOLDEN["musicnn"]["row_1"], atol=5e-3, rtol=5e-3
+    )
+
+
+@pytest.mark.parametrize("clip", ["sine", "noise", "silence"])
+def test_yamnet_hears_what_is_played(clip):
+    golden = GOLDEN["yamnet"]["clips"][clip]
+    waves = {"sine": sine(), "noise": noise(), "silence": np.zeros((2, 48000), np.float32)}
+    encoder = load_encoder("audio_yamnet")
+    row = encoder.encode(media(waves[clip]))[1].astype(float)
+    assert encoder.classes[int(row[1024:].argmax())] == golden["top"]
+    assert row[1024:].max() == pytest.approx(golden["top_probability"], abs=0.05)
+    assert row[:1024].mean() == pytest.approx(golden["embedding_mean"], abs=0.02)
+
+
+# Weights.
+
+
+def test_weights_in_the_cache_are_reported():
+    weight_file("musicnn")
+    row = next(row for row in weight_report() if row["name"] == "musicnn")
+    assert row["present"]
+    assert row["size"] > 9_000_000
+
+
+def test_filled_cache_never_calls_pip(monkeypatch):
+    weight_file("musicnn")
+    monkeypatch.setattr(subprocess, "run", None)
+    assert weight_file("musicnn").is_file()
+
+
+def test_offline_and_empty_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("MUSICAVQA_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(WeightError, match=r"could not download musicnn==0\.1\.0.*doctor --fetch"):
+        weight_file("musicnn")
+    assert not any((tmp_path / "weights").iterdir())
+
+
+def test_wheel_with_another_hash_is_not_kept(monkeypatch, tmp_path):
+    def fake_download(name, weight, folder):
+        folder.mkdir()
+        wheel = folder / "musicnn.whl"
+        wheel.write_bytes(b"something else")
+        return wheel
+
+    monkeypatch.setenv("MUSICAVQA_CACHE", str(tmp_path))
+    monkeypatch.setattr("musicavqa.encoders.weights._download", fake_download)
+    with pytest.raises(WeightError, match="sha256"):
+        weight_file("musicnn")
+    assert not any((tmp_path / "weights").iterdir())
+
+
+def test_looking_at_cards_imports_no_torch():
+    code = (
+        "import sys; from musicavqa.encoders import list_encoders, weights; list_encoders();"
+        "weights.weight_report(); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
