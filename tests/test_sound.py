@@ -131,6 +131,11 @@ def test_a_note_is_not_ended_by_an_earlier_one_of_the_same_pitch():
     assert _loudness(stem)[500:950].min() > 0.02
 
 
+def test_a_note_may_start_with_the_clip():
+    (stem,) = stems(_scene(_player("violin", [[0.0, 0.5, 69, 90]]))).values()
+    assert _loudness(stem)[:50].max() > 0.01
+
+
 def test_detune_raises_the_pitch():
     def strongest_hz(detune: float) -> float:
         notes = [[0.1, 2.9, 69, 90]]

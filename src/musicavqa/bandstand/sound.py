@@ -163,7 +163,8 @@ def _gate(sounding: np.ndarray) -> np.ndarray:
     edges = np.diff(gate, prepend=0, append=0)
     for start in np.flatnonzero(edges > 0):
         ramp = gate[max(0, start - rise) : start]
-        np.maximum(ramp, np.linspace(0, 1, rise, False, dtype=np.float32)[-len(ramp) :], out=ramp)
+        rising = np.linspace(0, 1, rise, False, dtype=np.float32)
+        np.maximum(ramp, rising[rise - len(ramp) :], out=ramp)
     for stop in np.flatnonzero(edges < 0):
         ramp = gate[stop : stop + fall]
         np.maximum(ramp, (np.linspace(1, 0, fall, dtype=np.float32) ** 3)[: len(ramp)], out=ramp)

@@ -66,11 +66,13 @@ class Options:
 
 RECIPES = {
     "default": Recipe(
-        epochs=16,
+        epochs=14,
         batch_clips=16,
-        learning_rate=7e-4,
-        weight_decay=0.01,
-        patience=5,
+        learning_rate=6e-4,
+        weight_decay=0.02,
+        warmup_epochs=1.0,
+        gradient_clip=1.0,
+        max_questions_per_clip=16,
     )
 }
 
