@@ -119,7 +119,7 @@ def features(
         report = workflow.extract_features(data, out, split, encoder, workers, tick)
     for note in [*report.skipped, *report.notes]:
         print(f"{note.clip}: {note.text}", file=sys.stderr)
-    print(f"{report.n_written} rows written, {report.n_present} in all, in {out}")
+    print(f"{report.n_written} rows written, {report.n_present} were there already, in {out}")
     if report.skipped:
         raise typer.Exit(1)
 

@@ -66,7 +66,7 @@ class Options:
 
 RECIPES = {
     "default": Recipe(
-        epochs=14,
+        epochs=12,
         batch_clips=16,
         learning_rate=6e-4,
         weight_decay=0.02,
