@@ -53,7 +53,7 @@ class Reply:
 
     @property
     def where(self) -> tuple[float, float, float, float] | None:
-        """Box around the strongest cells: left, top, right, bottom as fractions of the picture."""
+        """Box (left, top, right, bottom in 0..1) of the cells nearer to the top than the median."""
         return None if self.cells is None else _box(self.cells)
 
     def as_dict(self) -> dict[str, object]:
@@ -171,7 +171,7 @@ def _span(seconds: np.ndarray) -> tuple[int, int]:
 
 
 def _box(cells: np.ndarray) -> tuple[float, float, float, float]:
-    rows, columns = np.nonzero(cells >= 0.5 * cells.max())
+    rows, columns = np.nonzero(cells >= (cells.max() + np.median(cells)) / 2)
     n_rows, n_columns = cells.shape
     return (
         float(columns.min() / n_columns),

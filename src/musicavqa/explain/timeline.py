@@ -54,8 +54,10 @@ def _key_seconds(seconds: np.ndarray) -> list[int]:
 
 def _frame(axes: Axes, media: Media, second: int, cells: np.ndarray) -> None:
     axes.imshow(media.frames[min(second, len(media.frames) - 1)], extent=(0, 1, 1, 0), aspect=0.75)
-    heat: dict[str, Any] = {"cmap": "inferno", "interpolation": "bilinear", "aspect": 0.75}
-    axes.imshow(cells, alpha=0.45, extent=(0, 1, 1, 0), vmin=0, **heat)
+    above = np.clip(cells - np.median(cells), 0, None)  # the colder half stays clear
+    strength = 0.75 * above / max(above.max(), 1e-9)
+    heat: dict[str, Any] = {"cmap": "autumn_r", "interpolation": "bilinear", "aspect": 0.75}
+    axes.imshow(cells, alpha=strength, extent=(0, 1, 1, 0), vmin=0, **heat)
     axes.set_title(f"{second} s", fontsize=9)
     axes.set_axis_off()
 
