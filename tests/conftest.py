@@ -1,7 +1,8 @@
-"""Small media files made with PyAV, so that no test needs the network or a recording."""
+"""Small media files made with PyAV, and the command line, for all tests."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -91,3 +92,18 @@ def small_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """4 s, 128x96, 10 fps, frame i has the grey level 16 + 5 i; 440 Hz stereo at 44.1 kHz."""
     path = tmp_path_factory.mktemp("media") / "small.mp4"
     return write_media(path, grey_frames(40), wave=sine(440, 4.0))
+
+
+@pytest.fixture
+def command_line(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: exit code, stdout and stderr."""
+    from musicavqa import cli
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["musicavqa", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(done.value.code or 0), captured.out, captured.err
+
+    return run

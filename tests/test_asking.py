@@ -1,12 +1,11 @@
 """Ask a rendered clip through the real decoder, the real encoders and the shipped model."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
-from musicavqa import asking, cli
+from musicavqa import asking
 from musicavqa.answers import ANSWERS
 from musicavqa.bandstand.render import render
 from musicavqa.bandstand.scene import sample_scene
@@ -22,15 +21,6 @@ def clip(tmp_path_factory):
 @pytest.fixture(scope="module")
 def performance(clip):
     return asking.listen_and_look(clip)
-
-
-def run(monkeypatch, capsys, *arguments):
-    """Exit code, stdout and stderr of the command line."""
-    monkeypatch.setattr(sys, "argv", ["musicavqa", *map(str, arguments)])
-    with pytest.raises(SystemExit) as done:
-        cli.main()
-    captured = capsys.readouterr()
-    return done.value.code, captured.out, captured.err
 
 
 def test_an_answer_comes_with_confidence_and_evidence(performance):
@@ -64,22 +54,18 @@ def test_a_question_in_other_words_is_understood(performance):
     assert reply.similarity < 1
 
 
-def test_off_topic_questions_are_declined_with_suggestions(monkeypatch, capsys, clip):
-    code, out, err = run(monkeypatch, capsys, "ask", clip, "What will the weather be tomorrow?")
+def test_off_topic_questions_are_declined_with_suggestions(command_line, clip):
+    code, out, err = command_line("ask", clip, "What will the weather be tomorrow?")
     assert code == 1
     assert "I cannot answer that" in out
     assert out.count("\n  - ") >= 2
     assert "Traceback" not in err
 
 
-def test_json_holds_answer_and_evidence_and_the_picture_is_drawn(
-    monkeypatch, capsys, clip, tmp_path
-):
+def test_json_holds_answer_and_evidence_and_the_picture_is_drawn(command_line, clip, tmp_path):
     picture = tmp_path / "evidence.png"
     question = "How many instruments are sounding in the video?"
-    code, out, err = run(
-        monkeypatch, capsys, "ask", clip, question, "--json", "--evidence", picture
-    )
+    code, out, err = command_line("ask", clip, question, "--json", "--evidence", picture)
     assert code == 0
     reply = json.loads(out)[0]
     assert reply["answer"] in ANSWERS
@@ -96,21 +82,19 @@ def test_json_holds_answer_and_evidence_and_the_picture_is_drawn(
         ("empty.mp4", b"", "empty"),
     ],
 )
-def test_a_bad_file_gets_one_clear_line(monkeypatch, capsys, tmp_path, name, content, told):
+def test_a_bad_file_gets_one_clear_line(command_line, tmp_path, name, content, told):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    code, out, err = run(monkeypatch, capsys, "ask", path, "Is there a voiceover?")
+    code, out, err = command_line("ask", path, "Is there a voiceover?")
     assert code == 1
     assert out == ""
     assert told in err
     assert len(err.strip().splitlines()) == 1
 
 
-def test_a_wrong_evidence_ending_is_refused_before_any_work(monkeypatch, capsys, clip):
-    code, _, err = run(
-        monkeypatch, capsys, "ask", clip, "Is there a voiceover?", "--evidence", "e.txt"
-    )
+def test_a_wrong_evidence_ending_is_refused_before_any_work(command_line, clip):
+    code, _, err = command_line("ask", clip, "Is there a voiceover?", "--evidence", "e.txt")
     assert code == 1
     assert "--evidence takes a .png" in err
 

@@ -1,11 +1,8 @@
 """Render, encode, train, predict, evaluate: folder in, folder out, through the command line."""
 
 import json
-import sys
 
 import pytest
-
-from musicavqa import cli
 
 
 @pytest.fixture(scope="module")
@@ -13,34 +10,22 @@ def root(tmp_path_factory):
     return tmp_path_factory.mktemp("work")
 
 
-def run(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["musicavqa", *map(str, arguments)])
-    with pytest.raises(SystemExit) as done:
-        cli.main()
-    captured = capsys.readouterr()
-    return done.value.code, captured.out, captured.err
-
-
-def test_every_verb_follows_the_other(monkeypatch, capsys, root):
+def test_every_verb_follows_the_other(command_line, root):
     data, features, runs = root / "data", root / "features", root / "runs"
     for split, n in (("train", 4), ("val", 2), ("test", 2)):
         arguments = ("--split", split, "--clips", n, "--seconds", 4)
-        assert run(monkeypatch, capsys, "render", data, *arguments)[0] == 0
+        assert command_line("render", data, *arguments)[0] == 0
     stores = ("--data", data, "--features", features)
     encoders = ("--encoder", "audio_logmel", "--encoder", "visual_motion")
-    code, out, _ = run(
-        monkeypatch, capsys, "features", "--data", data, "--out", features, *encoders
-    )
+    code, out, _ = command_line("features", "--data", data, "--out", features, *encoders)
     assert (code, "rows written" in out) == (0, True)
-    code, out, _ = run(
-        monkeypatch, capsys, "train", "question_gru", *stores, "--out", runs, "--epochs", 1
-    )
+    code, out, _ = command_line("train", "question_gru", *stores, "--out", runs, "--epochs", 1)
     assert code == 0
     folder = out.strip()
-    code, out, _ = run(monkeypatch, capsys, "predict", folder, *stores)
+    code, out, _ = command_line("predict", folder, *stores)
     assert code == 0
     predictions = out.strip()
-    code, out, _ = run(monkeypatch, capsys, "evaluate", predictions, "--data", data, "--json")
+    code, out, _ = command_line("evaluate", predictions, "--data", data, "--json")
     assert code == 0
     overall = json.loads(out)["groups"]["overall"]
     lines = (data / "test" / "questions.jsonl").read_text().splitlines()
@@ -58,9 +43,9 @@ def test_every_verb_follows_the_other(monkeypatch, capsys, root):
         (("evaluate", "nothing.jsonl", "--data", "nowhere"), "nowhere"),
     ],
 )
-def test_what_cannot_work_says_so_in_one_line(monkeypatch, capsys, tmp_path, arguments, told):
+def test_what_cannot_work_says_so_in_one_line(monkeypatch, command_line, tmp_path, arguments, told):
     monkeypatch.chdir(tmp_path)
-    code, out, err = run(monkeypatch, capsys, *arguments)
+    code, out, err = command_line(*arguments)
     assert (code, out) == (1, "")
     assert told in err
     assert len(err.strip().splitlines()) == 1
