@@ -77,7 +77,7 @@ def balance(questions_by_scene: Sequence[Sequence[Asked]], rng: random.Random) -
 
 def write_questions(path: Path, rows: Sequence[Question]) -> None:
     """Write questions as JSON lines, in order."""
-    _write(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
+    write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
 
 
 def read_questions(path: Path) -> list[Question]:
@@ -143,10 +143,11 @@ def from_music_avqa(rows: Sequence[dict[str, Any]], set_name: str, split: str) -
 
 def write_music_avqa(path: Path, rows: Sequence[Question]) -> None:
     """Write the official JSON file, laid out as the released ones."""
-    _write(path, json.dumps(to_music_avqa(rows), indent=2))
+    write_text(path, json.dumps(to_music_avqa(rows), indent=2))
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write text under a temporary name and rename it, so that no half file is ever seen."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)

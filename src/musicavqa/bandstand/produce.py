@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -25,7 +24,7 @@ def produce(
     Clips that exist are kept, so a killed run goes on where it stopped. Equal arguments give equal
     scenes and questions. `per_template` caps the questions of each template. Returns the folder.
     """
-    from musicavqa.bandstand.exports import make_questions, write_questions
+    from musicavqa.bandstand.exports import make_questions, write_questions, write_text
     from musicavqa.bandstand.scene import sample_scene
 
     scenes = [sample_scene(split, index, duration_s=duration_s) for index in range(n_clips)]
@@ -35,7 +34,7 @@ def produce(
     asked = {question.clip for question in questions}
     scenes = [scene for scene in scenes if scene["id"] in asked]
     lines = "".join(json.dumps(scene, sort_keys=True) + "\n" for scene in scenes)
-    _write(folder / "scenes.jsonl", lines)
+    write_text(folder / "scenes.jsonl", lines)
     write_questions(folder / "questions.jsonl", questions)
     jobs = [(scene, folder / "clips" / f"{scene['id']}.mp4") for scene in scenes]
     for n_done, _ in enumerate(_render_all(jobs, workers), start=1):
@@ -61,9 +60,3 @@ def _render_one(job: tuple[dict[str, Any], Path]) -> Path:
     scene, path = job
     render(scene, path)
     return path
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(text)
-    os.replace(draft, path)
