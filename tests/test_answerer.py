@@ -282,6 +282,8 @@ def test_short_rests_belong_to_the_playing() -> None:
     assert found.onset_rate == pytest.approx(1.0)
     sounding = activity(one, 10)[:, INSTRUMENTS.index("violin")]
     assert sounding.tolist() == [1, 1, 0, 0, 1, 0, 0, 0, 0, 0]
+    fifths = activity(one, 10, 5)[:, INSTRUMENTS.index("violin")]
+    assert np.flatnonzero(fifths > 0.5).tolist() == [*range(10), *range(20, 25)]
 
 
 def test_clip_targets_count_per_instrument_and_column() -> None:

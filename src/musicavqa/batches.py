@@ -22,6 +22,9 @@ from musicavqa.store import FeatureError
 N_WORDS_PADDED = 14
 """Least width of `Batch.words`: the longest template. Released code reads the padding too."""
 
+ACTIVITY_HZ = 5
+"""Steps per second of the truth 'activity' (C, 5T, 22)."""
+
 MUTED = {"audio": ("audio_", "music_"), "visual": ("visual_",)}
 
 TruthReader = Callable[[Clip, int], dict[str, np.ndarray]]
@@ -139,7 +142,7 @@ def scene_truth() -> TruthReader:
             raise ValueError(f"Clip {clip.id} has no scene, so there is no truth to read.")
         if (clip.id, n_seconds) not in known:
             targets: dict[str, Any] = dict(truth.clip_targets(clip.scene))
-            targets["activity"] = truth.activity(clip.scene, n_seconds)
+            targets["activity"] = truth.activity(clip.scene, n_seconds, ACTIVITY_HZ)
             known[clip.id, n_seconds] = {name: np.asarray(v) for name, v in targets.items()}
         return known[clip.id, n_seconds]
 

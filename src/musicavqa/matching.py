@@ -138,14 +138,13 @@ def _best(numbers: np.ndarray, similarities: np.ndarray) -> dict[int, float]:
 
 
 def _example(number: int, found: Found) -> str:
-    """Template `number` with the words found, and examples where there are none."""
+    """Template `number` with the words found, and other examples where there are none."""
     left = {kind: list(values) for kind, values in found.items()}
-    spare = {name: iter(_EXAMPLES.get(name, SLOTS[name]) * 2) for name in SLOTS}
-    slots = [
-        next((v for kind in _KINDS[name] if (v := _take(left, kind, name))), None)
-        or next(spare[name])
-        for name in template(number).slots
-    ]
+    slots: list[str] = []
+    for name in template(number).slots:
+        said = next((v for kind in _KINDS[name] if (v := _take(left, kind, name))), None)
+        spare = (v for v in _EXAMPLES.get(name, SLOTS[name]) if v not in slots)
+        slots.append(said or next(spare))
     return fill(number, slots)
 
 

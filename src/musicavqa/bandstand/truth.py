@@ -105,15 +105,16 @@ def names(players: Iterable[Player]) -> list[str]:
     return sorted({player.instrument for player in players})
 
 
-def activity(scene: Scene, n_seconds: int) -> np.ndarray:
-    """Fraction of each second in which each instrument plays.  # (T, 22) float32"""
+def activity(scene: Scene, n_seconds: int, per_second: int = 1) -> np.ndarray:
+    """Fraction of each step in which each instrument plays.  # (T * per_second, 22) float32"""
     truth = read_truth(scene)
-    fractions = np.zeros((n_seconds, len(INSTRUMENTS)), dtype=np.float32)
+    fractions = np.zeros((n_seconds * per_second, len(INSTRUMENTS)), dtype=np.float32)
     for name in names(truth.heard):
         intervals = _merged(i for p in truth.heard if p.instrument == name for i in p.intervals)
         column = INSTRUMENTS.index(name)
-        for second in range(n_seconds):
-            fractions[second, column] = overlap_s(intervals, [(second, second + 1.0)])
+        for step in range(len(fractions)):
+            span = (step / per_second, (step + 1) / per_second)
+            fractions[step, column] = overlap_s(intervals, [span]) * per_second
     return fractions
 
 

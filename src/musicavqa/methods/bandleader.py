@@ -3,9 +3,9 @@
 Our own method. The 22 instruments are 22 queries; each gathers what is heard of it (log-mel and
 YAMNet) and what is seen of it (EfficientNet cells and their motion). Together with one token per
 second and one per seventh of the picture width they form the scene, 30 + T tokens, which a small
-transformer reads jointly. The words of the question then attend to the scene. The same vector
-stands for an instrument as query, as word of the question, as label of the auxiliary heads and as
-answer, so naming, hearing, seeing and asking share one vocabulary.
+transformer reads jointly. An instrument named in the question is a pointer to its token; the words
+then attend to the scene. The same vector stands for an instrument as query, as label of the
+auxiliary heads and as answer, so naming, hearing, seeing and asking share one vocabulary.
 
 Auxiliary heads learn from the free truth of rendered clips: which instruments sound each second,
 how many are heard and seen, how loud, how dense, from when, how long, who stands where, who moves
@@ -44,6 +44,7 @@ CARD = Card(
 COLUMNS = 7
 ROWS = 7
 TICKS = 5  # sound tokens per second
+N_READINGS = 4 + COLUMNS
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Options:
 
 RECIPES = {
     "default": Recipe(
-        epochs=12,
+        epochs=6,
         batch_clips=16,
         learning_rate=6e-4,
         weight_decay=0.02,
@@ -89,6 +90,7 @@ class Model(nn.Module):
         self.eye = Eye(width)
         self.listen = _attention(options)
         self.look = _attention(options)
+        self.facts = nn.Linear(N_READINGS, width)
         self.kind = nn.Parameter(torch.randn(4, width) * 0.1)  # instrument, column, second, whole
         self.scene = nn.TransformerEncoder(
             _layer(nn.TransformerEncoderLayer, options),
@@ -107,11 +109,11 @@ class Model(nn.Module):
         sound = self.ear(batch)  # (C, 5T, D)
         cells = self.eye(batch)  # (C, 49, D)
         silent = ~batch.seconds  # (C, T)
-        scene, hearing, seeing = self._scene(sound, cells, silent)
-        losses, activity = self._learn_truth(batch, sound, cells, scene)
+        heard, seen = self._name(sound), self._name(cells)  # (C, 5T, 22), (C, 49, 22)
+        scene, hearing, seeing = self._scene(sound, cells, heard, seen, silent)
         rows = batch.clip_of
         absent = _scene_mask(silent)[rows]
-        words = self.words(batch.words, self.instruments)
+        words = self.words(batch.words, scene[rows, : len(INSTRUMENTS)])
         unused = batch.words == 0
         for layer in self.reader:
             words = layer(
@@ -121,17 +123,30 @@ class Model(nn.Module):
         found, weights = self.final(asked, scene[rows], scene[rows], key_padding_mask=absent)
         logits = self.answer((asked + found)[:, 0], self.instruments)
         evidence = _evidence(weights[:, 0], hearing[rows], seeing[rows], silent[rows])
-        evidence["activity"] = activity[rows]
-        return Output(logits, losses, evidence)
+        activity = torch.sigmoid(heard).unflatten(1, (-1, TICKS)).mean(2)
+        evidence["activity"] = (activity * batch.seconds[..., None])[rows]
+        return Output(logits, self._learn_truth(batch, heard, seen, scene), evidence)
 
-    def _scene(self, sound: Tensor, cells: Tensor, silent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scene tokens (C, 30 + T, D) and from where each instrument was heard and seen."""
-        n = len(sound)
-        query = self.instruments.expand(n, -1, -1)
-        ticks_off = silent.repeat_interleave(TICKS, 1)
-        heard, hearing = self.listen(query, sound, sound, key_padding_mask=ticks_off)
-        seen, seeing = self.look(query, cells, cells)
-        instruments = query + heard + seen + self.kind[0]
+    def _name(self, tokens: Tensor) -> Tensor:
+        """How surely each token is each instrument, as logits: (C, N, D) -> (C, N, 22)."""
+        return tokens @ self.instruments.T * (4 * self.instruments.shape[1] ** -0.5) - 2
+
+    def _scene(
+        self, sound: Tensor, cells: Tensor, heard: Tensor, seen: Tensor, silent: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Scene tokens (C, 30 + T, D) and from where each instrument was heard and seen.
+
+        The names given to ticks and cells steer where an instrument's token listens and looks.
+        """
+        query = self.instruments.expand(len(sound), -1, -1)
+        off = silent.repeat_interleave(TICKS, 1)
+        ears = heard.masked_fill(off[..., None], -torch.inf).transpose(1, 2)
+        by_ear, hearing = self.listen(query, sound, sound, attn_mask=self._per_head(ears))
+        by_eye, seeing = self.look(
+            query, cells, cells, attn_mask=self._per_head(seen.transpose(1, 2))
+        )
+        facts = self.facts(_readings(heard, seen, off))
+        instruments = query + by_ear + by_eye + facts + self.kind[0]
         columns = cells.unflatten(1, (ROWS, COLUMNS)).amax(1) + self.kind[1]
         seconds = sound.unflatten(1, (-1, TICKS)).mean(2) + self.kind[2]
         whole = _mean(seconds, ~silent)[:, None] + cells.mean(1, keepdim=True) + self.kind[3]
@@ -139,21 +154,25 @@ class Model(nn.Module):
         scene = self.scene(tokens, src_key_padding_mask=_scene_mask(silent))
         return scene, hearing.unflatten(2, (-1, TICKS)).sum(3), seeing
 
+    def _per_head(self, bias: Tensor) -> Tensor:
+        return bias.repeat_interleave(self.options.heads, 0)
+
     def _learn_truth(
-        self, batch: Batch, sound: Tensor, cells: Tensor, scene: Tensor
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Auxiliary losses (none without truth) and the heard activity (C, T, 22) in [0, 1]."""
-        scale = self.instruments.shape[1] ** -0.5
-        ticks = torch.sigmoid(sound @ self.instruments.T * scale * 4 - 2)
-        activity = ticks.unflatten(1, (-1, TICKS)).mean(2) * batch.seconds[..., None]
+        self, batch: Batch, heard: Tensor, seen: Tensor, scene: Tensor
+    ) -> dict[str, Tensor]:
+        """Auxiliary losses; none without truth (real footage)."""
         if not batch.truth or self.options.truth_weight == 0:
-            return {}, activity
-        picture = (cells @ self.instruments.T * scale * 4 - 2).unflatten(1, (ROWS, COLUMNS))
+            return {}
         losses = self.truth(scene, batch.truth)
-        losses["activity"] = _activity_loss(activity, batch.truth["activity"], batch.seconds)
-        losses["columns"] = _yes_no(picture.amax(1), batch.truth["columns"])
+        ticks = batch.seconds.repeat_interleave(TICKS, 1)[..., None]
+        activity = F.binary_cross_entropy_with_logits(
+            heard, batch.truth["activity"], reduction="none"
+        )
+        losses["activity"] = (activity * ticks).sum() / (ticks.sum() * len(INSTRUMENTS))
+        columns = seen.unflatten(1, (ROWS, COLUMNS)).amax(1)
+        losses["columns"] = _yes_no(columns, batch.truth["columns"])
         weight = self.options.truth_weight
-        return {name: weight * loss for name, loss in losses.items()}, activity
+        return {name: weight * loss for name, loss in losses.items()}
 
 
 class Ear(nn.Module):
@@ -242,20 +261,21 @@ class TruthHeads(nn.Module):
 
 
 class Words(nn.Module):
-    """Words of the question as vectors; an instrument's name also carries its instrument vector."""
+    """Words of the question as vectors; a name also carries what was found of that instrument."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         words = vocabulary()
         self.embed = nn.Embedding(len(words), width, padding_idx=0)
         nn.init.normal_(self.embed.weight, std=0.3)
+        self.point = nn.Linear(width, width)
         index = torch.tensor([_position(word) for word in words])
         self.register_buffer("instrument_of", index, persistent=False)
 
-    def forward(self, words: Tensor, instruments: Tensor) -> Tensor:
-        which = self.instrument_of[words]
-        names = instruments[which.clamp(min=0)] * (which >= 0)[..., None]
-        tokens = self.embed(words) + names
+    def forward(self, words: Tensor, found: Tensor) -> Tensor:
+        which = self.instrument_of[words]  # (B, W) into the tokens found (B, 22, D)
+        names = found.gather(1, which.clamp(min=0)[..., None].expand(-1, -1, found.shape[2]))
+        tokens = self.embed(words) + self.point(names) * (which >= 0)[..., None]
         return tokens + _times(words.shape[1], 1.0, tokens)
 
 
@@ -329,10 +349,19 @@ def _yes_no(logits: Tensor, counts: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, counts.clamp(max=1))
 
 
-def _activity_loss(activity: Tensor, target: Tensor, seconds: Tensor) -> Tensor:
-    with torch.autocast(activity.device.type, enabled=False):
-        loss = F.binary_cross_entropy(activity.float(), target.float(), reduction="none")
-    return (loss * seconds[..., None]).sum() / (seconds.sum() * activity.shape[-1])
+def _readings(heard: Tensor, seen: Tensor, off: Tensor) -> Tensor:
+    """What was named of each instrument, in plain numbers (C, 22, 11).
+
+    Share of the time it plays, its surest tick, its expected entry (in units of 5 s, the end of the
+    clip if it never plays), its surest cell, and its surest cell in each column.
+    """
+    plays = torch.sigmoid(heard) * ~off[..., None]  # (C, 5T, 22)
+    not_yet = torch.log1p(-plays.clamp(max=0.999)).cumsum(1).exp() * ~off[..., None]
+    entry = not_yet.sum(1) / (5 * TICKS)
+    share = plays.sum(1) / (~off).sum(1, keepdim=True)
+    columns = torch.sigmoid(seen.unflatten(1, (ROWS, COLUMNS)).amax(1)).transpose(1, 2)
+    alone = torch.stack([share, plays.amax(1), entry, columns.amax(2)], 2)
+    return torch.cat([alone, columns], 2)
 
 
 def _evidence(
