@@ -10,7 +10,7 @@ import pytest
 import musicavqa
 
 PACKAGE = Path(musicavqa.__file__).parent
-VOCABULARY = {"records", "questions", "answers"}
+VOCABULARY = {"records", "questions", "answers", "files"}
 HEAVY = {"torch", "av", "cv2", "onnxruntime", "matplotlib", "numpy"}
 
 # Who may import whom inside the package, at any depth; a folder stands for its files.

@@ -88,12 +88,14 @@ class Performance:
     def _answer(self, asked: dict[int, Match]) -> dict[int, Reply]:
         import torch
 
-        from musicavqa.batches import collate
+        from musicavqa.batches import Collation, collate
+        from musicavqa.workflow import embed_texts
 
         clip = Clip("clip", None, self.media.duration_s)
         records = [_record(str(i), clip, match) for i, match in asked.items()]
         stores = {name: {clip.id: rows} for name, rows in self.streams.items()}
-        batch = collate([clip], {clip.id: records}, stores)
+        texts = embed_texts(self.checkpoint.method.texts(self.checkpoint.model.options), records)
+        batch = collate([clip], {clip.id: records}, stores, collation=Collation(texts=texts))
         with torch.inference_mode():
             output = self.checkpoint.model(batch)
         shares = (output.logits / self.checkpoint.temperature).softmax(1).numpy()

@@ -7,7 +7,7 @@ randomness comes in as a numpy generator; without one the order is that of the c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
@@ -48,8 +48,8 @@ class Collation:
     """Streams for which rows of other clips are drawn (needs a generator)."""
     mute: tuple[str, ...] = ()
     """'audio' and/or 'visual': every stream of that sense is zero."""
-    sentences: Mapping[str, np.ndarray] | None = None
-    """Question text -> sentence embedding (384,)."""
+    texts: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    """Text stream -> question text -> its rows."""
     truth: TruthReader | None = None
     """Reader made by `scene_truth`; used for batches in which every clip has a scene."""
 
@@ -104,7 +104,7 @@ def collate(
         seconds=torch.from_numpy(seconds),
         clip_of=torch.tensor([row for row, group in enumerate(drawn) for _ in group]),
         words=torch.from_numpy(encode_words([question.text for question in questions])),
-        sentence=_sentences(questions, collation.sentences),
+        texts=_texts(questions, collation.texts),
         answers=torch.tensor(
             [-1 if q.answer is None else answers.index(q.answer) for q in questions]
         ),
@@ -207,13 +207,15 @@ def _draw(
     return [questions[i] for i in sorted(rng.choice(len(questions), limit, replace=False))]
 
 
-def _sentences(
-    questions: Sequence[Question], sentences: Mapping[str, np.ndarray] | None
-) -> torch.Tensor | None:
-    if sentences is None:
-        return None
-    rows = [np.asarray(sentences[question.text], dtype=np.float32) for question in questions]
-    return torch.from_numpy(np.stack(rows))
+def _texts(
+    questions: Sequence[Question], texts: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, torch.Tensor]:
+    return {
+        name: torch.from_numpy(
+            np.stack([np.asarray(rows[question.text], dtype=np.float32) for question in questions])
+        )
+        for name, rows in texts.items()
+    }
 
 
 def _negatives(

@@ -31,7 +31,8 @@ class Question:
     """One question about one clip.
 
     `key` is `set/split/index-in-file` and is the only thing that joins. `template` counts from 1
-    to 33 in the order of `questions.TEMPLATES`; `slots` fill it from left to right.
+    to 33 in the order of `questions.TEMPLATES`; `slots` fill it from left to right. `text` is the
+    filled question as it is asked, which may be another wording of its template.
     """
 
     key: str
@@ -43,6 +44,14 @@ class Question:
     """One of `questions.CELLS`, for example 'AV-Temporal'."""
     answer: str | None = None
     """One of the 42 of `answers.ANSWERS`, or None where it is not known."""
+    origin: str = "real"
+    """'real', 'rendered', or the family of a synthetic video: va, sa, vv, eva, esa, evv."""
+    part: Literal["head", "tail"] | None = None
+    """Frequent or rare answer, where the set defines it."""
+    rephrases: str | None = None
+    """Key of the question of which this one is another wording."""
+    sound_from: str | None = None
+    """Clip whose sound track replaces that of `clip` (v2's unmatched audio)."""
 
 
 @dataclass
@@ -51,8 +60,8 @@ class Batch:
 
     Shapes: streams[name] (C, T, ...), seconds (C, T) true where the clip really has that second,
     clip_of (B,) row of `streams` for each question, words (B, W) with 0 for padding,
-    sentence (B, 384) sentence embedding of the question, answers (B,) index into
-    `answers.ANSWERS` or -1, negatives[name] (C, T, ...) the same stream taken from other clips
+    texts[name] (B, ...) text stream of each question ('text_minilm' (B, 384)), answers (B,) index
+    into `answers.ANSWERS` or -1, negatives[name] (C, T, ...) the same stream taken from other clips
     (only for methods that ask for it), truth[name] (C, ...) training-time truth of rendered clips
     (empty for real footage).
     """
@@ -62,7 +71,7 @@ class Batch:
     seconds: torch.Tensor
     clip_of: torch.Tensor
     words: torch.Tensor
-    sentence: torch.Tensor | None = None
+    texts: dict[str, torch.Tensor] = field(default_factory=dict)
     answers: torch.Tensor | None = None
     negatives: dict[str, torch.Tensor] = field(default_factory=dict)
     truth: dict[str, torch.Tensor] = field(default_factory=dict)

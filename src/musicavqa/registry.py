@@ -7,7 +7,6 @@ import hashlib
 import importlib
 import importlib.util
 import json
-import os
 import pkgutil
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from musicavqa.answers import ANSWERS
+from musicavqa.files import replacing
 from musicavqa.questions import vocabulary
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ class Method:
     def streams(self, options: Any = None) -> tuple[str, ...]:
         """Streams it reads: `Options.streams` where that exists, else the card's."""
         return getattr(options or self.module.Options(), "streams", self.card.streams)
+
+    def texts(self, options: Any = None) -> tuple[str, ...]:
+        """Text streams it reads: `Options.texts` where that exists, else the card's."""
+        return getattr(options or self.module.Options(), "texts", self.card.texts)
 
     def negatives(self, options: Any = None) -> tuple[str, ...]:
         """Streams of which the loop supplies rows from other clips while training."""
@@ -139,9 +143,8 @@ def save_checkpoint(path: Path, method: Method, model: Any, temperature: float =
         "answers": json.dumps(ANSWERS),
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    part = path.with_name(path.name + ".part")
-    save_file(tensors, part, about)
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file(tensors, part, about)
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:

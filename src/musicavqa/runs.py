@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musicavqa.answers import ANSWERS
+from musicavqa.files import replacing
 from musicavqa.metrics.accuracy import check_keys
 from musicavqa.metrics.calibration import probabilities
 from musicavqa.records import Prediction, Question
@@ -104,9 +104,8 @@ def save_state(
     tensors = {f"model/{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
     for row, values in optimizer.state_dict()["state"].items():
         tensors.update({f"optimizer/{row}/{k}": v.contiguous() for k, v in values.items()})
-    part = path.with_name(path.name + ".part")
-    save_file(tensors, part, {"progress": json.dumps(asdict(progress))})
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file(tensors, part, {"progress": json.dumps(asdict(progress))})
 
 
 def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
@@ -126,18 +125,6 @@ def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimi
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
     return progress
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON under a temporary name and rename it, so that no half file is ever seen."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text under a temporary name and rename it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def _read(path: Path) -> list[Prediction]:

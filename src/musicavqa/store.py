@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from musicavqa.files import replacing
+
 FORMAT = 1
 DTYPES = ("float16", "float32", "uint8", "bool")
 SHARD_CLIPS = 256
@@ -200,12 +202,10 @@ def _as_stored(clip_id: str, array: np.ndarray, description: Description) -> np.
 
 def _write(path: Path, data: bytes) -> None:
     """Complete or absent: a temporary name first, flushed to disk, then renamed."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _index(folder: Path) -> dict[str, Path]:

@@ -25,6 +25,7 @@ from torch import nn
 import musicavqa
 from musicavqa import answers
 from musicavqa.batches import ClipStore, Collation, make_batches, scene_truth
+from musicavqa.files import write_json, write_text
 from musicavqa.methods.card import Recipe
 from musicavqa.metrics.calibration import fit_temperature
 from musicavqa.records import Batch, Clip, Output, Prediction, Question
@@ -35,8 +36,6 @@ from musicavqa.runs import (
     run_folder,
     save_state,
     to_predictions,
-    write_json,
-    write_text,
 )
 
 __all__ = [
@@ -55,7 +54,8 @@ class Data:
     train: Sequence[Question]
     validation: Sequence[Question]
     streams: Mapping[str, ClipStore]
-    sentences: Mapping[str, np.ndarray] | None = None
+    texts: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    """Text stream -> question text -> its rows, for methods that read one."""
     identity: Mapping[str, Any] = field(default_factory=dict)
     """Revision, encoder hashes and the like: goes to run.json and decides the run's folder."""
     mute: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class _Run:
             max_questions_per_clip=recipe.max_questions_per_clip,
             negatives=method.negatives(model.options),
             mute=data.mute,
-            sentences=data.sentences,
+            texts=data.texts,
             truth=scene_truth(),
         )
         self.progress = Progress()
@@ -144,7 +144,7 @@ class _Run:
 
     def validation(self) -> tuple[np.ndarray, np.ndarray]:
         """Logits (N, 42) and answers (N,) of the validation questions."""
-        data, collation = self.data, Collation(mute=self.data.mute, sentences=self.data.sentences)
+        data, collation = self.data, Collation(mute=self.data.mute, texts=self.data.texts)
         size = self.recipe.batch_clips
         keys, logits = infer(
             self.model,

@@ -72,6 +72,18 @@ def open_streams(features: Path, encoders: Sequence[str]) -> dict[str, Store]:
     return {name: Store.open(folder) for name, folder in folders.items()}
 
 
+def embed_texts(
+    names: Sequence[str], questions: Sequence[Question]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Text stream -> question text -> its rows, each distinct text encoded once."""
+    from musicavqa.encoders import load_encoder
+
+    distinct = sorted({question.text for question in questions}) if names else []
+    return {
+        name: dict(zip(distinct, load_encoder(name).embed(distinct), strict=True)) for name in names
+    }
+
+
 def train(
     method: str,
     data: Path,
@@ -105,6 +117,7 @@ def train(
             "streams": {name: store.folder.name for name, store in streams.items()},
         },
         mute=mute,
+        texts=embed_texts(found.texts(), questions + validation),
     )
     return training.train(method, None, recipe, facts, Path(out), seed, device)
 
@@ -123,7 +136,8 @@ def predict(run: Path, data: Path, features: Path, split: str = "test") -> Path:
     path = runs.predictions_path(Path(run), split)
     todo = runs.pending(path, questions)
     streams = open_streams(features, checkpoint.streams)
-    collation = Collation(mute=tuple(about["data"]["mute"]))
+    texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
+    collation = Collation(mute=tuple(about["data"]["mute"]), texts=texts)
     for batch in make_batches(clips, todo, streams, collation=collation):
         answered = training.predict(checkpoint.model, [batch], checkpoint.temperature)
         runs.append_predictions(path, answered)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from musicavqa.bandstand.ask import Asked, questions
 from musicavqa.bandstand.truth import Scene
+from musicavqa.files import write_text
 from musicavqa.questions import TEMPLATES, fill, template
 from musicavqa.records import Question
 
@@ -51,6 +51,7 @@ def make_questions(
             slots=slots,
             cell=template(number).cell,
             answer=found,
+            origin="rendered",
         )
         for index, (clip, (number, slots, found)) in enumerate(rows)
     ]
@@ -144,13 +145,6 @@ def from_music_avqa(rows: Sequence[dict[str, Any]], set_name: str, split: str) -
 def write_music_avqa(path: Path, rows: Sequence[Question]) -> None:
     """Write the official JSON file, laid out as the released ones."""
     write_text(path, json.dumps(to_music_avqa(rows), indent=2))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text under a temporary name and rename it, so that no half file is ever seen."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def _thinned(

@@ -24,8 +24,9 @@ def produce(
     Clips that exist are kept, so a killed run goes on where it stopped. Equal arguments give equal
     scenes and questions. `per_template` caps the questions of each template. Returns the folder.
     """
-    from musicavqa.bandstand.exports import make_questions, write_questions, write_text
+    from musicavqa.bandstand.exports import make_questions, write_questions
     from musicavqa.bandstand.scene import sample_scene
+    from musicavqa.files import write_text
 
     scenes = [sample_scene(split, index, duration_s=duration_s) for index in range(n_clips)]
     folder = Path(root) / split

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from musicavqa.bandstand import art_keys, art_plucked, art_strings, art_winds
 from musicavqa.bandstand.canvas import Canvas, Pen
 from musicavqa.bandstand.players import N_FACES, N_HAIR_STYLES, N_HAIRS, N_SKINS, draw_player
 from musicavqa.bandstand.pose import Instrument, Look, Motion
+from musicavqa.files import replacing
 
 TILE = (250, 200)
 """Width and height of a tile in pixels."""
@@ -42,9 +42,8 @@ def draw_sheet(path: Path, labels: bool = False) -> None:
     if not done:
         raise ValueError(f"The contact sheet could not be encoded for {path}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_bytes(png.tobytes())
-    os.replace(draft, path)
+    with replacing(path) as part:
+        part.write_bytes(png.tobytes())
 
 
 def _tile(name: str, variant: int, labels: bool) -> np.ndarray:

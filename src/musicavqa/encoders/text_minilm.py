@@ -23,7 +23,7 @@ BATCH = 64
 
 SPEC = Spec(
     name="text_minilm",
-    stream="sentence",
+    stream="text_minilm",
     shape=(WIDTH,),
     needs="text",
     rate_hz=0.0,

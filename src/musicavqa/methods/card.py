@@ -17,6 +17,8 @@ class Card:
     """Such as 'prior', 'question only', 'grounding', 'adapters', 'language model'."""
     streams: tuple[str, ...] = ()
     """Streams read with default options; `Options.streams` overrules it where that exists."""
+    texts: tuple[str, ...] = ()
+    """Text streams of the question, likewise; 'text_minilm' for one. Words are always there."""
     specialised_input: bool = False
     """Survey mark: inputs made for music (source separation, pitch, rhythm ...)."""
     spatial_temporal: bool = False

@@ -1,0 +1,23 @@
+"""The command line: one verb, one command. Results on stdout, progress and errors on stderr.
+
+Exit codes: 0 done, 1 the question or the data could not be used, 2 wrong usage. One file holds the
+verbs of one errand; importing them costs nothing, as each imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from musicavqa.cli import answering, rendering, scoring, training
+from musicavqa.cli.shared import app, one_line
+
+__all__ = ["answering", "app", "main", "rendering", "scoring", "training"]
+
+
+def main() -> None:
+    """Entry point: errors a user can mend become one line and exit code 1."""
+    try:
+        app()
+    except (ValueError, OSError, ImportError) as error:
+        print(f"musicavqa: {one_line(error)}", file=sys.stderr)
+        sys.exit(1)

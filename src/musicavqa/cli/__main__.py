@@ -1,0 +1,3 @@
+from musicavqa.cli import main
+
+main()

@@ -1,0 +1,46 @@
+"""The app that all verbs belong to, the options they share, and the progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Ask a music performance a question, from its picture and its sound.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Data = Annotated[Path, typer.Option(help="Folder of the rendered data (made by `render`).")]
+Features = Annotated[Path, typer.Option(help="Folder of the feature store (made by `features`).")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())
+    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    task = bar.add_task(what, total=None)
+
+    def tick(done: int, total: int) -> None:
+        bar.start()  # not before there is work: an error message then stands alone
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield tick
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error on one line."""
+    return " ".join(str(error).split())

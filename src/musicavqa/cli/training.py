@@ -1,0 +1,70 @@
+"""`features`, `train` and `predict`: from clips to a prediction file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musicavqa.cli.shared import Data, Features, Workers, app, progress
+
+
+@app.command()
+def features(
+    data: Data = Path("bandstand-data"),
+    out: Features = Path("features"),
+    split: Annotated[list[str] | None, typer.Option(help="Splits; default: all there are.")] = None,
+    encoder: Annotated[
+        list[str] | None, typer.Option(help="Encoders; default: what bandleader reads.")
+    ] = None,
+    workers: Workers = 1,
+) -> None:
+    """Encode every clip once, resumable: one decode for all encoders."""
+    from musicavqa import workflow
+
+    with progress("encoding") as tick:
+        report = workflow.extract_features(data, out, split, encoder, workers, tick)
+    for note in [*report.skipped, *report.notes]:
+        print(f"{note.clip}: {note.text}", file=sys.stderr)
+    print(f"{report.n_written} rows written, {report.n_present} were there already, in {out}")
+    if report.skipped:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    method: Annotated[str, typer.Argument(help="A method name, or a path to your own .py file.")],
+    data: Data = Path("bandstand-data"),
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    features: Features = Path("features"),
+    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
+    mute: Annotated[
+        list[str] | None, typer.Option(help="'audio' or 'visual': train without that sense.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train a method with its recipe; a killed run goes on where it stopped."""
+    from musicavqa import workflow
+
+    muted = tuple(mute or ())
+    print(
+        workflow.train(
+            method, data, features, out, seed=seed, mute=muted, epochs=epochs, device=device
+        )
+    )
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run folder made by `train`.")],
+    data: Data = Path("bandstand-data"),
+    features: Features = Path("features"),
+    split: Annotated[str, typer.Option(help="The split to answer.")] = "test",
+) -> None:
+    """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
+    from musicavqa import workflow
+
+    print(workflow.predict(run, data, features, split))
