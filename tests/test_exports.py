@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def test_broken_line_is_named(tmp_path: Path) -> None:
 
 
 def test_questions_survive_a_round_trip_through_the_official_format(asked: list[Question]) -> None:
-    assert from_music_avqa(to_music_avqa(asked), "bandstand", "val") == asked
+    back = from_music_avqa(to_music_avqa(asked), "bandstand", "val")
+    assert [replace(row, origin="rendered") for row in back] == asked
 
 
 def test_question_without_answer_is_not_exported(asked: list[Question]) -> None:
