@@ -83,6 +83,15 @@ def test_unknown_instrument_is_declined_with_askable_questions():
     assert all(parse(text) for text in found.alternatives)
 
 
+def test_comparison_with_one_place_is_asked_without_it_and_says_so():
+    found = match("Is the violin on the left louder than the cello?")
+    assert found.question == "Is the violin louder than the cello?"
+    assert found.unused == ("left",)
+    both = match("Is the left violin louder than the right cello?")
+    assert both.template == 26
+    assert both.unused == ()
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "values"),
     [
