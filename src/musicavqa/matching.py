@@ -130,11 +130,11 @@ def _decide(text: str, found: Found, best: dict[int, float], threshold: float) -
         number, slots = fitting[0]
         if best[number] >= max(threshold, best[0]):
             return Match(text, number, slots, best[number])
-    if simpler := _without_places(ranked[0], found):
-        if best[ranked[0]] >= max(threshold, best[0]):
-            return Match(text, *simpler, best[ranked[0]], unused=tuple(found["LR"]))
-    nearest = [n for n, _ in fitting] + [n for n in ranked if n not in dict(fitting)]
-    alternatives = tuple(_example(n, found) for n in nearest[:N_ALTERNATIVES])
+    nearest = best[ranked[0]]
+    if nearest >= max(threshold, best[0]) and (simpler := _without_places(ranked[0], found)):
+        return Match(text, *simpler, nearest, unused=tuple(found["LR"]))
+    near = [n for n, _ in fitting] + [n for n in ranked if n not in dict(fitting)]
+    alternatives = tuple(_example(n, found) for n in near[:N_ALTERNATIVES])
     similarity = best[fitting[0][0]] if fitting else 0.0
     return Match(text, None, (), similarity, alternatives)
 
@@ -240,6 +240,7 @@ _EXAMPLES = {"Object": ("violin", "flute"), "LR": ("left", "right")}
 _REWORDINGS = (
     (r"\blasts? (longer|shorter)", r"play \1"),
     (r"\b(?:right now|all right)\b", "now"),
+    (r"\bright (after|before)\b", r"\1"),
     (r"\b(left|right)[- ]handed\b", "handed"),
     (r"\b(?:lowest|least|smallest) (?:in )?(?:volume|loud)\b", "quietest"),
     (r"\b(?:highest|greatest|most) (?:in )?(?:volume|loud)\b", "loudest"),
