@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 
 from musicavqa.bandstand.exports import read_questions
+from musicavqa.datasets.sources import Defect, File
 from musicavqa.records import Clip, Question
 
 CITATION = (
@@ -24,6 +25,9 @@ LICENCE = (
     "Apache-2.0, as the package: scenes, pictures, questions and answers are made by its code. "
     "The sound is played with the General MIDI font TimGM6mb (GPL-2), which is not shipped here."
 )
+FILES: tuple[File, ...] = ()
+"""None: `render` makes them."""
+DEFECTS: tuple[Defect, ...] = ()
 
 
 def load(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
@@ -39,6 +43,14 @@ def load(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
     questions = read_questions(folder / "questions.jsonl")
     _check(clips, questions, folder)
     return clips, questions
+
+
+def splits(root: Path) -> list[str]:
+    """The rendered splits; FileNotFoundError when there is none."""
+    found = sorted(path.parent.name for path in root.glob("*/scenes.jsonl"))
+    if not found:
+        raise FileNotFoundError(f"There is no rendered split in {root}. Run: musicavqa render")
+    return found
 
 
 def _clips(folder: Path, split: str) -> list[Clip]:
