@@ -9,10 +9,10 @@ Scores on these clips say nothing about real footage and are never quoted as MUS
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from musicavqa.bandstand.exports import read_questions
+from musicavqa.datasets import tables
 from musicavqa.datasets.sources import Defect, File
 from musicavqa.records import Clip, Question
 
@@ -54,8 +54,13 @@ def splits(root: Path) -> list[str]:
 
 
 def _clips(folder: Path, split: str) -> list[Clip]:
-    text = (folder / "scenes.jsonl").read_text(encoding="utf-8")
-    scenes = [json.loads(line) for line in text.splitlines()]
+    scenes = tables.read_json_lines(folder / "scenes.jsonl")
+    for number, scene in enumerate(scenes, start=1):
+        length = scene.get("duration_s")
+        if not isinstance(scene.get("id"), str) or type(length) not in (int, float):
+            raise ValueError(
+                f"{folder / 'scenes.jsonl'} line {number} is no scene: it lacks id or duration_s."
+            )
     paths = [folder / "clips" / f"{scene['id']}.mp4" for scene in scenes]
     missing = [path for path in paths if not path.is_file()]
     if missing:

@@ -126,7 +126,7 @@ DEFECTS = (
     ),
     Defect(
         "contradictions",
-        "Of those, with two different answers",
+        "Questions asked twice of one video, with two different answers",
         {"test@balance": 11, "test@bias": 2},
         "Both rows are kept; nobody can score 100 %.",
     ),
