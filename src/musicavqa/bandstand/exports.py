@@ -95,7 +95,7 @@ def read_questions(path: Path) -> list[Question]:
 
 
 def _checked(row: dict[str, Any]) -> Question:
-    """A question whose fields fit together; anything else raises ValueError, TypeError, KeyError."""
+    """A question whose fields fit together; ValueError, TypeError or KeyError where not."""
     question = Question(**{**row, "slots": tuple(row["slots"])})
     named = {"key": question.key, "clip": question.clip, "text": question.text}
     named["origin"] = question.origin

@@ -109,8 +109,8 @@ def _labels(
         mark = rephrased.identity(row)
         head, tail = mark in members["head"], mark in members["tail"]
         if head == tail:
-            where = "both the head and the tail file" if head else "neither the head nor tail file"
-            raise ValueError(f"the row is in {where}.")
+            where = "both the head and the tail" if head else "neither the head nor the tail"
+            raise ValueError(f"the row is in {where} file.")
         return "head" if head else "tail"
 
     return look_up
