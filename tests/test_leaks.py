@@ -116,7 +116,7 @@ def test_nothing_changes_where_no_sound_is_replaced():
 # ---- command line ------------------------------------------------------------------------------
 
 TRAIN = [official_row(n, n, f"{n:08d}") for n in (3, 9, 16)]
-VAL = [official_row(13, 40, "00000003")]
+VAL = [official_row(13, 40, "00000040")]
 TEST = [TRAIN[0], official_row(20, 50, "00000050"), official_row(14, 51, "00000050")]
 
 
@@ -165,7 +165,7 @@ def test_training_keeps_clear_of_what_will_be_tested(command_line, data):
     assert "Dropped: 1, left: 2" in err
     assert json.loads((run / "run.json").read_text())["data"]["train"] == 2
     code, _, err = command_line("predict", run, "--data", data)
-    assert (code, err) == (0, "")  # the only question about the shared video is gone
+    assert (code, err) == (0, "")  # nor is its video shared any more
 
 
 def test_another_set_gets_a_prediction_file_of_its_own(command_line, data):
