@@ -82,6 +82,7 @@ def open_streams(
     missing = [name for name, folder in folders.items() if not folder.is_dir()]
     if missing:
         flags = " ".join(f"--encoder {name}" for name in missing)
+        flags += "" if set_name == "bandstand" else f" --set {set_name}"
         raise FileNotFoundError(
             f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features {flags}"
         )
