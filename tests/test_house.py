@@ -26,6 +26,8 @@ ALLOWED = {
     "store": set(),
     "extraction": {"encoders", "media", "store"},
     "batches": {"store", "bandstand"},
+    "dubbing": {"batches"},
+    "datasets": {"datasets", "bandstand"},
     "bandstand": {"bandstand", "encoders"},
     "runs": {"metrics"},
     "training": {"batches", "metrics", "methods", "registry", "runs"},
@@ -36,6 +38,7 @@ FORBIDDEN = {
     "methods": {"av", "cv2", "onnxruntime"},
     "layers": {"av", "cv2", "onnxruntime"},
     "bandstand": {"torch"},
+    "datasets": {"torch", "av", "cv2", "onnxruntime", "numpy"},
 }
 
 

@@ -21,7 +21,8 @@ class Clip:
 
     id: str
     path: Path | None
-    duration_s: float
+    duration_s: float | None
+    """None where only the file knows."""
     scene: dict[str, Any] | None = None
     """The bandstand scene JSON (exact truth); None for real footage."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,9 +58,14 @@ def append_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
             handle.flush()
 
 
-def read_predictions(path: Path, questions: Sequence[Question]) -> list[Prediction]:
-    """One prediction for each question, in their order; anything else raises, with counts."""
-    found = _read(path)
+def read_predictions(
+    path: Path, questions: Sequence[Question], ignored: Set[str] = frozenset()
+) -> list[Prediction]:
+    """One prediction for each question, in their order; anything else raises, with counts.
+
+    Predictions for the keys in `ignored` are passed over.
+    """
+    found = [prediction for prediction in _read(path) if prediction.key not in ignored]
     check_keys([question.key for question in questions], [p.key for p in found])
     by_key = {prediction.key: prediction for prediction in found}
     return [by_key[question.key] for question in questions]
