@@ -28,6 +28,8 @@ ALLOWED = {
     "batches": {"store", "bandstand"},
     "bandstand": {"bandstand", "encoders"},
     "runs": {"metrics"},
+    "importers": {"importers", "metrics"},
+    "evaluation": {"metrics"},
     "training": {"batches", "metrics", "methods", "registry", "runs"},
     "registry": {"methods"},
 }
