@@ -212,17 +212,17 @@ def title(questions: Sequence[Question]) -> str:
 
 
 def _reread(question: Question, prediction: Prediction, scorer: str) -> Prediction:
-    reading = read_answer(prediction.text, question, "span" if _is_legacy(scorer) else scorer)
-    changed = replace(prediction, rule=rule_name(scorer), outcome=reading.outcome)
-    if _is_legacy(scorer):
-        said = reading.outcome not in ("empty", "error")
-        return replace(changed, status="answered" if said else "unreadable", outcome=None)
-    answered: Any = "answered" if reading.answer else "unreadable"
-    return replace(changed, answer=reading.answer, status=answered)
-
-
-def _is_legacy(scorer: str) -> bool:
-    return scorer == "contains_legacy"
+    legacy = scorer == "contains_legacy"
+    reading = read_answer(prediction.text, question, "span" if legacy else scorer)
+    says_nothing = reading.outcome in ("empty", "error")
+    readable = not says_nothing if legacy else reading.answer is not None
+    return replace(
+        prediction,
+        answer=None if legacy else reading.answer,
+        status="answered" if readable else "unreadable",
+        outcome=None if legacy and readable else reading.outcome,
+        rule=rule_name(scorer),
+    )
 
 
 def _intervals(

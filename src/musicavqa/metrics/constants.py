@@ -1,7 +1,7 @@
 """What an answer that ignores the clip is worth: best constants, chosen on the scored questions.
 
-They are ceilings of their kind, not baselines that could be trained; a model that does not beat them
-has not been shown to look or listen.
+They are ceilings of their kind, not baselines that could be trained; a model that does not beat
+them has not been shown to look or listen.
 """
 
 from __future__ import annotations
