@@ -120,6 +120,6 @@ def _place(key: str) -> int | None:
 
 def _say(fields: tuple[str, ...], name: tuple[Any, ...]) -> str:
     """The name for a message; a key speaks for itself."""
-    if fields == ("key",):
-        return str(name[0])
+    if fields == ("key",) and name[0].isprintable():
+        return str(name[0])[:200]
     return ", ".join(f"{field} {shorten(value)}" for field, value in zip(fields, name, strict=True))
