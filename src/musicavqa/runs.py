@@ -64,9 +64,23 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     write_text(path, "".join(_line(prediction) for prediction in predictions))
 
 
+def load_predictions(path: Path) -> list[Prediction]:
+    """All lines of a prediction file; the first that is none raises ValueError."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There are no predictions at {path}.")
+    found = []
+    try:
+        with path.open(encoding="utf-8") as handle:
+            for number, line in enumerate(handle, start=1):
+                found.append(_prediction(line, f"{path}:{number}"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text. {_ELSEWHERE}") from error
+    return found
+
+
 def read_predictions(path: Path, questions: Sequence[Question]) -> list[Prediction]:
     """One prediction for each question, in their order; anything else raises, with counts."""
-    found = _read(path)
+    found = load_predictions(path)
     check_keys([question.key for question in questions], [p.key for p in found])
     by_key = {prediction.key: prediction for prediction in found}
     return [by_key[question.key] for question in questions]
@@ -77,7 +91,7 @@ def pending(path: Path, questions: Sequence[Question]) -> list[Question]:
     if not path.exists():
         return list(questions)
     _drop_cut_line(path)
-    done = [prediction.key for prediction in _read(path)]
+    done = [prediction.key for prediction in load_predictions(path)]
     check_keys([question.key for question in questions], done, partly=True)
     known = set(done)
     return [question for question in questions if question.key not in known]
@@ -137,20 +151,6 @@ def _line(prediction: Prediction) -> str:
     """One line; what is unknown is left out, but for the answer."""
     row = {name: value for name, value in vars(prediction).items() if value is not None}
     return json.dumps({**row, "answer": prediction.answer}) + "\n"
-
-
-def _read(path: Path) -> list[Prediction]:
-    """All lines of a prediction file; the first that is none raises ValueError."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There are no predictions at {path}.")
-    found = []
-    try:
-        with path.open(encoding="utf-8") as handle:
-            for number, line in enumerate(handle, start=1):
-                found.append(_prediction(line, f"{path}:{number}"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text. {_ELSEWHERE}") from error
-    return found
 
 
 def _prediction(line: str, where: str) -> Prediction:
