@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicavqa.answers import ANSWERS, NUMBERS
-from musicavqa.answers.forms import forms
+from musicavqa.answers.forms import ALIASES, OTHER_THINGS, forms
 from musicavqa.answers.kinds import KINDS, kind_asked
 from musicavqa.answers.reading import OUTCOMES, RULE_VERSION, normalise, read
 from musicavqa.answers.scorers import (
@@ -224,6 +224,9 @@ def test_the_specification_states_the_version_and_every_name():
     assert f"Rule version: **{RULE_VERSION}**" in text
     for name in (*OUTCOMES, *SCORERS):
         assert f"`{name}`" in text, name
+    for answer, aliases in ALIASES.items():
+        assert f"| {answer} | {', '.join(aliases)} |" in text
+    assert f"Other things: {', '.join(OTHER_THINGS)}." in text
     assert rule_name("span") == f"span/{RULE_VERSION}"
     with pytest.raises(ValueError, match="no scorer 'guess'"):
         rule_name("guess")
