@@ -12,7 +12,7 @@ from musicavqa import importers, runs
 from musicavqa.importers import FORMATS, TABLES, import_predictions
 from musicavqa.metrics.accuracy import KeyMismatchError
 from musicavqa.questions import TEMPLATES, fill
-from musicavqa.records import Question
+from musicavqa.records import Prediction, Question
 from real_rows import TSPM, needs_real_rows, read_real
 
 
@@ -303,6 +303,33 @@ def gives_all_or_one_line(path: Path, format: str | None, n_rows: int | None) ->
         assert len(imported.predictions) == len(ASKED)
         assert sum(p.status != "no media" for p in imported.predictions) == len(found)
     assert len(told.splitlines()) == 1, told
+
+
+prediction_rows = st.dictionaries(
+    st.sampled_from(["key", "answer", "status", "confidence", "runner_up", "text", "more"]),
+    st.one_of(values, st.sampled_from(["yes", "answered", "no media"])),
+)
+
+
+@given(st.lists(st.one_of(prediction_rows, values), max_size=4), st.binary(max_size=20))
+@settings(max_examples=200, deadline=None)
+def test_fuzzed_prediction_files_give_every_line_or_one_line(tmp_path_factory, rows, tail):
+    path = tmp_path_factory.getbasetemp() / "fuzz.predictions.jsonl"
+    path.write_bytes("".join(json.dumps(row) + "\n" for row in rows).encode() + tail)
+    try:
+        told, found = "every line", runs.load_predictions(path)
+    except ValueError as error:
+        told = str(error)
+    else:
+        assert len(found) == len(rows) + bool(tail)
+    assert len(told.splitlines()) == 1, told
+
+
+def test_a_prediction_file_of_ours_needs_no_import(tmp_path):
+    path = tmp_path / "predictions.test.jsonl"
+    runs.write_predictions(path, [Prediction(q.key, "yes") for q in ASKED])
+    with pytest.raises(ValueError, match=r"prediction file already. Run: musicavqa evaluate"):
+        import_predictions(path, ASKED)
 
 
 def test_imported_predictions_are_written_and_read_back(tmp_path):

@@ -77,14 +77,18 @@ def test_normalising_and_reading_are_idempotent(text):
     babble.filter(lambda text: "answer" not in text),
     st.booleans(),
     st.sampled_from([None, *KINDS]),
+    st.booleans(),
 )
 @settings(max_examples=500)
-def test_a_further_sentence_never_turns_one_answer_into_another(answer, sentence, first, kind):
+def test_a_further_sentence_never_turns_one_answer_into_another(
+    answer, sentence, first, kind, is_named
+):
     if kind is not None and answer not in KINDS[kind]:
         kind = None
     sentence = sentence.replace(".", "")
     text = f"{sentence}. {answer}." if first else f"{answer}. {sentence}."
-    assert read(text, kind).answer in (answer, None)
+    named = (answer,) if is_named else ()
+    assert read(text, kind, named).answer in (answer, None)
 
 
 def test_the_collisions_inside_the_vocabulary_do_not_collide():

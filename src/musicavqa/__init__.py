@@ -14,6 +14,7 @@ _HOMES = {
     "ask": "musicavqa.asking",
     "evaluate": "musicavqa.workflow",
     "extract_features": "musicavqa.workflow",
+    "import_predictions": "musicavqa.importers",
     "list_methods": "musicavqa.registry",
     "load_dataset": "musicavqa.workflow",
     "load_method": "musicavqa.registry",

@@ -86,6 +86,8 @@ def sniff(path: Path) -> str:
             return "tspm"
         raise ValueError(f"{path} is of no known format. Say --format {' or '.join(FORMATS)}.")
     columns = tables.load(path).columns
+    if columns >= {"key", "answer", "status"}:
+        raise ValueError(f"{path} is a prediction file already. Run: musicavqa evaluate {path}")
     fitting = [name for name, format in TABLES.items() if format.fits(columns)]
     if len(fitting) != 1:
         known = f"may be {' or '.join(fitting)}" if fitting else "is of no known format"
