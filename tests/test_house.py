@@ -30,6 +30,8 @@ ALLOWED = {
     "datasets": {"datasets", "bandstand"},
     "bandstand": {"bandstand", "encoders"},
     "runs": {"metrics"},
+    "importers": {"importers", "metrics"},
+    "evaluation": {"metrics"},
     "training": {"batches", "metrics", "methods", "registry", "runs"},
     "registry": {"methods"},
 }

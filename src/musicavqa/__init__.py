@@ -14,6 +14,7 @@ _HOMES = {
     "ask": "musicavqa.asking",
     "evaluate": "musicavqa.workflow",
     "extract_features": "musicavqa.workflow",
+    "import_predictions": "musicavqa.importers",
     "list_datasets": "musicavqa.datasets",
     "list_methods": "musicavqa.registry",
     "load_dataset": "musicavqa.datasets",

@@ -15,9 +15,8 @@ from musicavqa.datasets import dataset, leaks, load_dataset
 from musicavqa.records import Question
 
 if TYPE_CHECKING:
+    from musicavqa.evaluation import Evaluation
     from musicavqa.extraction import Report as ExtractionReport
-    from musicavqa.metrics.accuracy import Report
-    from musicavqa.metrics.bootstrap import Interval
     from musicavqa.store import Store
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
@@ -199,74 +198,28 @@ def predict(
     return path
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores with their intervals (95 %, bootstrap over clips) and the calibration error."""
-
-    scores: Report
-    intervals: dict[str, Interval]
-    calibration_error: float | None
-    """ECE in percent, 15 bins; None when a prediction has no confidence."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON."""
-        groups = self.scores.as_dict()
-        for name, interval in self.intervals.items():
-            groups[name]["interval"] = [interval.low, interval.high]
-        return {"groups": groups, "calibration_error": self.calibration_error}
-
-    def table(self) -> str:
-        """One aligned line per group, for people."""
-        lines = [f"{'':16}{'accuracy':>9}{'95 % interval':>17}{'asked':>7}{'answered':>9}"
-                 f"{'unreadable':>11}{'no media':>9}"]  # fmt: skip
-        for name, count in self.scores.groups.items():
-            if not count.asked:
-                continue
-            interval = self.intervals[name]
-            between = f"{interval.low:.1f} - {interval.high:.1f}"
-            lines.append(
-                f"{name:16}{count.accuracy:9.2f}{between:>17}{count.asked:7}{count.answered:9}"
-                f"{count.unreadable:11}{count.no_media:9}"
-            )
-        if self.calibration_error is not None:
-            lines.append(f"calibration error (ECE, 15 bins): {self.calibration_error:.1f}")
-        return "\n".join(lines)
-
-
 def evaluate(
     predictions: Path,
     data: Path,
     split: str = "test",
     set_name: str = "bandstand",
     drop_leaks: bool = False,
+    scorer: str | None = None,
 ) -> Evaluation:
     """Score a prediction file against the questions of `split`; joins by key only.
 
     In a run folder, questions that the run was trained on are told by LeakWarning, and with
-    `drop_leaks` left out of the score.
+    `drop_leaks` left out of the score. `scorer` reads texts that the predictions keep anew, see
+    `evaluation.evaluate`.
     """
-    from musicavqa import runs
-    from musicavqa.metrics import accuracy, bootstrap, calibration
+    from musicavqa import evaluation, runs
 
     predictions = Path(predictions)
     _, loaded = load_dataset(set_name, data, split)
     questions = leaks.guard_run(loaded, predictions.parent, f"{set_name}/{split}", drop_leaks)
     ignored = {question.key for question in loaded} - {question.key for question in questions}
-    answered = runs.read_predictions(predictions, questions, ignored)
-    scores = accuracy.score(questions, answered)
-    correct = accuracy.correctness(questions, answered)
-    clips = np.array([question.clip for question in questions])
-    members = accuracy.group_members([question.cell for question in questions])
-    intervals = {
-        name: bootstrap.clustered_interval(correct[rows], clips[rows])
-        for name, rows in members.items()
-        if rows.any()
-    }
-    confidence = [prediction.confidence for prediction in answered]
-    if any(value is None for value in confidence):
-        return Evaluation(scores, intervals, None)
-    error = calibration.expected_calibration_error(np.array(confidence, dtype=float), correct)
-    return Evaluation(scores, intervals, error)
+    found = runs.read_predictions(predictions, questions, ignored)
+    return evaluation.evaluate(questions, found, scorer)
 
 
 def _identity(questions: Sequence[Question]) -> str:

@@ -114,6 +114,8 @@ def _checked(row: dict[str, Any]) -> Question:
     for name in ("rephrases", "sound_from"):
         if not isinstance(getattr(question, name), str | None):
             raise ValueError(f"{name} is {getattr(question, name)!r:.80}, not a text")
+    if question.question_id is not None and type(question.question_id) is not int:
+        raise ValueError(f"question_id is {question.question_id!r:.80}, not a number")
     return question
 
 

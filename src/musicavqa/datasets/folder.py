@@ -35,6 +35,7 @@ DEFECTS: tuple[Defect, ...] = ()
 
 _OPTIONAL = (
     "answer", "template", "slots", "origin", "part", "rephrases", "sound_from", "key", "cell",
+    "question_id",
 )  # fmt: skip
 
 
@@ -89,7 +90,11 @@ def _question(row: Mapping[str, Any], key: str) -> Question:
     if _word(row, "cell") not in (None, cell):
         raise ValueError(f"cell is {official.show(row['cell'])}, but template {number} is {cell}.")
     origin = _word(row, "origin") or "real"
-    others = (part, _word(row, "rephrases"), _word(row, "sound_from"))
+    number_in_file = None if row.get("question_id") in (None, "") else row["question_id"]
+    if isinstance(number_in_file, str) and number_in_file.isascii() and number_in_file.isdigit():
+        number_in_file = int(number_in_file)
+    number_in_file = official.whole_number(number_in_file, "question_id")
+    others = (part, _word(row, "rephrases"), _word(row, "sound_from"), number_in_file)
     return Question(key, clip, text, number, slots, cell, answer, origin, *others)  # type: ignore[arg-type]
 
 

@@ -162,12 +162,15 @@ class _Reader:
             check_answer(answer)
             origin = self._origin(video)
             text, number, slots, cell = _parse(*signature)
-        if type(row.get("question_id")) is not int or row.get("question_deleted") != 0:
-            self._check_numbers(row)
+        number_in_file = row.get("question_id")
+        if type(number_in_file) is not int or row.get("question_deleted") != 0:
+            number_in_file = self._check_numbers(row)
         sound = row.get("unmatch_audio")
         if len(columns) > len(COLUMNS):
             self._check_v2(row, sound)
-        return Question(key, video, text, number, slots, cell, answer, origin, None, None, sound)
+        return Question(
+            key, video, text, number, slots, cell, answer, origin, None, None, sound, number_in_file
+        )
 
     def _origin(self, video: Any, column: str = "video_id") -> str:
         origin = self.layout.origin(video) if isinstance(video, str) else None
@@ -175,13 +178,15 @@ class _Reader:
             raise ValueError(f"{column} {show(video)} is no video of this set.")
         return origin
 
-    def _check_numbers(self, row: Mapping[str, Any]) -> None:
-        found = whole_number(row.get("question_id"), "question_id")
-        if found is None and "question_id" in self.layout.required:
+    def _check_numbers(self, row: Mapping[str, Any]) -> int | None:
+        """The question_id as a whole number."""
+        question_id = whole_number(row.get("question_id"), "question_id")
+        if question_id is None and "question_id" in self.layout.required:
             raise ValueError("question_id is None, not a whole number.")
         found = whole_number(row.get("question_deleted"), "question_deleted")
         if found != 0 and (found is not None or "question_deleted" in self.layout.required):
             raise ValueError(f"question_deleted is {found}; every released row has 0.")
+        return question_id
 
     def _check_v2(self, row: Mapping[str, Any], sound: Any) -> None:
         if sound is not None:
