@@ -31,11 +31,11 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     return McNemar(only_first, only_second, _fair_coin(only_first, only_second))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float | None]) -> list[float]:
     """Adjusted p-values, in the order given: below 0.05 where Holm's step-down test rejects at 5 %.
 
     Keeps the chance of any false alarm among them (Holm, Scand. J. Statistics 1979); tests may
-    depend on each other.
+    depend on each other. A test without p-value (None) raises ValueError.
     """
     p = np.asarray(p_values, dtype=float)
     if p.size and not ((p >= 0) & (p <= 1)).all():

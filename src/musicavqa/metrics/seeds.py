@@ -94,20 +94,22 @@ def _interval(
 ) -> Interval:
     """Mean of `contrast` (N,) with the variance of clips and the excess of each table's seeds."""
     n_clips = len(np.unique(clips))
-    if n_clips < 2:
-        raise ValueError("One clip says nothing about others; a comparison needs two or more.")
+    mean, lowest = 100.0 * float(np.mean(contrast)), -100.0 if signed else 0.0
+    if n_clips < 2:  # says nothing about other clips
+        p_value = 1.0 if signed else None
+        return Interval(mean, lowest, 100.0, level, len(contrast), n_clips, p_value)
     shared = 100.0**2 * clustered_variance(contrast, clips)
     variance, parts = shared, [(shared, n_clips - 1)]
     for table in tables:
         cells, freedom = table.n_seeds * table.n_clips, table.n_seeds - 1
         variance += max(0.0, table.seed - table.residual) / cells
         parts += [(table.seed / cells, freedom), (table.residual / cells, freedom * (n_clips - 1))]
-    mean, error = 100.0 * float(np.mean(contrast)), math.sqrt(variance)
+    error = math.sqrt(variance)
     freedom_all = _satterthwaite(variance, parts)
     half = error * student_quantile((1.0 + level) / 2.0, freedom_all)
     return Interval(
         mean=mean,
-        low=max(-100.0 if signed else 0.0, mean - half),
+        low=max(lowest, mean - half),
         high=min(100.0, mean + half),
         level=level,
         n_rows=len(contrast),
