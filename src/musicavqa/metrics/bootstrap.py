@@ -1,8 +1,8 @@
 """Intervals that know that questions about one clip are not independent: clips are resampled.
 
 The resamples give the standard error; the ends follow from Student's t with one degree of freedom
-less than there are clips, for shares on the logit scale. Percentiles and BCa of the same resamples
-were measured too and hold less often what they promise; docs/statistics.md has the figures.
+less than there are (effective) clips, for shares on the logit scale. Percentiles and BCa of the
+same resamples were measured too and hold less often what they promise: docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from musicavqa.metrics.clusters import clip_sums
+from musicavqa.metrics.clusters import clip_sums, effective_clips
 from musicavqa.metrics.distributions import student_cdf, student_quantile
 
 _CHUNK = 1_000_000
@@ -90,14 +90,15 @@ def group_gap(
 class _Bootstrap:
     """A statistic of sums over clips and its standard error from resampled clips.
 
-    `columns` (G, K) are the sums of each clip. Level and p-value invert each other exactly.
+    `columns` (G, K) are the sums of each clip, every second one counts its rows. Level and p-value
+    invert each other exactly.
     """
 
     def __init__(self, columns: np.ndarray, statistic: Statistic, resamples: int, seed: int):
         self.n_clips = len(columns)
         self.estimate = float(statistic(columns.sum(0)))
-        self.freedom = max(1, self.n_clips - 1)
-        widening = math.sqrt(self.n_clips / self.freedom)
+        self.freedom = max(1.0, effective_clips(columns[:, 1::2].sum(1)) - 1.0)
+        widening = math.sqrt((self.freedom + 1.0) / self.freedom)
         self.error = widening * float(_draw(columns, statistic, resamples, seed).std())
         self.spread = self.error > 1e-9
 

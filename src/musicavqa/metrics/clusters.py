@@ -34,6 +34,12 @@ def clustered_variance(values: np.ndarray, clips: np.ndarray) -> float:
     return len(sizes) / (len(sizes) - 1) * float((residuals**2).sum()) / float(sizes.sum()) ** 2
 
 
+def effective_clips(sizes: np.ndarray) -> float:
+    """How many clips of equal size say as much as clips of these sizes (G,); Kish (1965)."""
+    sizes = np.asarray(sizes, dtype=float)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
 def design_effect(values: np.ndarray, clips: np.ndarray) -> float:
     """How many times larger the variance of the mean is than if all rows were independent.
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicavqa.metrics.bootstrap import Interval
-from musicavqa.metrics.clusters import clip_sums, clustered_variance
+from musicavqa.metrics.clusters import clip_sums, clustered_variance, effective_clips
 from musicavqa.metrics.distributions import student_cdf, student_quantile
 
 
@@ -98,12 +98,13 @@ def _interval(
     if n_clips < 2:  # says nothing about other clips
         p_value = 1.0 if signed else None
         return Interval(mean, lowest, 100.0, level, len(contrast), n_clips, p_value)
-    shared = 100.0**2 * clustered_variance(contrast, clips)
-    variance, parts = shared, [(shared, n_clips - 1)]
+    variance = 100.0**2 * clustered_variance(contrast, clips)
+    freedom = max(1.0, effective_clips(clip_sums(contrast, clips)[1]) - 1.0)
+    parts = [(variance, freedom)]
     for table in tables:
-        cells, freedom = table.n_seeds * table.n_clips, table.n_seeds - 1
+        cells, seeds = table.n_seeds * table.n_clips, table.n_seeds - 1
         variance += max(0.0, table.seed - table.residual) / cells
-        parts += [(table.seed / cells, freedom), (table.residual / cells, freedom * (n_clips - 1))]
+        parts += [(table.seed / cells, seeds), (table.residual / cells, seeds * freedom)]
     error = math.sqrt(variance)
     freedom_all = _satterthwaite(variance, parts)
     half = error * student_quantile((1.0 + level) / 2.0, freedom_all)
@@ -134,7 +135,7 @@ def _mean_squares(correct: np.ndarray, clips: np.ndarray) -> _Squares:
     )
 
 
-def _satterthwaite(variance: float, parts: list[tuple[float, int]]) -> float:
+def _satterthwaite(variance: float, parts: list[tuple[float, float]]) -> float:
     """Degrees of freedom of a variance that is a sum of independent mean squares; at least 1."""
     below = sum(part**2 / freedom for part, freedom in parts)
     return max(1.0, variance**2 / below) if below > 0 else 1.0
