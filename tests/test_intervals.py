@@ -138,10 +138,12 @@ def test_the_resamples_give_the_standard_error_that_scipys_give():
     values = np.random.default_rng(0).random(200) < 0.8
     interval = clustered_interval(values, np.arange(200), resamples=20000)
     reference = stats.bootstrap((values.astype(float),), np.mean, n_resamples=20000, rng=0)
-    centre, widening = np.log(values.mean() / (1 - values.mean())), np.sqrt(200 / 199)
-    half = stats.t.ppf(0.975, 199) * widening * reference.standard_error
-    ends = centre + np.array([-1, 1]) * half / (values.mean() * (1 - values.mean()))
-    assert [interval.low, interval.high] == pytest.approx(100 / (1 + np.exp(-ends)), abs=0.15)
+    p, error = values.mean(), np.sqrt(200 / 199) * reference.standard_error
+    trials = p * (1 - p) / error**2
+    z = stats.t.ppf(0.975, 199)
+    half = z * np.sqrt(p * (1 - p) / trials + (z / trials / 2) ** 2)
+    ends = (p + z**2 / trials / 2 + np.array([-half, half])) / (1 + z**2 / trials)
+    assert [interval.low, interval.high] == pytest.approx(100 * ends, abs=0.15)
 
 
 def test_the_p_value_is_one_minus_the_level_at_which_the_interval_touches_zero():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from musicavqa.robustness import StressReport
 
 BLUE, ORANGE, GREY = "#456990", "#e07a1f", "#9a9a9a"
-GROUP_COLOURS = {"A": "#7fa3c7", "V": "#e0a96d", "AV": "#8fb996", "overall": "#404040"}
+GROUP_COLOURS = {"A": "#7fa3c7", "V": "#e0a96d", "AV": "#8fb996", "overall": "#b5b5b5"}
 
 
 def draw_reliability(confidence: Confidence, path: Path) -> None:
@@ -28,14 +28,8 @@ def draw_reliability(confidence: Confidence, path: Path) -> None:
     above.vlines(bins.confidence, bins.confidence, bins.accuracy, color=ORANGE, linewidth=3)
     above.scatter(bins.confidence, bins.accuracy, s=34, color=BLUE, zorder=3)
     above.set(xlim=(-2, 102), ylim=(-2, 102), ylabel="right answers (%)")
-    above.text(
-        0.03,
-        0.96,
-        f"ECE {confidence.calibration_error:.1f}   adaptive ECE {confidence.adaptive_error:.1f}"
-        f"   Brier {confidence.brier:.3f}",
-        transform=above.transAxes,
-        va="top",
-    )
+    scores = f"ECE {confidence.calibration_error:.1f}   adaptive {confidence.adaptive_error:.1f}"
+    above.set_title(f"{scores}   Brier {confidence.brier:.3f}", loc="left", fontsize=10)
     below.bar(bins.confidence, bins.n_rows, width=4.5, color=BLUE)
     below.set(xlabel="confidence (%)", ylabel="answers")
     _finish(figure, [above, below], path)
@@ -47,17 +41,17 @@ def draw_risk_coverage(confidence: Confidence, path: Path) -> None:
     axes = figure.subplots()
     curve = confidence.curve
     error = curve.risk[-1]
-    axes.step(curve.coverage, curve.risk, color=BLUE, linewidth=2, where="mid",
-              label=f"by confidence, AURC {curve.area:.1f}")  # fmt: skip
+    label = f"by confidence, AURC {curve.area:.1f}"
+    axes.plot(curve.coverage, curve.risk, color=BLUE, linewidth=2, label=label)
     covered = np.linspace(max(100 - error, 1e-6), 100)
     ideal = 100 * (1 - (100 - error) / covered)
-    axes.plot([0, *covered], [0, *ideal], color=ORANGE, linewidth=1.5,
-              label=f"best order, AURC {curve.best_area:.1f}")  # fmt: skip
-    axes.axhline(error, color=GREY, linewidth=1, linestyle="--",
-                 label=f"any order, {error:.1f}")  # fmt: skip
+    label = f"best order, AURC {curve.best_area:.1f}"
+    axes.plot([0, *covered], [0, *ideal], color=ORANGE, linewidth=1.5, label=label)
+    label = f"any order, {error:.1f}"
+    axes.axhline(error, color=GREY, linewidth=1, linestyle="--", label=label)
     axes.set(xlim=(0, 100), xlabel="answered (%)", ylabel="wrong among them (%)")
     axes.set_ylim(0, min(100, 1.15 * max(curve.risk.max(), 5)))
-    axes.legend(frameon=False, loc="lower right")
+    _legend_above(axes, 3)
     _finish(figure, [axes], path)
 
 
@@ -81,8 +75,13 @@ def draw_drops(report: StressReport, path: Path) -> None:
     axes.set_yticks(np.arange(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel("points lost against undisturbed (95 % interval over clips)")
-    axes.legend(frameon=False, ncols=len(groups), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    _legend_above(axes, len(groups))
     _finish(figure, [axes], path)
+
+
+def _legend_above(axes: Axes, n_columns: int) -> None:
+    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    axes.legend(frameon=False, ncols=n_columns, fontsize=9, columnspacing=1.2, **place)
 
 
 def _figure(width: float, height: float) -> Figure:
