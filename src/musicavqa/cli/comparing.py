@@ -196,11 +196,11 @@ def _bias_text(report: BiasReport, prior_note: str) -> str:
         _line("accuracy", report.overall),
         f"{'balanced accuracy':24}{report.balanced_accuracy:7.2f}  "
         f"mean recall of {len(report.recall)} answers",
-        _line("head answers", report.head),
-        _line("tail answers", report.tail),
-        _line("head minus tail", report.head_minus_tail),
-        _line("above template prior", report.prior_gap, prior_note),
-        _line("above question only", report.question_only_gap),
+        _line("head answers", report.head, unless="no question is marked as head"),
+        _line("tail answers", report.tail, unless="no question is marked as tail"),
+        _line("head minus tail", report.head_minus_tail, unless="needs both"),
+        _line("above template prior", report.prior_gap, prior_note, unless=prior_note),
+        _line("above question only", report.question_only_gap, unless="give --question-only"),
         *_consistency_lines(report),
         *_confidence_lines(report),
         "",
@@ -213,7 +213,7 @@ def _bias_text(report: BiasReport, prior_note: str) -> str:
 def _consistency_lines(report: BiasReport) -> list[str]:
     found = report.consistency
     if found is None:
-        return [_line("wordings", None)]
+        return [_line("wordings", None, unless="no question has a second wording")]
     return [
         f"{'wordings':24}{found.same_answer:7.2f}  same answer in all wordings, "
         f"{found.n_groups} questions in {found.n_rows} wordings",
@@ -225,7 +225,7 @@ def _consistency_lines(report: BiasReport) -> list[str]:
 def _confidence_lines(report: BiasReport) -> list[str]:
     found = report.confidence
     if found is None:
-        return [_line("calibration", None)]
+        return [_line("calibration", None, unless="an answer comes without confidence")]
     covered = found.as_dict()["coverage_at_risk"]
     share = ", ".join(f"{value:.1f} at {float(risk):g} %" for risk, value in covered.items())
     return [
@@ -254,9 +254,10 @@ def _stress_text(report: StressReport) -> str:
     return "\n".join([*lines, f"{tests} Seed {report.seed}."])
 
 
-def _line(name: str, interval: Interval | None, note: str = "") -> str:
+def _line(name: str, interval: Interval | None, note: str = "", unless: str = "") -> str:
+    """One value with its interval, or a dash and why there is none."""
     if interval is None:
-        return f"{name:24}{'-':>7}  {note or 'these predictions do not say'}"
+        return f"{name:24}{'-':>7}  {unless}"
     p_value = "" if interval.p_value is None else f"  p {_p(interval.p_value).strip()}"
     return f"{name:24}{interval.mean:7.2f}  {_between(interval)}{p_value}  {note}".rstrip()
 
