@@ -30,6 +30,10 @@ ALLOWED = {
     "runs": {"metrics"},
     "training": {"batches", "metrics", "methods", "registry", "runs"},
     "registry": {"methods"},
+    "bias": {"metrics"},
+    "comparing": {"metrics", "runs"},
+    "disturbances": {"batches"},
+    "robustness": {"batches", "disturbances", "metrics", "registry", "runs", "training"},
 }
 FORBIDDEN = {
     "metrics": {"torch", "av", "cv2", "scipy"},

@@ -99,7 +99,7 @@ def test_seeds_and_clips_are_both_in_the_interval_of_the_mean():
 @pytest.mark.slow
 @pytest.mark.parametrize("design", DESIGNS, ids=str)
 def test_coverage_over_many_test_sets(design, capsys):
-    ours, percentiles = coverage(design, 1500, 500)
+    ours, percentiles = coverage(design, 1500 if design.n_clips <= 100 else 600, 500)
     with capsys.disabled():
         print(f"\n{design}: covered {ours:.1f} %, plain percentile {percentiles:.1f} %")
     assert 93 <= ours <= 97
@@ -108,20 +108,21 @@ def test_coverage_over_many_test_sets(design, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("design", DESIGNS, ids=str)
 def test_false_alarms_over_many_pairs(design, capsys):
-    clustered, mcnemars = false_alarms(design, 1500, 500, changed=0.5)
+    clustered, mcnemars = false_alarms(design, 600, 500, changed=0.5)
     with capsys.disabled():
         print(f"\n{design}: clustered {clustered:.1f} %, McNemar {mcnemars:.1f} %")
-    assert 3 <= clustered <= 7
+    assert (3 if design.n_clips >= 100 else 2) <= clustered <= 7  # few changes: cautious
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_seeds", [2, 3, 5])
 @pytest.mark.parametrize("deviation", [0.0, 0.01, 0.03])
 def test_seed_coverage_over_many_studies(n_seeds, deviation, capsys):
-    mean, difference = seed_coverage(Design(150, "few", 0.7, 0.1), 1500, n_seeds, deviation)
+    mean, difference = seed_coverage(Design(150, "few", 0.7, 0.1), 800, n_seeds, deviation)
     with capsys.disabled():
         print(f"\n{n_seeds} seeds, deviation {deviation}: {mean:.1f} %, pairs {difference:.1f} %")
     assert 93 <= mean <= 98
+    assert 93 <= difference <= 98
 
 
 @pytest.mark.parametrize("freedom", [1, 1.7, 2, 5, 30.5, 1000, 40000])
