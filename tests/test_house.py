@@ -34,6 +34,10 @@ ALLOWED = {
     "evaluation": {"metrics"},
     "training": {"batches", "metrics", "methods", "registry", "runs"},
     "registry": {"methods"},
+    "bias": {"metrics"},
+    "comparing": {"metrics", "runs"},
+    "disturbances": {"batches"},
+    "robustness": {"batches", "disturbances", "metrics", "registry", "runs", "training"},
 }
 FORBIDDEN = {
     "metrics": {"torch", "av", "cv2", "scipy"},
