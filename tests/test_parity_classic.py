@@ -5,10 +5,11 @@ official inputs; what our models put around it (streams, head) has no official c
 """
 
 import dataclasses
+from itertools import combinations
 
 import pytest
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from fixtures import load_method
 from parity import DTYPES, check, check_gradients, golden
@@ -43,7 +44,50 @@ def mcan(weights, inputs):
     return {"logits": logits, "scores": logits.sigmoid(), "loss.bce_sum": loss, **flat}, model
 
 
-RUNS = {"mcan": mcan}
+HCRN_CHOICES = [
+    [[2, 3, 15, 4], [0, 3]],
+    [[2, 14, 15, 1], [2, 5]],
+    [[4, 3, 4, 7], [3, 3]],
+    [[5, 10, 5, 14], [3, 5]],
+    [[2, 1, 13, 4], [1, 3]],
+    [[2, 1, 2], [0]],
+]
+"""Which subset the official run drew: of five parts the motion and the question unit, size by size,
+then both units over the parts; counted in the order of itertools.combinations."""
+
+
+def shares(n_objects, size, choices):
+    """Shares (G, n) of the objects in the chosen subset of each group."""
+    subsets = list(combinations(range(n_objects), size))
+    rows = torch.zeros(len(choices), n_objects, dtype=torch.float64)
+    for row, choice in zip(rows, choices, strict=True):
+        row[list(subsets[choice])] = 1 / size
+    return rows
+
+
+def official_picks():
+    *parts, whole = HCRN_CHOICES
+    drawn = [list(zip(*(part[unit] for part in parts), strict=True)) for unit in (0, 1)]
+    drawn += [[(choice,) for choice in unit] for unit in whole]
+    return tuple(
+        [shares(n, n - 1 - place, choices) for place, choices in enumerate(unit)]
+        for n, unit in zip((6, 4, 5, 3), drawn, strict=True)
+    )
+
+
+def hcrn(weights, inputs):
+    appearance, words = inputs["appearance"], inputs["question"]
+    model, network = released("hcrn", weights, appearance.dtype, n_frames=6)
+    rows, picks = torch.arange(len(words)), official_picks()
+    question = network.read(words)
+    tokens = network.relate(question, appearance, inputs["motion"], rows, picks)
+    logits = network(words, appearance, inputs["motion"], rows, picks)
+    loss = cross_entropy(logits, inputs["target"])
+    found = {"out": logits, "question": question, "visual_tokens": tokens, "loss.ce": loss}
+    return found | {"aggregated": network.pooling(question, tokens)}, model
+
+
+RUNS = {"mcan": mcan, "hcrn": hcrn}
 
 
 @pytest.mark.parametrize("name", RUNS)
