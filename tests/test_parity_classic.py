@@ -87,7 +87,26 @@ def hcrn(weights, inputs):
     return found | {"aggregated": network.pooling(question, tokens)}, model
 
 
-RUNS = {"mcan": mcan, "hcrn": hcrn}
+def psac(weights, inputs):
+    video, words = inputs["video"], inputs["words"]
+    sizes = {"visual_width": 2048, "frame_width": 2048, "n_places": 36}
+    model, network = released(
+        "psac", weights, video.dtype, n_words=93, n_letters=40, every_nth_second=1, **sizes
+    )
+    kept = {}
+    network.frames.register_forward_hook(lambda _, __, found: kept.update(frames=found))
+    network.classifier.register_forward_hook(lambda _, given, __: kept.update(fused=given[0]))
+    valid = torch.ones(video.shape[:2], dtype=torch.bool)
+    spelled = network.question.spell(inputs["chars"])
+    rows, places = torch.arange(len(words)), torch.arange(36)
+    logits, _ = network(video, places, valid, words, spelled, rows)
+    ends = kept["frames"][:, [0, 35]]
+    found = {"log_probs": logits.log_softmax(-1), "fused": kept["fused"]}
+    found["loss.nll"] = cross_entropy(logits, inputs["target"])
+    return found | {"vid_encoder_frames_0_35": ends}, model
+
+
+RUNS = {"mcan": mcan, "hcrn": hcrn, "psac": psac}
 
 
 @pytest.mark.parametrize("name", RUNS)
