@@ -30,7 +30,13 @@ TEMPLATES_FROM_1 = np.arange(1, len(TEMPLATES) + 1)
 
 SMALL = {"width": 32, "dropout": 0.0, "heads": 2, "n_heads": 2}
 SMALL |= {"scene_layers": 1, "question_layers": 1}
-SMALL |= {"n_layers": 1, "word_width": 24, "frame_width": 32, "dropout_words": 0.0, "dropout_answer": 0.0}
+SMALL |= {
+    "n_layers": 1,
+    "word_width": 24,
+    "frame_width": 32,
+    "dropout_words": 0.0,
+    "dropout_answer": 0.0,
+}
 """Values that make any method small, for those of its options that bear such a name."""
 
 

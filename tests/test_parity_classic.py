@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from fixtures import load_method
+from musicavqa.layers.factor_graph_attention import FactorGraphAttention
 from parity import DTYPES, check, check_gradients, golden
 
 
@@ -106,6 +107,40 @@ def psac(weights, inputs):
     return found | {"vid_encoder_frames_0_35": ends}, model
 
 
+def avsd(weights, inputs):
+    """Up to the state from which the official decoder starts."""
+    method, dtype = load_method("avsd"), inputs["audio"].dtype
+    options = dataclasses.replace(method.module.PUBLISHED, n_words=200, compat="released")
+    model = method.build(options).eval().to(dtype)
+    missing, unexpected = model.load_state_dict(method.convert(weights), strict=False)
+    assert {key.split(".")[0] for key in missing} == {"answer"}
+    assert not unexpected
+    pictures, audio = inputs["visual"].transpose(0, 1), inputs["audio"].transpose(0, 1)
+    spoken = torch.arange(10) < inputs["question_len"][:, None]
+    valid = torch.ones(audio.shape[:2], dtype=torch.bool)
+    vectors, (hidden, cell), _ = model.network(
+        inputs["question"] * spoken, pictures, audio, valid, torch.arange(len(audio))
+    )
+    names = ("fga.question", *(f"fga.visual{i}" for i in range(4)), "fga.audio")
+    found = dict(zip(names, vectors, strict=True))
+    return found | {"av_hidden": hidden, "av_cell": cell}, model
+
+
+def attention_alone(weights, inputs, sizes=None):
+    sets = [inputs[f"utility{place}"] for place in range(4)]
+    block = FactorGraphAttention(32, 4, 0.5, sizes).eval().to(sets[0].dtype)
+    ours = load_method("avsd").convert({f"atten.{key}": value for key, value in weights.items()})
+    block.load_state_dict({key.removeprefix(INSIDE): value for key, value in ours.items()})
+    there = [torch.ones(one.shape[:2], dtype=torch.bool) for one in sets]
+    vectors, _ = block(sets, there, inputs["prior0"], torch.arange(len(sets[0])))
+    return {f"attended{place}": vector for place, vector in enumerate(vectors)}, block
+
+
+def attention_alone_sized(weights, inputs):
+    return attention_alone(weights, inputs, sizes=(14, 9, 9, 10))
+
+
+INSIDE = "network.attention."
 RUNS = {"mcan": mcan, "hcrn": hcrn, "psac": psac}
 
 
@@ -114,3 +149,22 @@ def test_it_gives_the_numbers_and_gradients_of_the_official_code(name):
     for precision in DTYPES:
         check(name, precision, RUNS[name])
     check_gradients(name, RUNS[name], lambda key: our_name(name, key))
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_avsd_gives_the_numbers_of_the_official_code_up_to_its_decoder(precision):
+    check("avsd", precision, avsd)
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [("avsd_fga", attention_alone), ("avsd_fga_sized", attention_alone_sized)],
+)
+def test_factor_graph_attention_gives_the_numbers_and_gradients_of_the_official_block(name, run):
+    def ours(key):
+        (found,) = load_method("avsd").convert({f"atten.{key}": torch.zeros(1)})
+        return found.removeprefix(INSIDE)
+
+    for precision in DTYPES:
+        check(name, precision, run)
+    check_gradients(name, run, ours)

@@ -27,7 +27,6 @@ Where we differ:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,11 +36,12 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.multi_head import MultiHead
+from musicavqa.layers.qanet import QuestionEncoder, QuestionSizes
 from musicavqa.layers.seconds import back_on_the_grid, mean_of_seconds, picture_vectors
+from musicavqa.layers.spelling import N_LETTERS, spelling
 from musicavqa.layers.unbiased_norm import UnbiasedNorm
 from musicavqa.layers.words import real_words
 from musicavqa.methods.card import Card, Recipe
-from musicavqa.questions import vocabulary
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -53,14 +53,6 @@ CARD = Card(
     reference="adapted",
     official_scores="PSAC",
 )
-
-SPELLED = [word if word.isalpha() else "" for word in vocabulary()]
-ALPHABET = sorted(set("".join(SPELLED)))
-N_LETTERS = len(ALPHABET) + 1
-"""Letters of our vocabulary, and 0 for none."""
-LETTERS_PER_WORD = 15
-N_STEPS = 6
-"""Of the question encoder: four convolutions, self-attention, feed-forward."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ class Network(nn.Module):
         super().__init__()
         width = options.width
         self.frames = FrameEncoder(options)
-        self.question = QuestionEncoder(options)
+        self.question = QuestionEncoder(_question_sizes(options))
         self.attend = CoAttention(options)
         self.resize = nn.Linear(4 * width, width, bias=False)
         self.classifier = nn.Sequential(
@@ -143,6 +135,19 @@ class Network(nn.Module):
         read = self.question(words, spelled, spoken)
         fused, weights = self.attend(seen, read, valid[rows], spoken)
         return self.classifier(mean_of_seconds(self.resize(fused), valid[rows])), weights
+
+
+def _question_sizes(options: Options) -> QuestionSizes:
+    return QuestionSizes(
+        n_words=options.n_words,
+        n_letters=options.n_letters,
+        word_width=options.word_width,
+        letter_width=options.letter_width,
+        width=options.width,
+        n_heads=options.n_heads,
+        dropout=options.dropout,
+        reads_padding=options.compat == "released",
+    )
 
 
 class FrameEncoder(nn.Module):
@@ -176,70 +181,6 @@ class FrameEncoder(nn.Module):
             placed = frames + self.widen(self.place(places))
             state = self.norms[0](placed + self.dropout(self.attend(placed, placed, valid)))
         return self.norms[1](state + self.dropout(self.feed(state)))
-
-
-class QuestionEncoder(nn.Module):
-    """Words (B, W) and their spelling -> states (B, W, D), without recurrence (QANet)."""
-
-    def __init__(self, options: Options) -> None:
-        super().__init__()
-        width = options.width
-        self.letter = nn.Embedding(options.n_letters, options.letter_width)
-        self.word = nn.Embedding(options.n_words, options.word_width)
-        self.letters_to_word = nn.Conv1d(options.letter_width, width, 5)
-        self.join = nn.Linear(width + options.word_width, width, bias=False)
-        self.change = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
-        self.gate = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
-        self.near = nn.ModuleList(
-            nn.Conv1d(width, width, 7, padding=3, groups=width, bias=False) for _ in range(4)
-        )
-        self.mix = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
-        heads, drop = options.n_heads, options.dropout
-        self.attend = MultiHead(width, heads, drop, bias=False, merge=False)
-        self.feed = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(N_STEPS))
-        self.dropout = nn.Dropout(drop)
-        self.dropout_letters = nn.Dropout(drop / 10)
-        self.reads_padding = options.compat == "released"
-
-    def spell(self, letters: torch.Tensor) -> torch.Tensor:
-        """Letters (..., L) of words -> vectors (..., D)."""
-        vectors = self.dropout_letters(self.letter(letters.flatten(0, -2))).transpose(1, 2)
-        found = torch.relu(self.letters_to_word(vectors)).amax(-1)
-        return found.unflatten(0, letters.shape[:-1])
-
-    def forward(
-        self, words: torch.Tensor, spelled: torch.Tensor, spoken: torch.Tensor
-    ) -> torch.Tensor:
-        state = self.join(torch.cat([spelled, self.dropout(self.word(words))], dim=-1))
-        for change, gate in zip(self.change, self.gate, strict=True):
-            share = torch.sigmoid(gate(state))
-            state = share * self.dropout(change(state)) + (1 - share) * state
-        places = torch.arange(words.shape[1], device=words.device)
-        state = state + timing_signal(places, state.shape[-1]).to(state.dtype)
-        for place in range(N_STEPS):
-            normed = self.norms[place](state)
-            normed = normed if place % 2 else self.dropout(normed)
-            state = self._keep(state, self._step(place, normed, spoken), place)
-        return state
-
-    def _step(self, place: int, state: torch.Tensor, spoken: torch.Tensor) -> torch.Tensor:
-        if place == N_STEPS - 1:
-            return self.feed(state)
-        if place == N_STEPS - 2:
-            return self.attend(state, state, spoken)
-        if not self.reads_padding:
-            state = state * spoken[..., None]
-        near = self.near[place](state.transpose(1, 2)).transpose(1, 2)
-        return torch.relu(self.mix[place](near))
-
-    def _keep(self, state: torch.Tensor, step: torch.Tensor, place: int) -> torch.Tensor:
-        """Add a step; in training it is skipped the more often, the later it comes."""
-        if not self.training:
-            return state + step
-        chance = self.dropout.p * (place + 1) / N_STEPS
-        kept = torch.rand(len(state), 1, 1, device=state.device) >= chance
-        return state + kept * self.dropout(step)
 
 
 class CoAttention(nn.Module):
@@ -279,22 +220,6 @@ def sinusoids(places: torch.Tensor, width: int) -> torch.Tensor:
     column = torch.arange(width, device=places.device)
     angles = places[:, None] / 10000 ** (2 * (column // 2) / width)
     return torch.where(column % 2 == 0, angles.sin(), angles.cos())
-
-
-def timing_signal(places: torch.Tensor, width: int) -> torch.Tensor:
-    """QANet's order of the same: all sines (N, width / 2), then all cosines, to one ten-thousandth."""
-    step = math.log(10000) / max(width // 2 - 1, 1)
-    angles = places[:, None] * torch.exp(-step * torch.arange(width // 2, device=places.device))
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-def spelling() -> torch.Tensor:
-    """Letters (N_WORDS, LETTERS_PER_WORD) of our words; '<pad>' and '<unk>' have none."""
-    table = torch.zeros(N_WORDS, LETTERS_PER_WORD, dtype=torch.long)
-    for row, word in zip(table, SPELLED, strict=True):
-        for place, letter in enumerate(word[:LETTERS_PER_WORD]):
-            row[place] = ALPHABET.index(letter) + 1
-    return table
 
 
 class Model(nn.Module):
