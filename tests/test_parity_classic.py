@@ -5,13 +5,15 @@ official inputs; what our models put around it (streams, head) has no official c
 """
 
 import dataclasses
+import math
 from itertools import combinations
 
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from fixtures import load_method
+from fixtures import load_method, make_batch, small_options
+from musicavqa.layers import N_WORDS
 from musicavqa.layers.factor_graph_attention import FactorGraphAttention
 from parity import DTYPES, check, check_gradients, golden
 
@@ -88,12 +90,13 @@ def hcrn(weights, inputs):
     return found | {"aggregated": network.pooling(question, tokens)}, model
 
 
+PSAC_SIZES = {"visual_width": 2048, "frame_width": 2048, "n_places": 36}
+PSAC_SIZES |= {"n_words": 93, "n_letters": 40}
+
+
 def psac(weights, inputs):
     video, words = inputs["video"], inputs["words"]
-    sizes = {"visual_width": 2048, "frame_width": 2048, "n_places": 36}
-    model, network = released(
-        "psac", weights, video.dtype, n_words=93, n_letters=40, every_nth_second=1, **sizes
-    )
+    model, network = released("psac", weights, video.dtype, **PSAC_SIZES)
     kept = {}
     network.frames.register_forward_hook(lambda _, __, found: kept.update(frames=found))
     network.classifier.register_forward_hook(lambda _, given, __: kept.update(fused=given[0]))
@@ -149,6 +152,91 @@ def test_it_gives_the_numbers_and_gradients_of_the_official_code(name):
     for precision in DTYPES:
         check(name, precision, RUNS[name])
     check_gradients(name, RUNS[name], lambda key: our_name(name, key))
+
+
+OFFICIAL_SIZES = {
+    "mcan": {"audio_stream": None},
+    "hcrn": {"audio_stream": None, "n_frames": 6},
+    "psac": {"audio_stream": None, **PSAC_SIZES},
+    "avsd": {"n_words": 200},
+}
+
+
+@pytest.mark.parametrize("name", OFFICIAL_SIZES)
+def test_parameters_are_the_official_ones_without_those_left_behind_and_stated(name):
+    method, spec = load_method(name), golden(name).spec
+    options = dataclasses.replace(
+        method.module.PUBLISHED, compat="released", **OFFICIAL_SIZES[name]
+    )
+    with torch.device("meta"):
+        network = method.build(options).network
+    ours = sum(weight.numel() for weight in network.parameters())
+    dead = getattr(method.module, "DEAD_KEYS", ())
+    left = {key: about for key, about in spec["state_dict"].items() if key.startswith(dead)}
+    assert ours == spec["parameters"] - sum(math.prod(about["shape"]) for about in left.values())
+    for figure in (ours, spec["parameters"]):
+        assert f"{figure:,}" in method.module.__doc__
+
+
+@pytest.mark.parametrize("name", ["gru", "att_blstm"])
+def test_parameters_of_methods_without_official_code_are_those_stated(name):
+    method = load_method(name)
+    with torch.device("meta"):
+        model = method.build(method.module.PUBLISHED)
+    ours = sum(weight.numel() for weight in model.parameters())
+    assert f"{ours:,}" in method.module.__doc__
+
+
+@pytest.mark.parametrize("name", ["hcrn", "psac"])
+def test_what_no_official_output_depends_on_is_left_behind(name):
+    dead, spec = load_method(name).module.DEAD_KEYS, golden(name).spec
+    unread = {key for key in spec["dead_keys"] if not key.startswith(dead)}
+    last = "visual_input_unit.video_level_motion_cond.k_objects_fusion.3."  # not drawn that time
+    assert all(key.startswith(last) for key in unread)
+
+
+@pytest.mark.parametrize("name", ["gru", "att_blstm", "hcrn", "mcan", "psac", "avsd"])
+def test_it_runs_on_the_published_streams(name):
+    method = load_method(name)
+    small = {"width": 32, "n_heads": 2, "frame_width": 32, "n_words": N_WORDS}
+    names = {field.name for field in dataclasses.fields(method.module.Options)}
+    changes = {key: value for key, value in small.items() if key in names}
+    options = dataclasses.replace(method.module.PUBLISHED, **changes)
+    batch = make_batch(method.streams(options), n_clips=2, n_seconds=13, lengths=[13, 8])
+    with torch.no_grad():
+        output = method.build(options).eval()(batch)
+    assert output.logits.isfinite().all()
+    if "time" in output.evidence:
+        step = getattr(options, "every_nth_second", 1)
+        assert (output.evidence["time"][:, ::step].sum(-1) - 1).abs().max() < 1e-5
+
+
+def test_psac_as_released_refuses_more_seconds_than_it_has_places():
+    method = load_method("psac")
+    options = dataclasses.replace(small_options(method), compat="released", n_places=3)
+    with pytest.raises(ValueError, match="3 places in time, and a clip has 4 seconds"):
+        method.build(options)(make_batch(options.streams))
+
+
+def test_hcrn_refuses_too_few_parts():
+    with pytest.raises(ValueError, match="5 or more, got 4 and 6"):
+        load_method("hcrn").options({"n_parts": 4})
+
+
+def test_hcrn_answers_alike_in_evaluation_and_draws_subsets_when_released():
+    method = load_method("hcrn")
+    for compat, same in (("paper", True), ("released", False)):
+        options = dataclasses.replace(small_options(method), compat=compat)
+        batch = make_batch(options.streams, n_seconds=9)
+        model = method.build(options).eval()
+        assert torch.equal(model(batch).logits, model(batch).logits) is same
+
+
+def test_a_training_batch_of_one_question_works_in_hcrn():
+    method = load_method("hcrn")
+    model = method.build(small_options(method)).train()
+    output = model(make_batch(method.streams(model.options), n_clips=1, per_clip=1))
+    assert output.logits.isfinite().all()
 
 
 @pytest.mark.parametrize("precision", DTYPES)
