@@ -13,6 +13,7 @@ KNOWN_BREAKS = re.compile(r"LSTM|GRU|pack_padded_sequence")
 """Where dynamo may leave the graph: it does not trace recurrent layers, nor packed sequences."""
 
 
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")
 @pytest.mark.parametrize("name", list_methods())
 def test_it_runs_in_bf16_and_compiled_with_the_same_answers(name):
     method = load_method(name)
