@@ -1,6 +1,6 @@
 """Hybrid attention (HAN): a sequence attends to itself and to its partners, all in one step.
 
-Tian, Li, Xu, Unified Multisensory Perception (ECCV 2020), eq. 3; the PSTP-Net family uses it as
+Tian, Li, Xu, Unified Multisensory Perception (ECCV 2020); the PSTP-Net family uses it as
 one post-norm transformer layer, with sound and picture as each other's partners.
 """
 

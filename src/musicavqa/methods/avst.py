@@ -28,6 +28,7 @@ from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.grounding import AudioGuidedGrounding, MatchHead, match_loss
 from musicavqa.layers.question_lstm import QuestionLSTM
 from musicavqa.layers.question_pooling import QuestionPooling
+from musicavqa.layers.seconds import mean_of_seconds
 from musicavqa.methods.card import Card, Recipe
 from musicavqa.records import Batch, Output
 
@@ -109,8 +110,8 @@ class Model(nn.Module):
         question = self.question(batch.words)  # (B, D)
         heard, ears = self.when_heard(question, audio[rows], valid[rows])
         seen, eyes = self.when_seen(question, visual[rows], valid[rows])
-        heard = heard + _mean(audio, valid)[rows]
-        seen = seen + _mean(visual, valid)[rows]
+        heard = heard + mean_of_seconds(audio, valid)[rows]
+        seen = seen + mean_of_seconds(visual, valid)[rows]
         both = self.fusion(torch.tanh(torch.cat([heard, seen], dim=-1)))
         logits = self.answer(torch.tanh(both * question))
 
@@ -139,12 +140,6 @@ class Model(nn.Module):
         maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]
         pixels = self.pixels(maps.flatten(-2).transpose(-1, -2))  # (C, T, P, D)
         return self.where(audio, pixels)
-
-
-def _mean(sequence: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """Mean (C, D) over the seconds that are there."""
-    kept = sequence.masked_fill(~valid[..., None], 0.0).sum(1)
-    return kept / valid.sum(1, keepdim=True)
 
 
 OFFICIAL = Recipe(
