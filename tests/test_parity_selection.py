@@ -94,7 +94,41 @@ def tspm(weights, inputs):
     return found, model
 
 
-RUNS = {"tspm": tspm}
+def qa_tiger(weights, inputs, **changes):
+    model, seen = build("qa_tiger", weights, **changes), {}
+    watch(seen, model.exchange, "exchange")
+    watch(seen, model.patches, "patches", lambda result: result[0])
+    for kind, norm in model.norms.items():
+        watch(seen, norm, kind)
+    batch = make_batch(
+        {
+            "audio_vggish": inputs["audio"],
+            "visual_clip_l14": inputs["video"],
+            "visual_clip_l14_tome": inputs["patch"],
+        },
+        inputs["target"],
+        {"text_clip_l14": inputs["quest"][:, 0], "text_clip_l14_words": inputs["words"]},
+    )
+    output = model(batch)
+    found = {
+        "out": output.logits,
+        "crs_attn.audio": seen["exchange"][0],
+        "crs_attn.video": seen["exchange"][1],
+        "patch_selecter.audio": seen["patches"][0][0],
+        "patch_selecter.video": seen["patches"][0][1],
+        "at_aggregator": seen["ear"][0][:, None],
+        "vt_aggregator.audio": seen["by_ear"][0][:, None],
+        "vt_aggregator.video": seen["eye"][0][:, None],
+        "loss.ce": loss_parts(output, batch)["answer"],
+    }
+    return found, model
+
+
+def qa_tiger_top3(weights, inputs):
+    return qa_tiger(weights, inputs, n_experts=10, top_experts=3)
+
+
+RUNS = {"tspm": tspm, "qa_tiger": qa_tiger, "qa_tiger_top3": qa_tiger_top3}
 
 
 @pytest.mark.parametrize("precision", DTYPES)
@@ -114,3 +148,8 @@ def test_tspm_carries_what_reaches_the_answer():
     values = 512 * 512 + 512
     assert n_parameters(tspm(*golden("tspm").tensors(torch.float32))[1]) == 11_252_778
     assert everything - dead - values == 11_252_778
+
+
+def test_qa_tiger_carries_all_of_its_parameters():
+    assert n_official("qa_tiger") == (14_960_212, 0)
+    assert n_parameters(qa_tiger(*golden("qa_tiger").tensors(torch.float32))[1]) == 14_960_212
