@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import pad
 
 from fixtures import load_method
+from musicavqa.layers.selection import without_values
 from musicavqa.records import Batch
 from musicavqa.training import loss_parts
 from parity import DTYPES, check, check_gradients, golden
@@ -128,7 +129,100 @@ def qa_tiger_top3(weights, inputs):
     return qa_tiger(weights, inputs, n_experts=10, top_experts=3)
 
 
-RUNS = {"tspm": tspm, "qa_tiger": qa_tiger, "qa_tiger_top3": qa_tiger_top3}
+PSTP_RELEASED = dataclasses.replace(load_method("pstp_net").module.PUBLISHED, compat="released")
+
+PSTP_STEPS = {
+    "TempSegsSelect_Module.clip_fc.": "steps.segment_in.",
+    "TempSegsSelect_Module.attn_qst_query.": "steps.which_segment.",
+    "fc_p.": "steps.patch_in.",
+    "SpatRegsSelect_Module.attn_qst_query.": "steps.which_patch.",
+    "AudioGuidedVisualAttn.attn_audio_query.": "steps.sounding.attention.",
+    "AudioGuidedVisualAttn.audio_query_linear1.": "steps.sounding.inner.",
+    "AudioGuidedVisualAttn.audio_query_linear2.": "steps.sounding.outer.",
+    "AudioGuidedVisualAttn.audio_query_visual_norm.": "steps.sounding.norm.",
+    "GlobalLocal_Module.layers.0.self_attn.": "exchange.itself.",
+    "GlobalLocal_Module.layers.0.cm_attn.": "exchange.partners.0.",
+    "GlobalLocal_Module.layers.0.linear1.": "exchange.inner.",
+    "GlobalLocal_Module.layers.0.linear2.": "exchange.outer.",
+    "GlobalLocal_Module.layers.0.norm": "exchange.norm",
+}
+"""Where the steps that the released code throws away stand in our complete model."""
+
+
+def complete_pstp_net(weights):
+    """Our complete PSTP-Net with the weights of all official steps."""
+    method = load_method("pstp_net")
+    published = dataclasses.replace(method.module.PUBLISHED, n_segments=12, top_k=2, top_m=25)
+    model = method.build(published).eval().to(weights["fc_a.weight"].dtype)
+    state = method.convert(weights)
+    for selection in ("TempSegsSelect_Module", "SpatRegsSelect_Module"):
+        weights = without_values(weights, f"{selection}.attn_qst_query.")
+    for key, tensor in weights.items():
+        for theirs, here in PSTP_STEPS.items():
+            if key.startswith(theirs):
+                state[here + key[len(theirs) :]] = tensor
+    del state["words_in.weight"], state["words_in.bias"]
+    model.load_state_dict(state, strict=True)
+    return model
+
+
+def pstp_net_steps(weights, inputs, batch):
+    """Outputs of the steps; the choice of patches is made as wrong as it was released."""
+    model, seen = complete_pstp_net(weights), {}
+    watch(seen, model.steps.which_segment, "segments")
+    watch(seen, model.steps.which_patch, "patches")
+    watch(seen, model.steps.patch_in, "projected")
+    watch(seen, model.audio_in, "audio")
+    watch(seen, model.visual_in, "visual")
+    model(batch)
+    shares, patches, everyone = seen["segments"][0], seen["patches"][0], torch.arange(3)[:, None]
+    segments = shares.topk(2).indices.sort().values  # (B, 2), of two seconds each
+    places = (segments[..., None] * 2 + torch.arange(2)).flatten(1)
+    audio, visual = seen["audio"][0], seen["visual"][0]
+    last = patches[0].topk(25).indices.max()
+    spot = model.steps.patch_in(inputs["patch"])[everyone, places][:, :, last]
+    chosen = audio[everyone, places]
+    many = spot.flatten(0, 1)[:, None].expand(-1, 25, -1)
+    heard, _ = model.steps.sounding(chosen.flatten(0, 1), many)
+    changed = model.exchange(audio, batch.seconds, (visual, batch.seconds))
+    return {
+        "seg.weights": shares[:, None],
+        "seg.index": segments[:, None],
+        "seg.audio": chosen,
+        "seg.visual": visual[everyone, places],
+        "spat.patch_weights": patches.view(3, 4, 49),
+        "spat.patch_top_m": spot,
+        "avam": heard.view_as(chosen),
+        "han.audio": changed,
+        "han.visual": model.exchange(visual, batch.seconds, (changed, batch.seconds)),
+    }
+
+
+def pstp_net(weights, inputs):
+    model, seen = build("pstp_net", weights), {}
+    watch(seen, model.gather, "gathered")
+    batch = make_batch(
+        {
+            "audio_vggish": inputs["audio"],
+            "visual_clip_b32": inputs["visual"],
+            "visual_clip_b32_patches": inputs["patch"],
+        },
+        inputs["target"],
+        {
+            "text_clip_b32": inputs["question"][:, 0],
+            "text_clip_b32_words": inputs["qst_word"][:, 0],
+        },
+    )
+    output = model(batch)
+    found = {
+        "answer_pred": output.logits,
+        "global_self_mean": seen["gathered"][0].mean(1),
+        "loss.ce": loss_parts(output, batch)["answer"],
+    }
+    return {**found, **pstp_net_steps(weights, inputs, batch)}, model
+
+
+RUNS = {"pstp_net": pstp_net, "tspm": tspm, "qa_tiger": qa_tiger, "qa_tiger_top3": qa_tiger_top3}
 
 
 @pytest.mark.parametrize("precision", DTYPES)
@@ -153,3 +247,12 @@ def test_tspm_carries_what_reaches_the_answer():
 def test_qa_tiger_carries_all_of_its_parameters():
     assert n_official("qa_tiger") == (14_960_212, 0)
     assert n_parameters(qa_tiger(*golden("qa_tiger").tensors(torch.float32))[1]) == 14_960_212
+
+
+def test_released_pstp_net_carries_what_reaches_its_answer():
+    everything, dead = n_official("pstp_net")
+    assert everything == golden("pstp_net").spec["parameters"] == 16_383_018
+    model = load_method("pstp_net").build(PSTP_RELEASED)
+    assert n_parameters(model) == everything - dead == 2_453_546
+    complete = load_method("pstp_net")
+    assert n_parameters(complete.build(complete.module.PUBLISHED)) == 8_234_538
