@@ -11,6 +11,7 @@ from musicavqa.layers.selection import without_values
 from musicavqa.records import Batch
 from musicavqa.training import loss_parts
 from parity import DTYPES, check, check_gradients, golden
+from resnet18 import ResNet18
 
 
 def build(name, weights, **changes):
@@ -222,7 +223,42 @@ def pstp_net(weights, inputs):
     return {**found, **pstp_net_steps(weights, inputs, batch)}, model
 
 
-RUNS = {"pstp_net": pstp_net, "tspm": tspm, "qa_tiger": qa_tiger, "qa_tiger_top3": qa_tiger_top3}
+def avst_baseline(weights, inputs):
+    model = build("avst_baseline", weights, every_nth_second=1, n_words=93)
+    streams = {"audio_vggish": inputs["audio"], "visual_resnet18_map": inputs["visual_posi"]}
+    batch = make_batch(streams, inputs["target"], words=inputs["question"])
+    output = model(batch)
+    return {"out_qa": output.logits, "loss.ce": loss_parts(output, batch)["answer"]}, model
+
+
+def avst_grounding(weights, inputs):
+    """The net of AVST's first stage, with the weights that go on: its ResNet makes our stream."""
+    method, net = load_method("avst"), torch.nn.Module()
+    options = dataclasses.replace(method.module.PUBLISHED, every_nth_second=1, n_words=93)
+    net.avst, net.visual_net = method.build(options).eval(), ResNet18().eval()
+    official = {key: tensor for key, tensor in weights.items() if key.startswith("visual_net.")}
+    unused = ("visual_net.conv1_a.", "visual_net.fc.")
+    net.visual_net.load_state_dict(
+        {k.removeprefix("visual_net."): v for k, v in official.items() if not k.startswith(unused)}
+    )
+    left = net.avst.load_state_dict(method.convert(weights), strict=False)
+    assert left.unexpected_keys == []
+    learned_later = ("question.", "when_heard.", "when_seen.", "fusion.", "answer.")
+    assert all(key.startswith(learned_later) for key in left.missing_keys)
+    net.to(inputs["audio"].dtype)
+    frames = inputs["visual"]  # (3, 2, 3, 96, 96): a clip of two seconds for each pair
+    maps = net.visual_net(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+    streams = {"audio_vggish": inputs["audio"], "visual_resnet18_map": maps}
+    batch, seen = make_batch(streams, None), {}
+    batch.negatives = {"visual_resnet18_map": maps}
+    watch(seen, net.avst.match, "match")
+    net.avst.stage_losses("grounding", batch)
+    logits = seen["match"][0]  # (6, 2)
+    labels = torch.tensor([1, 0] * 3)
+    return {"out_match": logits, "loss.ce": torch.nn.functional.cross_entropy(logits, labels)}, net
+
+
+RUNS = {run.__name__: run for run in (avst_baseline, pstp_net, tspm, qa_tiger, qa_tiger_top3)}
 
 
 @pytest.mark.parametrize("precision", DTYPES)
@@ -256,3 +292,29 @@ def test_released_pstp_net_carries_what_reaches_its_answer():
     assert n_parameters(model) == everything - dead == 2_453_546
     complete = load_method("pstp_net")
     assert n_parameters(complete.build(complete.module.PUBLISHED)) == 8_234_538
+
+
+def test_the_baseline_of_avst_carries_what_reaches_its_answer():
+    everything, dead = n_official("avst_baseline")
+    assert dead == golden("avst_baseline").spec["dead_parameters"] == 3_576_962
+    model = avst_baseline(*golden("avst_baseline").tensors(torch.float32))[1]
+    assert n_parameters(model) == everything - dead == 6_702_634
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_the_grounding_stage_of_avst_gives_the_numbers_of_the_official_code(precision):
+    check("avst_grounding", precision, avst_grounding)
+
+
+def test_the_grounding_stage_of_avst_gives_the_gradients_of_the_official_code():
+    def name(key):
+        return key if key.startswith("visual_net.") else f"avst.{ours('avst')(key)}"
+
+    check_gradients("avst_grounding", avst_grounding, name)
+
+
+def test_avst_carries_what_reaches_an_output():
+    everything, dead = n_official("avst")
+    method = load_method("avst")
+    model = method.build(dataclasses.replace(method.module.PUBLISHED, n_words=93))
+    assert n_parameters(model) == everything - dead == 7_916_716
