@@ -177,6 +177,24 @@ def test_minilm_does_not_depend_on_its_neighbours():
     np.testing.assert_allclose(encoder.embed(SENTENCES[2:]), together[2:3], atol=1e-5)
 
 
+def test_minilm_words_have_the_published_mean_and_zeros_behind():
+    rows = load_encoder("text_minilm_words").embed(SENTENCES)
+    there = rows.any(axis=2)
+    assert rows.shape == (3, 32, 384)
+    assert there.sum(axis=1).tolist() == [11, 13, 7]  # pieces, with the marks of begin and end
+    assert all(row[: row.sum()].all() for row in there)
+    means = rows.sum(axis=1) / np.linalg.norm(rows.sum(axis=1), axis=1, keepdims=True)
+    np.testing.assert_allclose(means[:, :6], GOLDEN["minilm"]["first_values"], atol=1e-5)
+    assert load_encoder("text_minilm_words").embed([]).shape == (0, 32, 384)
+
+
+def test_minilm_words_cut_a_question_that_is_too_long():
+    rows = load_encoder("text_minilm_words").embed(["a much longer sentence " * 20, SENTENCES[0]])
+    assert rows[0].any(axis=1).all()
+    alone = load_encoder("text_minilm_words").embed(SENTENCES[:1])
+    np.testing.assert_allclose(rows[1:], alone, atol=1e-4)
+
+
 def test_musicnn_front_end_matches_librosa():
     golden = GOLDEN["musicnn_front"]
     mel = load_encoder("audio_musicnn").log_mel(noise()[0])

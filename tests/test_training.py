@@ -25,6 +25,8 @@ RECIPE = Recipe(
     warmup_epochs=0.5, label_smoothing=0.1,
 )  # fmt: skip
 
+GROUNDING = {"grounding": dataclasses.replace(RECIPE, epochs=2, label_smoothing=0.0)}
+
 
 def small_data():
     clips = make_clips(6, 3)
@@ -44,6 +46,7 @@ def small_avst():
 
 
 def train_small(out, **changes):
+    changes = {"stages": GROUNDING, **changes}
     return train("avst", small_avst(), RECIPE, small_data(), out, **changes)
 
 
@@ -76,8 +79,46 @@ def test_a_run_is_a_folder_that_tells_how_it_was_made(finished):
     assert about["data"]["identity"] == {"revision": 1}
     assert about["parameters"] == sum(v.numel() for v in weights(finished).values())
     assert load_checkpoint(finished).temperature == about["temperature"]
-    assert [line["epoch"] for line in log(finished)] == [0, 1, 2, 3]
-    assert set(log(finished)[0]["losses"]) == {"answer", "match"}
+    assert [line["epoch"] for line in log(finished)] == [0, 1, 0, 1, 2, 3]
+    assert set(log(finished)[2]["losses"]) == {"answer", "match"}
+
+
+def test_stages_come_before_answering_and_tell_their_losses(finished):
+    about = json.loads((finished / "run.json").read_text())
+    first, second, *answering = log(finished)
+    assert [first["stage"], second["stage"]] == ["grounding", "grounding"]
+    assert set(first["losses"]) == {"match"}
+    assert not any("stage" in line for line in answering)
+    assert about["stages"]["grounding"]["epochs"] == 2
+    assert about["stage_losses"] == {"grounding": second["losses"]}
+
+
+def test_the_last_weights_of_a_stage_begin_the_next(tmp_path):
+    still = dataclasses.replace(RECIPE, learning_rate=0.0, epochs=1)
+    folder = train("avst", small_avst(), still, small_data(), tmp_path, stages=GROUNDING)
+    moved = weights(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        born = load_method("avst").build(small_avst()).state_dict()
+    assert not torch.equal(moved["where.out.weight"], born["where.out.weight"])
+    assert torch.equal(moved["answer.weight"], born["answer.weight"])  # the stage leaves it alone
+
+
+def test_a_run_without_stages_is_another_run(finished, tmp_path):
+    folder = train_small(tmp_path, stages={})
+    assert folder.name != finished.name
+    assert all("stage" not in line for line in log(folder))
+    assert "stages" not in json.loads((folder / "run.json").read_text())
+
+
+def test_a_stage_that_cannot_be_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"avst has no stage 'rhythm'; its stages: \['grounding'"):
+        train_small(tmp_path, stages={"rhythm": RECIPE})
+    with pytest.raises(ValueError, match="drop its patience"):
+        train_small(tmp_path, stages={"grounding": dataclasses.replace(RECIPE, patience=2)})
+    alone = {"grounding": dataclasses.replace(RECIPE, batch_clips=1)}
+    with pytest.raises(ValueError, match="'grounding' has no loss in any batch"):
+        train_small(tmp_path, stages=alone)
 
 
 def test_equal_seeds_give_equal_runs_and_other_seeds_other_folders(finished, tmp_path):
@@ -87,7 +128,7 @@ def test_equal_seeds_give_equal_runs_and_other_seeds_other_folders(finished, tmp
     assert log(other) != log(finished)
 
 
-@pytest.mark.parametrize("step", [3, 5])
+@pytest.mark.parametrize("step", [1, 5])
 def test_a_run_stopped_within_an_epoch_goes_on_and_ends_the_same(
     finished, tmp_path, monkeypatch, step
 ):
@@ -115,16 +156,18 @@ from musicavqa import training
 original = training.save_state
 def save(*arguments):
     original(*arguments)
-    if arguments[3].epoch == 2:
+    if [arguments[3].stage, str(arguments[3].epoch)] == sys.argv[3:]:
         os.kill(os.getpid(), signal.SIGKILL)
 training.save_state = save
 test_training.train_small(test_training.Path(sys.argv[1]))
 """
 
 
-def test_a_killed_process_goes_on_and_ends_the_same(finished, tmp_path):
+@pytest.mark.parametrize("moment", [("grounding", "1"), ("", "2")])
+def test_a_killed_process_goes_on_and_ends_the_same(finished, tmp_path, moment):
     here = str(Path(__file__).parent)
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), here], check=False)
+    command = [sys.executable, "-c", KILLED, str(tmp_path), here, *moment]
+    killed = subprocess.run(command, check=False)
     assert killed.returncode == -9
     assert list(tmp_path.rglob("state.safetensors"))
     assert_same_run(train_small(tmp_path), finished)
@@ -139,7 +182,7 @@ def test_a_finished_run_is_left_alone(tmp_path):
 
 def test_patience_ends_a_run_and_the_best_weights_are_kept(tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=50, patience=2, learning_rate=0.0)
-    folder = train("avst", small_avst(), recipe, small_data(), tmp_path)
+    folder = train("avst", small_avst(), recipe, small_data(), tmp_path, stages={})
     assert len(log(folder)) == 3
     assert json.loads((folder / "run.json").read_text())["best_epoch"] == 0
 

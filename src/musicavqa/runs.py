@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 class Progress:
     """Counters of a training run after its last whole epoch."""
 
+    stage: str = ""
+    """Of the method's STAGES; empty while it learns to answer."""
     epoch: int = 0
     best_accuracy: float = -1.0
     best_epoch: int = 0
@@ -133,12 +135,19 @@ def save_state(
         save_file(tensors, part, {"progress": json.dumps(asdict(progress))})
 
 
-def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_progress(path: Path) -> Progress:
+    """How far a saved state had come."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return Progress(**json.loads(file.metadata()["progress"]))
+
+
+def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Put a saved state into model and optimizer; the optimizer keeps its own settings."""
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
-        progress = Progress(**json.loads(file.metadata()["progress"]))
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
     model.load_state_dict(weights)
@@ -149,7 +158,6 @@ def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimi
             state.setdefault(int(row), {})[name] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return progress
 
 
 def _line(prediction: Prediction) -> str:

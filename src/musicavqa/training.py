@@ -2,6 +2,7 @@
 
 An epoch is repeatable by itself: its clips, its negatives and its dropout come from (seed, epoch).
 A run that was killed therefore goes on from the last whole epoch and ends with the same weights.
+A method may have stages before it learns to answer; the last weights of one begin the next.
 Nothing is pickled: state.safetensors holds model, optimizer and counters of the last epoch,
 checkpoint.safetensors the best weights with all that is needed to build the model again.
 """
@@ -32,6 +33,7 @@ from musicavqa.records import Batch, Clip, Output, Prediction, Question
 from musicavqa.registry import Checkpoint, Method, load_checkpoint, load_method, save_checkpoint
 from musicavqa.runs import (
     Progress,
+    load_progress,
     load_state,
     run_folder,
     save_state,
@@ -42,6 +44,10 @@ __all__ = [
     "Checkpoint", "Data", "infer", "load_checkpoint", "loss_parts", "predict", "rate_factor",
     "save_checkpoint", "train",
 ]  # fmt: skip
+
+
+ANSWERING = ""
+"""Name of the last stage, in which a method learns to answer."""
 
 
 @dataclass(frozen=True)
@@ -71,24 +77,28 @@ def train(
     seed: int | None = None,
     device: str = "cpu",
     resume: bool = True,
+    stages: Mapping[str, Recipe] | None = None,
 ) -> Path:
     """Train one model and return its run folder; a finished run is returned as it is.
 
-    `options` is the method's Options (None: its defaults), `recipe` None takes the method's own
-    for this data set, `out` is the folder of all runs.
+    `options` is the method's Options (None: its defaults), `recipe` and `stages` None take the
+    method's own for this data set, `stages={}` goes straight to answering, `out` is the folder of
+    all runs.
     """
     found = load_method(method)
     options = options if options is not None else found.options()
     recipe = recipe or found.recipe(data.name)
     recipe = dataclasses.replace(recipe, seed=recipe.seed if seed is None else seed)
-    settings = _settings(options, recipe, data)
+    stages = found.stages(data.name) if stages is None else stages
+    _check_stages(found, stages)
+    settings = _settings(options, recipe, stages, data)
     folder = run_folder(out, data.name, found.name, settings)
     if resume and (folder / "run.json").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        run = _Run(found, found.build(options).to(device), recipe, data, folder, device)
+        run = _Run(found, found.build(options).to(device), recipe, stages, data, folder, device)
         if found.card.trained == "counting":
             run.count()
         else:
@@ -105,15 +115,15 @@ class _Run:
         method: Method,
         model: nn.Module,
         recipe: Recipe,
+        stages: Mapping[str, Recipe],
         data: Data,
         folder: Path,
         device: str,
     ) -> None:
-        self.method, self.model, self.recipe = method, model, recipe
+        self.method, self.model, self.recipe, self.stages = method, model, recipe, stages
         self.data, self.folder, self.device = data, folder, device
         self.streams = {name: data.streams[name] for name in method.streams(model.options)}
         self.collation = Collation(
-            max_questions_per_clip=recipe.max_questions_per_clip,
             negatives=method.negatives(model.options),
             mute=data.mute,
             texts=data.texts,
@@ -124,12 +134,18 @@ class _Run:
         self.checkpoint = folder / "checkpoint.safetensors"
 
     def learn(self, resume: bool) -> None:
-        """Train until the recipe or its patience ends, from where a former run stopped."""
-        self.optimizer = _optimizer(self.model, self.recipe)
-        if resume and self.state.exists():
-            self.progress = load_state(self.state, self.model, self.optimizer)
-        while not self.progress.finished:
-            self._epoch()
+        """Train stage by stage and then to answer, from where a former run stopped."""
+        phases = {**self.stages, ANSWERING: self.recipe}
+        saved = load_progress(self.state) if resume and self.state.exists() else None
+        names = list(phases)
+        for name in names[names.index(saved.stage) if saved else 0 :]:
+            self.optimizer = _optimizer(self.model, phases[name])
+            if saved:
+                load_state(self.state, self.model, self.optimizer)
+            self.progress = saved or Progress(stage=name, log=self.progress.log)
+            saved = None
+            while not self.progress.finished:
+                self._epoch(phases[name])
 
     def count(self) -> None:
         """Let a method without a loop count its training questions."""
@@ -154,57 +170,70 @@ class _Run:
         known = {question.key: question.answer for question in data.validation}
         return logits, np.array([answers.index(known[key] or "") for key in keys])
 
-    def _epoch(self) -> None:
-        start, epoch = time.perf_counter(), self.progress.epoch
-        losses = self._pass(epoch)
-        accuracy = self.accuracy()
-        if accuracy > self.progress.best_accuracy:
-            self.progress.best_accuracy, self.progress.best_epoch = accuracy, epoch
-            save_checkpoint(self.checkpoint, self.method, self.model)
-        spent = epoch - self.progress.best_epoch
-        patience = self.recipe.patience
-        self.progress.epoch = epoch + 1
-        self.progress.finished = epoch + 1 == self.recipe.epochs or (
-            patience is not None and spent >= patience
+    def _epoch(self, recipe: Recipe) -> None:
+        start, progress = time.perf_counter(), self.progress
+        epoch = progress.epoch
+        row: dict[str, Any] = {"stage": progress.stage} if progress.stage else {}
+        row |= {"epoch": epoch, "losses": self._pass(recipe, epoch)}
+        if progress.stage == ANSWERING:
+            row["validation_accuracy"] = accuracy = self.accuracy()
+            if accuracy > progress.best_accuracy:
+                progress.best_accuracy, progress.best_epoch = accuracy, epoch
+                save_checkpoint(self.checkpoint, self.method, self.model)
+        spent = epoch - progress.best_epoch
+        progress.epoch = epoch + 1
+        progress.finished = epoch + 1 == recipe.epochs or (
+            recipe.patience is not None and spent >= recipe.patience
         )
-        row = {"epoch": epoch, "losses": losses, "validation_accuracy": accuracy}
-        self.progress.log.append({**row, "seconds": round(time.perf_counter() - start, 3)})
-        save_state(self.state, self.model, self.optimizer, self.progress)
-        lines = "".join(json.dumps(line) + "\n" for line in self.progress.log)
+        progress.log.append({**row, "seconds": round(time.perf_counter() - start, 3)})
+        save_state(self.state, self.model, self.optimizer, progress)
+        lines = "".join(json.dumps(line) + "\n" for line in progress.log)
         write_text(self.folder / "log.jsonl", lines)
 
-    def _pass(self, epoch: int) -> dict[str, float]:
+    def _pass(self, recipe: Recipe, epoch: int) -> dict[str, float]:
         """One epoch of steps; the means of all loss parts."""
-        rng = np.random.default_rng([self.recipe.seed, epoch])
+        stage, data = self.progress.stage, self.data
+        place = [1 + list(self.stages).index(stage)] if stage else []
+        rng = np.random.default_rng([self.recipe.seed, epoch, *place])
         torch.manual_seed(int(rng.integers(2**31)))
         self.model.train()
-        data, recipe = self.data, self.recipe
         n_clips = len({question.clip for question in data.train})
         n_steps = math.ceil(n_clips / recipe.batch_clips)
         sums: dict[str, float] = {}
+        limit = recipe.max_questions_per_clip
+        collation = dataclasses.replace(self.collation, max_questions_per_clip=limit)
         batches = make_batches(
-            data.clips, data.train, self.streams, recipe.batch_clips, rng, self.collation
+            data.clips, data.train, self.streams, recipe.batch_clips, rng, collation
         )
         for step, batch in enumerate(batches):
             rate = recipe.learning_rate * rate_factor(recipe, epoch + step / n_steps)
-            for name, value in self._step(batch.to(self.device), rate).items():
+            for name, value in self._step(batch.to(self.device), recipe, rate).items():
                 sums[name] = sums.get(name, 0.0) + value / n_steps
+        if not sums:
+            raise ValueError(f"Stage {stage!r} has no loss in any batch of {n_clips} clips.")
         return sums
 
-    def _step(self, batch: Batch, rate: float) -> dict[str, float]:
+    def _step(self, batch: Batch, recipe: Recipe, rate: float) -> dict[str, float]:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        losses = loss_parts(self.model(batch), batch, self.recipe.label_smoothing)
+        losses = self._losses(batch, recipe)
+        if not losses:
+            return {}
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             parts = {name: float(value) for name, value in losses.items()}
             raise FloatingPointError(f"The loss is not finite: {parts}. Lower the learning rate?")
         self.optimizer.zero_grad()
         total.backward()
-        if self.recipe.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
+        if recipe.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
         self.optimizer.step()
         return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _losses(self, batch: Batch, recipe: Recipe) -> dict[str, torch.Tensor]:
+        if self.progress.stage == ANSWERING:
+            return loss_parts(self.model(batch), batch, recipe.label_smoothing)
+        return self.model.stage_losses(self.progress.stage, batch)
 
 
 def loss_parts(output: Output, batch: Batch, label_smoothing: float = 0.0) -> dict[str, Any]:
@@ -258,9 +287,23 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return kind(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
-def _settings(options: Any, recipe: Recipe, data: Data) -> dict[str, Any]:
+def _check_stages(method: Method, stages: Mapping[str, Recipe]) -> None:
+    """Refuse stages that the method does not have, and what no stage can do."""
+    known = list(method.stages())
+    for name, recipe in stages.items():
+        if name not in known:
+            raise ValueError(f"{method.name} has no stage {name!r}; its stages: {known}.")
+        if recipe.patience is not None:
+            raise ValueError(f"Stage {name!r}: nothing is validated in a stage; drop its patience.")
+
+
+def _settings(
+    options: Any, recipe: Recipe, stages: Mapping[str, Recipe], data: Data
+) -> dict[str, Any]:
     """All that decides the result of a run, besides the method's code."""
+    recipes = {name: dataclasses.asdict(stage) for name, stage in stages.items()}
     return {
+        **({"stages": recipes} if recipes else {}),
         "options": dataclasses.asdict(options),
         "recipe": dataclasses.asdict(recipe),
         "seed": recipe.seed,
@@ -293,4 +336,7 @@ def _write_run(run: _Run, settings: dict[str, Any]) -> None:
         "validation_accuracy": run.progress.best_accuracy,
         "temperature": temperature,
     }
+    if run.stages:
+        rows = [row for row in run.progress.log if "stage" in row]
+        about["stage_losses"] = {row["stage"]: row["losses"] for row in rows}  # the last of each
     write_json(run.folder / "run.json", {**settings, **about})

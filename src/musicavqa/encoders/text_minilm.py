@@ -57,16 +57,21 @@ class MiniLM:
         blocks = [self._embed(list(texts[i : i + BATCH])) for i in range(0, len(texts), BATCH)]
         return np.concatenate(blocks) if blocks else np.zeros((0, WIDTH), np.float32)
 
-    @torch.inference_mode()
     def _embed(self, texts: list[str]) -> np.ndarray:
+        states, real = self.states(texts)
+        shares = real.float() / real.sum(dim=1, keepdim=True)
+        return functional.normalize(torch.einsum("nw,nwd->nd", shares, states), dim=1).numpy()
+
+    @torch.inference_mode()
+    def states(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """Word pieces of at least one text, first and last mark included: (n, W, 384), (n, W)."""
         encoded = self.tokenizer.encode_batch(texts)
         words = torch.tensor([item.ids for item in encoded])  # (n, W)
         real = torch.tensor([item.attention_mask for item in encoded]).bool()
         x = self._words(words)
         for layer in range(LAYERS):
             x = self._layer(f"encoder.layer.{layer}.", x, real)
-        shares = real.float() / real.sum(dim=1, keepdim=True)
-        return functional.normalize(torch.einsum("nw,nwd->nd", shares, x), dim=1).numpy()
+        return x, real
 
     def _words(self, words: Tensor) -> Tensor:
         """Word, position and sentence-type embeddings, added and normalised: (n, W, 384)."""

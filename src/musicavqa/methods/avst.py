@@ -13,7 +13,14 @@ Where we differ:
 * Seconds that a clip does not have are masked. Negatives come from the same batch, in training.
 * `compat="released"` reads padding words like real words, as the released code does; "paper" stops
   at the last real word. All else follows the released code in both (the 0.5 dropout that the code
-  makes and never applies is left out). The separate grounding pre-training is not done here.
+  makes and never applies is left out).
+* The stage `grounding`, before answering, trains the match task alone, as the released code does
+  in a separate program; there the ResNet learns too, on raw frames, and the weights of the best
+  epoch go on; here pictures are features and the last weights do. OFFICIAL_KEYS fits its weights
+  as well: those of `audio_in`, `audio_out`, `where` and `match`.
+
+Parameters in the official configuration: 7 916 716. The release has 14 384 232 more, a ResNet-18
+among them, that reach no output.
 """
 
 from __future__ import annotations
@@ -28,6 +35,7 @@ from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.grounding import AudioGuidedGrounding, MatchHead, match_loss
 from musicavqa.layers.question_lstm import QuestionLSTM
 from musicavqa.layers.question_pooling import QuestionPooling
+from musicavqa.layers.seconds import back_on_the_grid, mean_of_seconds
 from musicavqa.methods.card import Card, Recipe
 from musicavqa.records import Batch, Output
 
@@ -102,15 +110,14 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> Output:
         step, rows = self.options.every_nth_second, batch.clip_of
         valid = batch.seconds[:, ::step]  # (C, T)
-        audio = self.audio_in(batch.streams[self.options.audio_stream][:, ::step])
-        audio = self.audio_out(torch.relu(audio))  # (C, T, D)
+        audio = self._hear(batch)
         visual, places = self._look(batch.streams, audio)
 
         question = self.question(batch.words)  # (B, D)
         heard, ears = self.when_heard(question, audio[rows], valid[rows])
         seen, eyes = self.when_seen(question, visual[rows], valid[rows])
-        heard = heard + _mean(audio, valid)[rows]
-        seen = seen + _mean(visual, valid)[rows]
+        heard = heard + mean_of_seconds(audio, valid)[rows]
+        seen = seen + mean_of_seconds(visual, valid)[rows]
         both = self.fusion(torch.tanh(torch.cat([heard, seen], dim=-1)))
         logits = self.answer(torch.tanh(both * question))
 
@@ -119,10 +126,17 @@ class Model(nn.Module):
             positive, negative = self.match_logits(batch, audio, visual)
             losses["match"] = self.options.match_weight * match_loss(positive, negative)
         when = (ears + eyes) / 2
-        time = when.new_zeros(len(when), batch.seconds.shape[1])
-        time[:, ::step] = when
+        time = back_on_the_grid(when, step, batch.seconds.shape[1])
         space = torch.einsum("bt,btp->bp", when, places[rows])
         return Output(logits, losses, {"time": time, "space": space})
+
+    def stage_losses(self, stage: str, batch: Batch) -> dict[str, torch.Tensor]:
+        """Stage 'grounding': the match task alone. A clip without others teaches nothing here."""
+        if self.options.visual_stream not in batch.negatives:
+            return {}
+        audio = self._hear(batch)
+        visual, _ = self._look(batch.streams, audio)
+        return {"match": match_loss(*self.match_logits(batch, audio, visual))}
 
     def match_logits(
         self, batch: Batch, audio: torch.Tensor, visual: torch.Tensor
@@ -132,6 +146,11 @@ class Model(nn.Module):
         other, _ = self._look(batch.negatives, audio)
         return self.match(audio[valid], visual[valid]), self.match(audio[valid], other[valid])
 
+    def _hear(self, batch: Batch) -> torch.Tensor:
+        """Audio vectors (C, T, D)."""
+        audio = batch.streams[self.options.audio_stream][:, :: self.options.every_nth_second]
+        return self.audio_out(torch.relu(self.audio_in(audio)))
+
     def _look(
         self, streams: dict[str, torch.Tensor], audio: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -139,12 +158,6 @@ class Model(nn.Module):
         maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]
         pixels = self.pixels(maps.flatten(-2).transpose(-1, -2))  # (C, T, P, D)
         return self.where(audio, pixels)
-
-
-def _mean(sequence: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """Mean (C, D) over the seconds that are there."""
-    kept = sequence.masked_fill(~valid[..., None], 0.0).sum(1)
-    return kept / valid.sum(1, keepdim=True)
 
 
 OFFICIAL = Recipe(
@@ -167,6 +180,17 @@ RECIPES = {
     ),
     "music_avqa": OFFICIAL,
 }  # fmt: skip
+
+STAGES = {
+    "grounding": {
+        "default": Recipe(
+            epochs=5, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
+            warmup_epochs=1, gradient_clip=1.0, max_questions_per_clip=1,
+        ),
+        "music_avqa": OFFICIAL,
+    },
+}  # fmt: skip
+"""The match task alone comes first. The release trains for 30 epochs of 64 pairs of seconds."""
 
 OFFICIAL_KEYS = {
     "question_encoder.word2vec.": "question.embedding.",

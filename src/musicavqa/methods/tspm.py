@@ -1,0 +1,221 @@
+"""TSPM: key seconds found with a declarative prompt, key patches found by ear (Li et al., 2024).
+
+Boosting Audio Visual Question Answering via Key Semantic-Aware Cues (ACM MM 2024). Sound and
+picture exchange (one HAN layer). A sentence that states what the question asks points at the
+`top_k` seconds whose pictures fit it. In those the patches attend to each other, the sound of the
+second picks the patches that sound, and the question picks among the seconds, by ear and by eye.
+Six vectors (both picks, and means before and after the selection) are joined, multiplied with the
+question and read as an answer.
+
+Where we differ:
+* From the released code (`compat="released"` is like it): it takes the patches of the first `top_k`
+  seconds, whichever were selected; "paper" takes those of the selected seconds. There, no gradient
+  reaches the selection, which stays as it was born; "paper" lets it learn straight through.
+* The release binds two names wrongly and cannot run; both modes have the evident meaning.
+* The default streams are ours (YAMNet, EfficientNet, MiniLM); `PUBLISHED` has those of the paper,
+  with merged patches (ToMe). By default the question itself stands where the paper has a prompt.
+* Padded seconds are masked. A clip with fewer than `top_k` seconds gives all it has.
+* A patch is projected and read once for all questions that selected its second.
+
+Parameters in the official configuration: 11 252 778. The release has 12 306 474, of which 791 040
+reach no answer, and so do the 262 656 of the values in the attention that selects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from musicavqa.layers import N_ANSWERS
+from musicavqa.layers.han import HANLayer
+from musicavqa.layers.patches import picture_patches
+from musicavqa.layers.question_pooling import QuestionPooling
+from musicavqa.layers.seconds import mean_of_seconds, picture_vectors, take_seconds
+from musicavqa.layers.selection import Relevance, best, pass_back, places_of, without_values
+from musicavqa.methods.card import Card, Recipe
+from musicavqa.records import Batch, Output
+
+CARD = Card(
+    title="Boosting Audio Visual Question Answering via Key Semantic-Aware Cues (TSPM)",
+    year=2024,
+    venue="ACM MM",
+    family="selection",
+    streams=("audio_yamnet", "visual_effnet"),
+    texts=("text_minilm",),
+    spatial_temporal=True,
+    reference="official code",
+    official_scores="TSPM",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    audio_stream: str = "audio_yamnet"
+    """One vector per second."""
+    audio_width: int = 1545
+    visual_stream: str = "visual_effnet"
+    """One vector or map (channels, rows, columns) per second."""
+    visual_width: int = 1280
+    patch_stream: str = "visual_effnet"
+    """Patches (P, channels) or a map per second."""
+    patch_width: int = 1280
+    question_text: str = "text_minilm"
+    """The question as one vector."""
+    prompt_text: str = "text_minilm"
+    """The sentence that selects, as one vector."""
+    text_width: int = 384
+    width: int = 512
+    """Width of everything inside."""
+    n_heads: int = 4
+    dropout: float = 0.1
+    top_k: int = 10
+    """Seconds that are looked at closely."""
+    compat: Literal["paper", "released"] = "paper"
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.audio_stream, self.visual_stream, self.patch_stream)))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.question_text, self.prompt_text)))
+
+
+PUBLISHED = Options(
+    audio_stream="audio_vggish",
+    audio_width=128,
+    visual_stream="visual_clip_l14",
+    visual_width=768,
+    patch_stream="visual_clip_l14_tome",
+    patch_width=1024,
+    question_text="text_clip_l14",
+    prompt_text="text_clip_l14_prompt",
+    text_width=768,
+)
+"""Inputs of the paper; with compat="released" official weights fit."""
+
+
+class Model(nn.Module):
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.options = options
+        width, heads, dropout = options.width, options.n_heads, options.dropout
+        self.audio_in = nn.Linear(options.audio_width, width)
+        self.visual_in = nn.Linear(options.visual_width, width)
+        self.patch_in = nn.Linear(options.patch_width, width)
+        self.question_in = nn.Linear(options.text_width, width)
+        self.prompt_in = nn.Linear(options.text_width, width)
+        self.exchange = HANLayer(width, 1, 1, dropout)
+        self.relevance = Relevance(width, heads, dropout)
+        self.tokens = HANLayer(width, 0, 1, dropout)
+        self.sounding = QuestionPooling(width, heads, dropout)
+        self.when = QuestionPooling(width, heads, dropout)
+        self.fusion = nn.Linear(6 * width, width)
+        self.answer = nn.Linear(width, N_ANSWERS)
+
+    def forward(self, batch: Batch) -> Output:
+        options, rows, valid = self.options, batch.clip_of, batch.seconds
+        audio = self.audio_in(batch.streams[options.audio_stream])  # (C, T, D)
+        visual = self.visual_in(picture_vectors(batch.streams[options.visual_stream]))
+        heard = mean_of_seconds(self.exchange(audio, valid, (visual, valid)), valid)  # (C, D)
+        seen = mean_of_seconds(self.exchange(visual, valid, (audio, valid)), valid)
+
+        prompt = self.prompt_in(batch.texts[options.prompt_text])  # (B, D)
+        shares = self.relevance(prompt, visual[rows], valid[rows])  # (B, T)
+        places, there = places_of(best(shares, options.top_k, valid[rows]))  # (B, K)
+        chosen = take_seconds(audio[rows], places)  # (B, K, D)
+        patches = self._patches(batch, self._frames(places))  # (B, K, P, D)
+        looked, spots = self.sounding(chosen.flatten(0, 1), patches.flatten(0, 1))
+        looked = looked.unflatten(0, places.shape)
+
+        if options.compat == "paper":
+            strength = shares.gather(1, places)
+            chosen, looked = pass_back(chosen, strength), pass_back(looked, strength)
+        question = self.question_in(batch.texts[options.question_text])
+        ear, ears = self.when(question, chosen, there)
+        eye, eyes = self.when(question, looked, there)
+        sounds = [ear, heard[rows], mean_of_seconds(chosen, there)]
+        sights = [eye, seen[rows], mean_of_seconds(looked, there)]
+        both = torch.cat([*sounds, *sights], dim=-1)
+        logits = self.answer(torch.tanh(self.fusion(torch.tanh(both)) * question))
+
+        when = (ears + eyes) / 2  # (B, K)
+        time = torch.zeros_like(shares).scatter_add(1, places, when)
+        space = torch.einsum("bk,bkp->bp", when, spots.unflatten(0, places.shape))
+        return Output(logits, {}, {"time": time, "space": space})
+
+    def _frames(self, places: Tensor) -> Tensor:
+        """Seconds (B, K) whose patches are read."""
+        if self.options.compat == "paper":
+            return places
+        return torch.arange(places.shape[1], device=places.device).expand_as(places)
+
+    def _patches(self, batch: Batch, places: Tensor) -> Tensor:
+        """Patches (B, K, P, D) after attention to each other, each (clip, second) read once."""
+        every = picture_patches(batch.streams[self.options.patch_stream])  # (C, T, P, channels)
+        pairs = batch.clip_of[:, None] * every.shape[1] + places
+        read, where = pairs.unique(return_inverse=True)
+        return self.tokens(self.patch_in(every.flatten(0, 1)[read]), None)[where]
+
+
+OFFICIAL = Recipe(
+    epochs=30,
+    batch_clips=64,
+    learning_rate=1e-4,
+    optimizer="adam",
+    schedule="step",
+    step_epochs=8,
+    max_questions_per_clip=1,
+    seed=1,
+)
+"""The released recipe, with one question per clip at a time as in avst.py."""
+
+RECIPES = {
+    "default": Recipe(
+        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
+        warmup_epochs=1, gradient_clip=1.0, patience=8,
+    ),
+    "music_avqa": OFFICIAL,
+}  # fmt: skip
+
+OFFICIAL_KEYS = {
+    "input_a.": "audio_in.",
+    "input_v.": "visual_in.",
+    "input_v_patch.": "patch_in.",
+    "input_qst.": "question_in.",
+    "input_qst_prompt.": "prompt_in.",
+    "AV_Attn.layers.0.self_attn.": "exchange.itself.",
+    "AV_Attn.layers.0.cm_attn.": "exchange.partners.0.",
+    "AV_Attn.layers.0.linear1.": "exchange.inner.",
+    "AV_Attn.layers.0.linear2.": "exchange.outer.",
+    "AV_Attn.layers.0.norm": "exchange.norm",
+    "TemporalPerception.attn_qst_query.": "relevance.",
+    "SpatioPerception.TokensAttn.self_attn.": "tokens.itself.",
+    "SpatioPerception.TokensAttn.linear1.": "tokens.inner.",
+    "SpatioPerception.TokensAttn.linear2.": "tokens.outer.",
+    "SpatioPerception.TokensAttn.norm": "tokens.norm",
+    "SpatioPerception.attn_qst_query.": "sounding.attention.",
+    "SpatioPerception.qst_query_linear1.": "sounding.inner.",
+    "SpatioPerception.qst_query_linear2.": "sounding.outer.",
+    "SpatioPerception.qst_query_visual_norm.": "sounding.norm.",
+    "QstTempGrd_Module.attn_qst_query.": "when.attention.",
+    "QstTempGrd_Module.qst_query_linear1.": "when.inner.",
+    "QstTempGrd_Module.qst_query_linear2.": "when.outer.",
+    "QstTempGrd_Module.qst_query_visual_norm.": "when.norm.",
+    "av_fusion_fc.": "fusion.",
+    "answer_pred_fc.": "answer.",
+}
+
+DEAD_KEYS = (
+    "AV_Attn.norm1.", "AV_Attn.norm2.", "TemporalPerception.attn_qst_query.out_proj.",
+    "TemporalPerception.qst_query_",
+)  # fmt: skip
+"""Official parameters that reach no output."""
+
+
+def adapt_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of the attention that selects, only queries and keys matter."""
+    return without_values(state, "TemporalPerception.attn_qst_query.")
