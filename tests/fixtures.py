@@ -22,9 +22,30 @@ SHAPES: dict[str, tuple[int, ...]] = {
 }
 """One second of each known stream."""
 
+SHAPES |= {
+    "audio_vggish": (128,),
+    "visual_clip_b32": (512,),
+    "visual_clip_b32_patches": (49, 512),
+    "visual_clip_l14": (768,),
+    "visual_clip_l14_tome": (14, 1024),
+    "visual_resnet18_map": (512, 14, 14),
+}
+"""Streams that papers used and that no encoder of ours makes."""
+
+TEXTS: dict[str, tuple[int, ...]] = {
+    "text_minilm": (384,),
+    "text_minilm_words": (32, 384),
+    "text_clip_b32": (512,),
+    "text_clip_b32_words": (77, 512),
+    "text_clip_l14": (768,),
+    "text_clip_l14_prompt": (768,),
+    "text_clip_l14_words": (77, 768),
+}
+"""One question in each text stream; a second axis holds words, of which the last may be padding."""
+
 TEMPLATES_FROM_1 = np.arange(1, len(TEMPLATES) + 1)
 
-SMALL = {"width": 32, "dropout": 0.0, "heads": 2, "n_heads": 2}
+SMALL = {"width": 32, "dropout": 0.0, "heads": 2, "n_heads": 2, "top_k": 3}
 SMALL |= {"scene_layers": 1, "question_layers": 1}
 """Values that make any method small, for those of its options that bear such a name."""
 
@@ -80,6 +101,19 @@ def make_streams(
     return streams
 
 
+def make_texts(questions: list[Question], names: tuple[str, ...]) -> dict[str, Any]:
+    """Normal numbers for every distinct question; words end after 5 to 12."""
+    distinct = sorted({question.text for question in questions})
+    texts: dict[str, Any] = {}
+    for place, name in enumerate(names):
+        rng = np.random.default_rng([place, len(distinct)])
+        texts[name] = {text: rng.standard_normal(TEXTS[name], np.float32) for text in distinct}
+        for rows in texts[name].values():
+            if rows.ndim == 2:
+                rows[int(rng.integers(5, 13)) :] = 0.0
+    return texts
+
+
 def make_batch(
     names: tuple[str, ...],
     n_clips: int = 4,
@@ -89,11 +123,12 @@ def make_batch(
     seed: int = 0,
     negatives: tuple[str, ...] = (),
     mute: tuple[str, ...] = (),
+    texts: tuple[str, ...] = tuple(TEXTS),
 ) -> Batch:
     """One batch of everything; with `negatives` it is drawn with a generator."""
     clips = make_clips(n_clips, n_seconds)
     questions = make_questions(clips, per_clip, seed)
     streams = make_streams(clips, names, seed, lengths)
     rng = np.random.default_rng(seed) if negatives else None
-    collation = Collation(negatives=negatives, mute=mute)
+    collation = Collation(negatives=negatives, mute=mute, texts=make_texts(questions, texts))
     return next(make_batches(clips, questions, streams, n_clips, rng, collation))

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from fixtures import make_batch, make_clips, make_questions, make_streams, small_options
-from musicavqa.batches import make_batches
+from fixtures import make_batch, make_clips, make_questions, make_streams, make_texts, small_options
+from musicavqa.batches import Collation, make_batches
 from musicavqa.layers.templates import TemplateReader
 from musicavqa.registry import list_methods, load_checkpoint, load_method, save_checkpoint
 from musicavqa.training import loss_parts
@@ -48,13 +48,18 @@ def test_it_overfits_a_small_batch(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_clip_alone_gets_the_answers_it_gets_in_a_batch(name):
-    _, model, streams = build(name)
+    method, model, streams = build(name)
     clips = make_clips(4)
     questions = make_questions(clips)
     stores = make_streams(clips, streams, lengths=[4, 2, 3, 1])
-    together = run(model, next(make_batches(clips, questions, stores, 4))).logits
-    alone = [run(model, batch).logits for batch in make_batches(clips, questions, stores, 1)]
-    torch.testing.assert_close(torch.cat(alone), together, atol=1e-5, rtol=1e-4)
+    collation = Collation(texts=make_texts(questions, method.texts(model.options)))
+
+    def answers(size):
+        batches = make_batches(clips, questions, stores, size, None, collation)
+        return torch.cat([run(model, batch).logits for batch in batches])
+
+    together, alone = answers(4), answers(1)
+    torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -79,14 +79,18 @@ class Method:
         return recipes.get(data_set, recipes["default"])
 
     def convert(self, official: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Our state dict from an official one, by OFFICIAL_KEYS; DEAD_KEYS are left behind."""
+        """Our state dict from an official one, by OFFICIAL_KEYS; DEAD_KEYS are left behind.
+
+        A file whose tensors need more than new prefixes (other names further in, other shapes) has
+        `adapt_official(state) -> state`, which runs between the two.
+        """
         table: dict[str, str] = getattr(self.module, "OFFICIAL_KEYS", {})
         dead: tuple[str, ...] = getattr(self.module, "DEAD_KEYS", ())
+        official = {key.removeprefix("module."): tensor for key, tensor in official.items()}
+        official = {key: tensor for key, tensor in official.items() if not key.startswith(dead)}
+        official = getattr(self.module, "adapt_official", lambda state: state)(official)
         ours = {}
         for key, tensor in official.items():
-            key = key.removeprefix("module.")
-            if key.startswith(dead):
-                continue
             prefix = max((p for p in table if key.startswith(p)), key=len, default=None)
             if prefix is None:
                 raise ValueError(f"{self.name}: OFFICIAL_KEYS knows no place for {key!r}.")

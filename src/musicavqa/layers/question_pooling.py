@@ -10,7 +10,8 @@ class QuestionPooling(nn.Module):
     """Question (B, D) and seconds (B, T, D) -> vector (B, D) and attention (B, T).
 
     Multi-head attention without a residual from the question, then a feed-forward step with
-    residual and LayerNorm. Seconds that are False in `valid` (B, T) get no weight.
+    residual and LayerNorm. Seconds that are False in `valid` (B, T) get no weight; without it all
+    are there.
     """
 
     def __init__(self, width: int, n_heads: int = 4, dropout: float = 0.1) -> None:
@@ -22,10 +23,11 @@ class QuestionPooling(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, question: torch.Tensor, sequence: torch.Tensor, valid: torch.Tensor
+        self, question: torch.Tensor, sequence: torch.Tensor, valid: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        missing = None if valid is None else ~valid
         pooled, weights = self.attention(
-            question[:, None], sequence, sequence, key_padding_mask=~valid
+            question[:, None], sequence, sequence, key_padding_mask=missing
         )
         pooled = pooled[:, 0]
         changed = self.outer(self.dropout(torch.relu(self.inner(pooled))))
