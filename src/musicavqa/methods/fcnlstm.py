@@ -83,7 +83,7 @@ class Options:
 PUBLISHED = Options(
     audio_stream="audio_logmel_10ms", n_channels=1, time_kernel=12, time_stride=9, n_words=93
 )
-"""Sizes of the paper; one second of the stream is (1, 100, 64). 93 words are those of MUSIC-AVQA."""
+"""Sizes of the paper; one second of the stream is (1, 100, 64), 93 words are MUSIC-AVQA's."""
 
 
 class StackedAttention(nn.Module):
