@@ -47,6 +47,7 @@ TEMPLATES_FROM_1 = np.arange(1, len(TEMPLATES) + 1)
 
 SMALL = {"width": 32, "dropout": 0.0, "heads": 2, "n_heads": 2, "top_k": 3}
 SMALL |= {"scene_layers": 1, "question_layers": 1}
+SMALL |= {"drop_path": 0.0, "n_source_heads": 2, "n_layers": 1}
 """Values that make any method small, for those of its options that bear such a name."""
 
 

@@ -24,7 +24,8 @@ Where we differ (there is released code; the paper's text was not at hand beyond
   Seconds that a clip does not have are masked. Grounding depends on the question here, so match
   rows are seconds of questions, as released. No start from AVST's grounding weights.
 
-The official configuration has 11 792 300 parameters; 1 248 000 reach no output, ours has 10 544 300.
+The official configuration has 11 792 300 parameters, of which 1 248 000 reach no output; ours has
+10 544 300.
 """
 
 from __future__ import annotations
