@@ -99,6 +99,34 @@ def sasr_net(weights, inputs):
     return found, model
 
 
+def av_master(weights, inputs):
+    """Our AV-Master as released."""
+    options = dataclasses.replace(load_method("av_master").module.PUBLISHED, compat="released")
+    model = loaded("av_master", options, weights)
+    streams = {"audio_vggish": inputs["audio"], "visual_clip_l14": inputs["visual"]}
+    negatives = {"audio_vggish": inputs["neg_audio"], "visual_clip_l14": inputs["neg_visual"]}
+    texts = {"text_clip_l14": inputs["question"][:, 0]}
+    texts["text_clip_l14_words"] = inputs["qst_word"][:, 0]
+    batch = batch_of(inputs, streams, negatives, texts)
+    focus, paths, heads = [], {"hear": [], "see": []}, []
+    model.focus.register_forward_hook(lambda module, given, result: focus.append(result))
+    for name, kept in paths.items():
+        getattr(model, name).register_forward_hook(
+            lambda module, given, result, kept=kept: kept.append(result)
+        )
+    for head in (model.from_all, model.from_sound, model.from_picture):
+        head.register_forward_hook(lambda module, given, result: heads.append(result[0]))
+    output = model(batch)
+    found = {f"answer{number}": logits for number, logits in enumerate(heads, 1)}
+    found |= {"focus_audio": focus[0], "focus_visual": focus[1]}
+    found |= {"ap_mean": paths["hear"][0].mean(1), "vp_mean": paths["see"][0].mean(1)}
+    found["contrastive"] = output.losses["contrast"]
+    for number, logits in enumerate(heads, 1):
+        found[f"loss.ce{number}"] = torch.nn.functional.cross_entropy(logits, inputs["target"])
+    found["loss.total"] = output.losses["heads"] + output.losses["contrast"]
+    return found, model
+
+
 RUNS = {
     "fcnlstm": ("fcnlstm", daqa("fcnlstm", 0)),
     "fcnlstm_nsa": ("fcnlstm", daqa("fcnlstm", 2)),
@@ -106,6 +134,7 @@ RUNS = {
     "convlstm_nsa": ("convlstm", daqa("convlstm", 2)),
     "tjstg": ("tjstg", tjstg),
     "sasr_net": ("sasr_net", sasr_net),
+    "av_master": ("av_master", av_master),
 }
 """Name of the golden -> our method and how it is run."""
 
@@ -123,8 +152,9 @@ def test_it_gives_the_gradients_of_the_official_code(name):
     check_gradients(name, run, lambda key: next(iter(convert({key: torch.zeros(1)}))))
 
 
-TRIMMED = {"tjstg": 512 * 512 + 512}
-"""Official numbers that `adapt_official` cuts off: values of an attention that only chooses."""
+TRIMMED = {"tjstg": 512 * 513, "av_master": 2 * 768 * 769}
+"""Official numbers that `adapt_official` cuts off: values of an attention that only chooses, queries
+and keys of one that has nothing to choose."""
 
 
 @pytest.mark.parametrize("name", RUNS)
