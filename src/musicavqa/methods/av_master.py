@@ -17,8 +17,8 @@ Where we differ (there is released code; the paper's text was not at hand):
   question of the batch, and counts all pairs as positive; "paper" compares it with its own only.
 * The loop's cross-entropy of the sum of logits, which is the answer that counts, comes on top of
   those of the three heads. One backward pass, so the contrastive loss counts once, not twice.
-* Default streams are ours: mean of the EfficientNet map, MiniLM for the question, learnt vectors for
-  its words. Missing seconds, padding words and zero rows of a text stream are masked.
+* Default streams are ours: mean of the EfficientNet map, MiniLM for the question, learnt vectors
+  for its words. Missing seconds, padding words and zero rows of a text stream are masked.
 
 The official network has 61 318 017 parameters; without what reaches no output, or has no influence
 by mathematics, ours has 47 102 848.
