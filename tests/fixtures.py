@@ -23,6 +23,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
 """One second of each known stream."""
 
 SHAPES |= {
+    "audio_logmel_10ms": (1, 100, 64),
     "audio_vggish": (128,),
     "visual_clip_b32": (512,),
     "visual_clip_b32_patches": (49, 512),

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from fixtures import load_method
+from fixtures import load_method, make_batch, small_options
+from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Batch
 from musicavqa.training import loss_parts
 from parity import DTYPES, check, check_gradients, golden
@@ -218,3 +219,68 @@ def test_lavit_of_official_size_has_the_parameters_its_file_states():
         model = method.build(options)
     ours = sum(parameter.numel() for parameter in model.parameters())
     assert f"{ours:,}".replace(",", " ") in method.module.__doc__
+
+
+MUSIC = sorted({method for method, _ in RUNS.values()})
+
+
+@pytest.mark.parametrize("name", MUSIC)
+def test_it_answers_from_its_published_streams(name):
+    method = load_method(name)
+    small = {field: getattr(small_options(method), field) for field in ("width", "n_heads")
+             if hasattr(method.options(), field)}  # fmt: skip
+    options = dataclasses.replace(method.module.PUBLISHED, **small)
+    streams = method.streams(options)
+    batch = make_batch(streams, n_clips=2, n_seconds=8, texts=method.texts(options))
+    batch.words = batch.words.clamp(max=92)
+    with torch.no_grad():
+        output = method.build(options).eval()(batch)
+    assert output.logits.shape == (6, 42)
+    assert output.logits.isfinite().all()
+    for shares in (output.evidence[kind] for kind in {"time", "space"} & set(output.evidence)):
+        torch.testing.assert_close(shares.sum(-1), torch.ones(6), atol=1e-5, rtol=0)
+
+
+def test_templates_of_av_master_are_equal_as_released_and_differ_by_default():
+    for compat, equal in (("released", True), ("paper", False)):
+        options = dataclasses.replace(small_options("av_master"), compat=compat)
+        torch.manual_seed(0)
+        model = load_method("av_master").build(options).eval()
+        seconds, valid = torch.randn(2, 3, 32), torch.ones(2, 3, dtype=torch.bool)
+        with torch.no_grad():
+            kept = model.focus(seconds, valid, model.focus_seen)
+        assert torch.allclose(kept, kept[:, :1].expand_as(kept), atol=1e-5) == equal
+
+
+def test_the_choice_of_a_target_word_learns_by_default_only():
+    for compat in ("paper", "released"):
+        options = dataclasses.replace(small_options("tjstg"), compat=compat)
+        torch.manual_seed(0)
+        question = load_method("tjstg").build(options).question
+        _, target = question(torch.randint(2, 50, (3, 14)))
+        target.square().sum().backward()
+        assert (question.look.weight.grad is not None) == (compat == "paper")
+
+
+def test_the_grid_of_fcnlstm_points_at_the_seconds_it_attends_to():
+    seconds_of = load_method("fcnlstm").module._seconds_of
+    seconds = torch.tensor([[True] * 8, [True] * 2 + [False] * 6])
+    columns = torch.tensor([[0.1, 0.2, 0.3, 0.4]] * 2)
+    wanted = [[0.05, 0.05, 0.1, 0.1, 0.15, 0.15, 0.2, 0.2], [0.3, 0.7] + [0.0] * 6]
+    torch.testing.assert_close(seconds_of(columns, seconds), torch.tensor(wanted))
+
+
+def test_instruments_of_a_rendered_clip_teach_sasr_net():
+    method = load_method("sasr_net")
+    model = method.build(small_options(method))
+    batch = make_batch(method.streams(), n_clips=2)
+    heard = torch.zeros(2, 22)
+    heard[0, INSTRUMENTS.index("cello")] = 2.0
+    batch.truth = {"heard": heard}
+    wanted = torch.zeros(22)
+    wanted[method.module.SOURCES.index("cello")] = 1.0
+    sure = torch.where(wanted > 0, 30.0, -30.0)
+    scores = torch.stack([sure, torch.full((22,), -30.0)])
+    losses = model._name_sources(batch, {"heard": scores, "seen": scores})
+    assert set(losses) == {"tokens", "heard"}
+    assert losses["heard"] < 1e-6
