@@ -13,7 +13,8 @@ class AudioGuidedGrounding(nn.Module):
     """Audio (..., D) and pixels (..., P, D) -> visual vector (..., D) and map (..., P).
 
     The map is the softmax of plain cosines (no temperature), so it is nearly flat by construction;
-    the attended vector is the weighted sum of the normalised pixels, as released.
+    the attended vector is the weighted sum of the normalised pixels, as released. It is joined with
+    the mean of the pixels, or with another vector `whole` (..., D) of the picture.
     """
 
     def __init__(self, width: int) -> None:
@@ -21,13 +22,14 @@ class AudioGuidedGrounding(nn.Module):
         self.out = nn.Linear(2 * width, width)
 
     def forward(
-        self, audio: torch.Tensor, pixels: torch.Tensor
+        self, audio: torch.Tensor, pixels: torch.Tensor, whole: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         directions = normalize(pixels, dim=-1)
         cosines = torch.einsum("...pd,...d->...p", directions, normalize(audio, dim=-1))
         where = cosines.softmax(-1)
         attended = torch.einsum("...p,...pd->...d", where, directions)
-        both = torch.cat([pixels.mean(-2), attended], dim=-1)
+        whole = pixels.mean(-2) if whole is None else whole
+        both = torch.cat([whole, attended], dim=-1)
         return self.out(torch.tanh(both)), where
 
 

@@ -1,0 +1,66 @@
+"""The two halves of a BERT layer, with separate queries and values, and the weights kept.
+
+Devlin et al., BERT (NAACL 2019): attention and feed-forward step, each with residual, then norm.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+EPSILON = 1e-12
+
+
+class BertAttention(nn.Module):
+    """Tokens (B, N, D) look at values (B, M, D), of which `there` (B, M) may be seen.
+
+    Returns tokens and weights (B, N, M), the mean over heads without dropout. With `n_heads=0`
+    there is one value only: nothing has a choice, so there are neither queries nor keys. A row of
+    `there` must not be all False.
+    """
+
+    def __init__(self, width: int, n_heads: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        if n_heads:
+            self.query = nn.Linear(width, width)
+            self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.merge = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width, EPSILON)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, tokens: Tensor, values: Tensor, there: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        given = self.value(values)
+        if self.n_heads:
+            query, key = self._split(self.query(tokens)), self._split(self.key(values))
+            scores = torch.einsum("bnhd,bmhd->bhnm", query, key) / query.shape[-1] ** 0.5
+            if there is not None:
+                scores = scores.masked_fill(~there[:, None, None], -torch.inf)
+            weights = scores.softmax(-1)
+            found = torch.einsum("bhnm,bmhd->bnhd", self.dropout(weights), self._split(given))
+            found, weights = found.flatten(2), weights.mean(1)
+        else:
+            weights = tokens.new_ones(*tokens.shape[:2], 1)
+            found = given.expand(-1, tokens.shape[1], -1)
+        return self.norm(tokens + self.dropout(self.merge(found))), weights
+
+    def _split(self, rows: Tensor) -> Tensor:
+        return rows.unflatten(-1, (self.n_heads, -1))
+
+
+class BertFeedForward(nn.Module):
+    """Tokens (B, N, D) one by one: two layers with GELU between, residual, norm."""
+
+    def __init__(self, width: int, hidden: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.inner = nn.Linear(width, hidden)
+        self.outer = nn.Linear(hidden, width)
+        self.norm = nn.LayerNorm(width, EPSILON)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        inner = nn.functional.gelu(self.inner(tokens))
+        return self.norm(tokens + self.dropout(self.outer(inner)))
