@@ -69,13 +69,17 @@ def sizes_of(catalogue: Catalogue, row: Result) -> dict[str, Mapping[str, int]]:
 
 def averages(catalogue: Catalogue) -> list[Finding]:
     """Averages that follow from their cells on none of the test sets the row may stand for."""
-    found = []
-    for row in catalogue.results:
-        for name, parts_ in _inputs(row).items():
-            missed = _missed(catalogue, row, name, parts_)
-            if missed:
-                found.append(Finding("average", row, missed))
-    return found
+    return [
+        Finding("average", row, text)
+        for row in catalogue.results
+        for text in doubted_averages(catalogue, row)
+    ]
+
+
+def doubted_averages(catalogue: Catalogue, row: Result) -> list[str]:
+    """For each average of the row that does not follow from its cells, how it misses them."""
+    texts = (_missed(catalogue, row, name, cells) for name, cells in _inputs(row).items())
+    return [text for text in texts if text]
 
 
 def _inputs(row: Result) -> dict[str, tuple[str, ...]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import compress
 from typing import Any
 
+from musicavqa.catalog.checks import doubted_averages
 from musicavqa.catalog.schema import SCORES, Catalogue, DataSet, Method, Result
 
 METHOD_COLUMNS = (
@@ -130,26 +132,31 @@ def result_row(catalogue: Catalogue, row: Result) -> dict[str, Any]:
     }
 
 
-def comparable(row: Result) -> bool:
-    """Whether a row may be called best: trained, on the whole official test, not doubted."""
+def comparable(catalogue: Catalogue, row: Result) -> bool:
+    """Whether a row may be called best: trained, on the whole official test, not doubted.
+
+    A row is doubted when a flag says so or when its averages do not follow from its cells.
+    """
     return (
         row.training == "supervised"
         and not NOT_COMPARABLE & set(row.flags)
         and (row.questions is None or row.questions > 9000)
+        and not doubted_averages(catalogue, row)
     )
 
 
-def best(rows: list[Result]) -> frozenset[tuple[int, str]]:
+def best(catalogue: Catalogue, rows: list[Result]) -> frozenset[tuple[int, str]]:
     """(row number, column) of the best comparable score per benchmark, split and column."""
     top: dict[tuple[str, str, str], float] = {}
-    for row in filter(comparable, rows):
+    candidates = [comparable(catalogue, row) for row in rows]
+    for row in compress(rows, candidates):
         for name, value in row.scores.items():
             place = (row.benchmark, row.split, name)
             top[place] = max(top.get(place, 0.0), value)
     return frozenset(
         (number, name)
         for number, row in enumerate(rows)
-        if comparable(row)
+        if candidates[number]
         for name, value in row.scores.items()
         if value == top[row.benchmark, row.split, name]
     )

@@ -114,7 +114,7 @@ def results(
     catalogue = load()
     found = views.results(catalogue, chosen)
     rows = [views.result_row(catalogue, row) for row in found]
-    _print(views.RESULT_COLUMNS, rows, as_json, as_csv, as_markdown, views.best(found))
+    _print(views.RESULT_COLUMNS, rows, as_json, as_csv, as_markdown, views.best(catalogue, found))
     if len(found) < len(catalogue.results):
         print(f"{len(found)} of {len(catalogue.results)} rows", file=sys.stderr)
 

@@ -142,6 +142,24 @@ def _bar(catalogue: Catalogue, row: Result) -> Bar:
     return Bar(method, row, bool(method.mark))
 
 
+def doubted(catalogue: Catalogue, bar: Bar, column: str) -> bool:
+    """Whether a value needs a star.
+
+    A bar of the survey: when it differs from its source, has none, belongs to another method or to
+    a sample. Any other row: when it is unreproduced.
+    """
+    row = bar.row
+    if row.kind != "figure" or row.anchor:
+        return "unreproduced" in row.flags
+    source = origin(catalogue, row)
+    return (
+        source is None
+        or source.method != row.method
+        or source.scores.get(column) != row.scores.get(column)
+        or not _whole_test(catalogue, row)
+    )
+
+
 def mean(bars: Iterable[Bar], column: str, marked: bool) -> tuple[float | None, int]:
     """Unweighted mean of a column over bars of one colour, and how many bars have it."""
     values = [b.row.scores[column] for b in bars if b.marked is marked and column in b.row.scores]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from musicavqa.reports.markup import HEADS
 from musicavqa.reports.survey import TITLES, Bar, mean
 
 if TYPE_CHECKING:
@@ -25,16 +26,10 @@ _RADAR = (
     "a_count", "a_comp", "a_avg", "v_count", "v_loc", "v_avg",
     "av_exist", "av_count", "av_loc", "av_comp", "av_temp", "av_avg", "avg",
 )  # fmt: skip
-_SHORT = {
-    "a_count": "A count", "a_comp": "A comp", "a_avg": "A avg", "v_count": "V count",
-    "v_loc": "V loc", "v_avg": "V avg", "av_exist": "AV exist", "av_count": "AV count",
-    "av_loc": "AV loc", "av_comp": "AV comp", "av_temp": "AV temp", "av_avg": "AV avg",
-    "avg": "Overall",
-}  # fmt: skip
 
 
-def bars(chosen: Sequence[Bar], column: str, title: str) -> str:
-    """One horizontal bar per method that has the column, oldest first; `*` marks doubted rows."""
+def bars(chosen: Sequence[Bar], column: str, title: str, doubted: Collection[str] = ()) -> str:
+    """One horizontal bar per method that has the column, oldest first; `*` marks the doubted."""
     shown = sorted(
         (bar for bar in chosen if column in bar.row.scores),
         key=lambda bar: (-bar.method.year, -bar.row.scores[column]),
@@ -43,12 +38,13 @@ def bars(chosen: Sequence[Bar], column: str, title: str) -> str:
     figure, axes = plt.subplots(figsize=(5.2, 0.9 + 0.23 * len(shown)))
     values = [bar.row.scores[column] for bar in shown]
     colours = [WITH if bar.marked else WITHOUT for bar in shown]
-    drawn = axes.barh(range(len(shown)), values, color=colours, height=0.72)
-    axes.bar_label(drawn, [f"{value:.1f}" for value in values], padding=3, fontsize=8, color=_INK)
-    doubt = ["*" if bar.row.flags else "" for bar in shown]
+    axes.barh(range(len(shown)), values, color=colours, height=0.72)
+    for place, value in enumerate(values):  # in a column of their own, clear of the dashed lines
+        axes.text(108, place, f"{value:.1f}", ha="right", va="center", fontsize=8, color=_INK)
+    stars = ["*" if bar.label in doubted else "" for bar in shown]
     axes.set_yticks(
         range(len(shown)),
-        [f"{b.label}{star}  {b.method.year}" for b, star in zip(shown, doubt, strict=True)],
+        [f"{b.label}{star}  {b.method.year}" for b, star in zip(shown, stars, strict=True)],
     )
     for marked, colour in ((True, WITH), (False, WITHOUT)):
         level, _ = mean(shown, column, marked)
@@ -71,7 +67,7 @@ def radar(polygons: Mapping[str, Mapping[str, float]], title: str) -> str:
     columns = [name for name in _RADAR if all(name in scores for scores in polygons.values())]
     angles = np.linspace(0, 2 * np.pi, len(columns), endpoint=False)
     plt = _pyplot()
-    figure, axes = plt.subplots(figsize=(5.2, 5.2), subplot_kw={"projection": "polar"})
+    figure, axes = plt.subplots(figsize=(4.6, 4.8), subplot_kw={"projection": "polar"})
     axes.set_theta_offset(np.pi / 2)
     axes.set_theta_direction(-1)
     for (name, scores), colour in zip(polygons.items(), (WITH, WITHOUT), strict=True):
@@ -79,10 +75,10 @@ def radar(polygons: Mapping[str, Mapping[str, float]], title: str) -> str:
         closed = np.append(angles, angles[0])
         axes.plot(closed, [*values, values[0]], color=colour, label=name, linewidth=2)
         axes.fill(closed, [*values, values[0]], color=colour, alpha=0.15)
-    axes.set_xticks(angles, [_SHORT[column] for column in columns])
+    axes.set_xticks(angles, [HEADS[column] for column in columns])
     axes.set_ylim(0, 100)
     axes.set_yticks([20, 40, 60, 80], ["20", "40", "60", "80"], fontsize=7)
-    axes.tick_params(axis="x", pad=8)
+    axes.tick_params(axis="x", pad=10, labelsize=10)
     axes.spines["polar"].set_alpha(0.3)
     axes.set_title(title, pad=24)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncol=1, frameon=False)
@@ -148,7 +144,7 @@ def _name_extremes(axes: Any, shown: Sequence[Bar]) -> None:
 def effects(tables: Mapping[str, Sequence[Effect]], mark: str, title: str) -> str:
     """Coefficients of one mark with their intervals, per outcome and set of methods."""
     rows = [
-        (f"{_SHORT[e.outcome]}, {name}", e.raw, e.estimate)
+        (f"{HEADS[e.outcome]}, {name}", e.raw, e.estimate)
         for name, table in tables.items()
         for e in table
         if e.mark == mark and e.estimate

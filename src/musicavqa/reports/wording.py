@@ -27,7 +27,7 @@ def verdict(found: Effect) -> str:
         f"{estimate.high:+.1f}, p = {estimate.p_value:.3f}, corrected {estimate.p_holm:.3f}; "
         f"{found.n_with} with, {found.n_without} without)"
     )
-    if estimate.grade == "shown":
+    if _shown(estimate):
         direction = "higher" if estimate.points > 0 else "lower"
         return f"Associated with {direction} scores: {what}: {numbers}.{_fragile(estimate)}"
     return f"{estimate.grade.capitalize()}: {what}: {numbers}."
@@ -56,7 +56,7 @@ def _summary(effects: Sequence[Effect]) -> str:
     if not estimates:
         return f"{name} cannot be tested: {effects[0].reason}."
     tests = f"{len(estimates)} test{'s' if len(estimates) > 1 else ''}"
-    shown = [e for e in effects if e.estimate and e.estimate.grade == "shown"]
+    shown = [e for e in effects if e.estimate and _shown(e.estimate)]
     unclear = [estimate for estimate in estimates if estimate.grade == "unclear"]
     if shown:
         outcomes = ", ".join(OUTCOMES[e.outcome] for e in shown)
@@ -68,6 +68,24 @@ def _summary(effects: Sequence[Effect]) -> str:
         )
     widest = max(estimate.high - estimate.low for estimate in estimates)
     return f"{name}: none of {tests} sees an effect; intervals are up to {widest:.0f} points wide."
+
+
+def contrast(one: Sequence[Effect], other: Sequence[Effect], where: str) -> list[str]:
+    """Sentences on those marks whose association in `one` is not there in `other`."""
+    lines = []
+    for mark in dict.fromkeys(e.mark for e in one):
+        first, second = (
+            [e.outcome for e in effects if e.mark == mark and e.estimate and _shown(e.estimate)]
+            for effects in (one, other)
+        )
+        if set(first) - set(second):
+            line = _summary([e for e in other if e.mark == mark])
+            lines.append(f"{where}: {line[0].lower()}{line[1:]}")
+    return lines
+
+
+def _shown(estimate: Estimate) -> bool:
+    return estimate.grade == "shown"
 
 
 def shrinkage(found: Effect) -> str:
