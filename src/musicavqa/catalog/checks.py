@@ -190,7 +190,7 @@ def origin(catalogue: Catalogue, row: Result, at_least: int = 3) -> Result | Non
     if row.kind != "figure":
         return None
     others = [o for o in catalogue.results if o.kind != "figure" and o.benchmark == row.benchmark]
-    best = max(others, key=lambda other: len(equal(row, other)), default=None)
+    best = max(others, key=lambda o: (len(equal(row, o)), o.anchor), default=None)
     return best if best and len(equal(row, best)) >= at_least else None
 
 

@@ -153,7 +153,8 @@ def doubted(catalogue: Catalogue, bar: Bar, column: str) -> bool:
         return "unreproduced" in row.flags
     source = origin(catalogue, row)
     return (
-        source is None
+        bool({"wrong-label", "wrong-benchmark"} & set(row.flags))
+        or source is None
         or source.method != row.method
         or source.scores.get(column) != row.scores.get(column)
         or not _whole_test(catalogue, row)

@@ -136,8 +136,8 @@ def _cell_bars(
         )
         described = (
             f"{survey.TITLES[column]}, {variant}: "
-            f"{n} methods with spatial-temporal design, mean {with_mark or 0:.1f}; "
-            f"{m} without, mean {without or 0:.1f}."
+            f"{n} methods with spatial-temporal design (green), mean {with_mark or 0:.1f}; "
+            f"{m} without (blue), mean {without or 0:.1f}."
         )
         title = survey_figures.titled(column, variant)
         doubted = {bar.label for bar in bars if survey.doubted(catalogue, bar, column)}
