@@ -117,7 +117,7 @@ def _estimate(
         points=float(_coefficient(values, marks, covariates)),
         low=low,
         high=high,
-        p_value=_freedman_lane(values, marks, covariates, permutations, rng),
+        p_value=freedman_lane(values, marks, covariates, permutations, rng),
         redrawn=redrawn,
         least=min(left_out),
         most=max(left_out),
@@ -174,13 +174,14 @@ def _coefficient(values: np.ndarray, marks: np.ndarray, covariates: np.ndarray) 
     return own @ values / (own @ own)
 
 
-def _freedman_lane(
+def freedman_lane(
     values: np.ndarray,
     marks: np.ndarray,
     covariates: np.ndarray,
     permutations: int,
     rng: np.random.Generator,
 ) -> float:
+    """Two-sided p-value of the mark, (n,), given values (n,) and covariates (n, k)."""
     own = _residuals(marks, covariates)
     rest = _residuals(values, covariates)
     fitted = values - rest

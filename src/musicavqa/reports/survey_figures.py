@@ -54,6 +54,7 @@ def bars(chosen: Sequence[Bar], column: str, title: str, doubted: Collection[str
     axes.set_ylim(-0.7, len(shown) - 0.3)
     axes.set_xlabel("accuracy, % (dashed: means of either colour)")
     axes.set_title(title, loc="left")
+    _margins(figure, left=1.55, right=0.1, top=0.3, bottom=0.5)
     return _svg(figure, f"bars-{column}-{title}")
 
 
@@ -82,6 +83,7 @@ def radar(polygons: Mapping[str, Mapping[str, float]], title: str) -> str:
     axes.spines["polar"].set_alpha(0.3)
     axes.set_title(title, pad=24)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncol=1, frameon=False)
+    _margins(figure, left=0.75, right=0.75, top=0.85, bottom=0.85)
     return _svg(figure, f"radar-{title}")
 
 
@@ -119,6 +121,7 @@ def timeline(chosen: Sequence[Bar]) -> str:
                label="hollow: unreproduced"),
     ]  # fmt: skip
     axes.legend(handles=handles, loc="lower right", fontsize=8, frameon=False)
+    _margins(figure, left=0.6, right=0.15, top=0.35, bottom=0.5)
     return _svg(figure, "timeline")
 
 
@@ -162,12 +165,21 @@ def effects(tables: Mapping[str, Sequence[Effect]], mark: str, title: str) -> st
         "points of accuracy\n(dot and line: with year and backbone; cross: plain means)"
     )
     axes.set_title(title, loc="left")
+    _margins(figure, left=1.75, right=0.1, top=0.3, bottom=0.65)
     return _svg(figure, f"effects-{mark}")
 
 
 def titled(column: str, variant: str) -> str:
     """The title of a bar chart."""
     return f"{TITLES[column]} ({variant})"
+
+
+def _margins(figure: Any, left: float, right: float, top: float, bottom: float) -> None:
+    """Margins in inches: set once, as measuring every text takes as long as drawing it."""
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(
+        left=left / width, right=1 - right / width, top=1 - top / height, bottom=bottom / height
+    )
 
 
 def _pyplot() -> Any:
@@ -195,7 +207,6 @@ def _pyplot() -> Any:
             "figure.facecolor": "none",
             "axes.facecolor": "none",
             "grid.alpha": 0.3,
-            "figure.constrained_layout.use": True,
         }
     )
     return plt
