@@ -30,12 +30,15 @@ ALLOWED = {
     "runs": {"metrics"},
     "training": {"batches", "metrics", "methods", "registry", "runs"},
     "registry": {"methods"},
+    "catalog": {"catalog"},
 }
 FORBIDDEN = {
     "metrics": {"torch", "av", "cv2", "scipy"},
     "methods": {"av", "cv2", "onnxruntime"},
     "layers": {"av", "cv2", "onnxruntime"},
     "bandstand": {"torch"},
+    "catalog": {"torch", "numpy", "av", "cv2", "matplotlib"},
+    "reports": {"torch", "av", "cv2", "onnxruntime"},
 }
 
 

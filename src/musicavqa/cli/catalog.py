@@ -137,6 +137,19 @@ def check(as_json: Json = False) -> None:
         print(f"{finding.kind:9}  {finding.line()}")
 
 
+@catalog.command()
+def audit() -> None:
+    """Whether the designs that the survey recommends help: a stated model on published scores."""
+    from musicavqa.catalog import load
+    from musicavqa.reports import survey_claims, wording
+
+    tested = survey_claims.run(load())
+    for name, effects in tested.tables.items():
+        print(tested.heading(name))
+        for line in [*wording.summary(effects), *map(wording.verdict, effects)]:
+            print(f"  {line}")
+
+
 @app.command()
 def report(
     out: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("report"),

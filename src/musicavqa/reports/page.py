@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -20,12 +19,14 @@ from musicavqa import __version__
 from musicavqa.catalog import Catalogue, checks, load, views
 from musicavqa.catalog.schema import CELLS, FLAGS
 from musicavqa.files import write_text
-from musicavqa.reports import audit, survey, survey_figures, survey_section, wording
+from musicavqa.reports import audit, survey_claims, survey_figures, survey_section, wording
 from musicavqa.reports.markup import bullets, details, figure, paragraph, section, table
 from musicavqa.reports.own_runs import OwnRun, read_all
+from musicavqa.reports.survey_claims import Claims
 
-_SCORES = ("avg", "a_avg", "v_avg", "av_avg", *CELLS)
-_BOARD = ("method", "year", "ST", *_SCORES, "questions", "training", "flags", "source")
+_DETAIL = ("a_avg", "v_avg", "av_avg", *CELLS)
+_BOARD = ("method", "avg", "flags", "year", "ST", *_DETAIL, "questions", "training", "source")
+"""Flags stand beside the score that they doubt."""
 _KINDS = {
     "average": "Averages that do not follow from their cells",
     "swapped": "Columns that look exchanged",
@@ -36,27 +37,18 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Audit:
-    """The tables of effects on the page: name of the set of methods -> effects."""
-
-    tables: Mapping[str, Sequence[audit.Effect]]
-    names: Mapping[str, str]
-    counts: Mapping[str, int]
-
-
 def write_report(folder: Path, evaluations: Sequence[Path] = ()) -> Path:
     """Write `index.html` into the folder and return its path."""
     runs = read_all(evaluations)
-    page = build(load(), runs)
+    catalogue = load()
+    page = build(catalogue, survey_claims.run(catalogue), runs)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "index.html", page)
     return folder / "index.html"
 
 
-def build(catalogue: Catalogue, runs: Sequence[OwnRun] = (), permutations: int = 9999) -> str:
+def build(catalogue: Catalogue, tested: Claims, runs: Sequence[OwnRun] = ()) -> str:
     """The whole page as text; equal input gives equal text."""
-    tested = effects_of_claims(catalogue, permutations)
     body = (
         _leaderboard(catalogue, runs),
         survey_section.build(catalogue),
@@ -76,35 +68,13 @@ def build(catalogue: Catalogue, runs: Sequence[OwnRun] = (), permutations: int =
     )
 
 
-def effects_of_claims(catalogue: Catalogue, permutations: int = 9999) -> Audit:
-    """Effects of the survey's three marks on each set of comparable methods."""
-    bars = survey.comparable(catalogue)
-    chosen = {
-        name: [bar for bar in bars if keep(bar)] for name, (_, keep) in survey.subsets().items()
-    }
-    return Audit(
-        tables={
-            name: audit.table(part, permutations=permutations) for name, part in chosen.items()
-        },
-        names={name: what for name, (what, _) in survey.subsets().items()},
-        counts={name: len(part) for name, part in chosen.items()},
-    )
-
-
-def _lead(catalogue: Catalogue, tested: Audit) -> str:
+def _lead(catalogue: Catalogue, tested: Claims) -> str:
     scopes = [method.scope for method in catalogue.methods.values()]
     return paragraph(
         f"{scopes.count('survey')} methods of the survey and "
         f"{len(scopes) - scopes.count('survey')} others, {len(catalogue.results)} published rows, "
         f"{len(checks.check(catalogue))} findings of the checks.",
-    ) + bullets(
-        [
-            *wording.summary(tested.tables["all"]),
-            *wording.contrast(
-                tested.tables["all"], tested.tables["reproducible"], "Without unreproduced rows"
-            ),
-        ]
-    )
+    ) + bullets(tested.lead())
 
 
 def _leaderboard(catalogue: Catalogue, runs: Sequence[OwnRun]) -> str:
@@ -130,7 +100,7 @@ def _leaderboard(catalogue: Catalogue, runs: Sequence[OwnRun]) -> str:
         if own:
             note = paragraph("Another data set: not to be compared with the tables above.")
             rows = [_own_row(run) for run in own]
-            columns = ("method", *_SCORES, "questions")
+            columns = ("method", "avg", *_DETAIL, "questions")
             board = table(columns, rows, title, ours=range(len(rows)))
             parts.append(f"<h3>{escape(title)}</h3>{note}{board}")
     flags = [f"{name}: {meaning}." for name, meaning in FLAGS.items()]
@@ -152,7 +122,7 @@ def _own_row(run: OwnRun) -> dict[str, Any]:
     return {"method": run.name, **run.scores, "questions": run.asked, "flags": flags}
 
 
-def _claims(catalogue: Catalogue, tested: Audit) -> str:
+def _claims(catalogue: Catalogue, tested: Claims) -> str:
     main = {e.outcome: e for e in tested.tables["all"] if e.mark == "spatial-temporal"}
     parts = [
         paragraph(
@@ -165,7 +135,7 @@ def _claims(catalogue: Catalogue, tested: Audit) -> str:
         paragraph(*(wording.shrinkage(main[name]) for name in ("avg", "av_comp", "av_temp"))),
     ]
     for name, effects in tested.tables.items():
-        title = f"{tested.names[name].capitalize()} ({tested.counts[name]} methods)"
+        title = tested.heading(name)
         verdicts = details("Every test", bullets([wording.verdict(e) for e in effects]))
         parts.append(f"<h3>{escape(title)}</h3>{bullets(wording.summary(effects))}{verdicts}")
     drawn = [_effect_figure(tested, mark) for mark in audit.MARKS]
@@ -174,7 +144,7 @@ def _claims(catalogue: Catalogue, tested: Audit) -> str:
     return section("claims", "Its claims tested", *parts)
 
 
-def _effect_figure(tested: Audit, mark: str) -> str:
+def _effect_figure(tested: Claims, mark: str) -> str:
     titled = f"Points with {audit.MARKS[mark][0].removeprefix('an ').removeprefix('a ')}"
     estimates = [
         e.estimate for t in tested.tables.values() for e in t if e.mark == mark if e.estimate
@@ -188,7 +158,7 @@ def _effect_figure(tested: Audit, mark: str) -> str:
     return figure(survey_figures.effects(tested.tables, mark, title), described, described)
 
 
-def _left_out(tested: Audit) -> str:
+def _left_out(tested: Claims) -> str:
     rows = [
         {
             "mark": e.mark,
