@@ -38,6 +38,7 @@ ALLOWED = {
     "comparing": {"metrics", "runs"},
     "disturbances": {"batches"},
     "robustness": {"batches", "disturbances", "metrics", "registry", "runs", "training"},
+    "catalog": {"catalog"},
 }
 FORBIDDEN = {
     "metrics": {"torch", "av", "cv2", "scipy"},
@@ -45,6 +46,8 @@ FORBIDDEN = {
     "layers": {"av", "cv2", "onnxruntime"},
     "bandstand": {"torch"},
     "datasets": {"torch", "av", "cv2", "onnxruntime", "numpy"},
+    "catalog": {"torch", "numpy", "av", "cv2", "matplotlib"},
+    "reports": {"torch", "av", "cv2", "onnxruntime"},
 }
 
 
