@@ -26,7 +26,9 @@ ALLOWED = {
     "store": set(),
     "extraction": {"encoders", "media", "store"},
     "batches": {"store", "bandstand"},
-    "bandstand": {"bandstand", "encoders"},
+    "bandstand": {"bandstand", "builders", "encoders"},
+    "builders": {"builders", "metrics"},
+    "reports": {"builders", "metrics", "reports"},
     "runs": {"metrics"},
     "training": {"batches", "metrics", "methods", "registry", "runs"},
     "registry": {"methods"},
@@ -36,6 +38,8 @@ FORBIDDEN = {
     "methods": {"av", "cv2", "onnxruntime"},
     "layers": {"av", "cv2", "onnxruntime"},
     "bandstand": {"torch"},
+    "builders": {"torch", "av", "cv2", "scipy"},
+    "reports": {"torch", "av", "cv2", "onnxruntime"},
 }
 
 
