@@ -87,7 +87,7 @@ def surplus(
             worst = _bias_of(template, [pairs[place][1] for place in places], limits)
             if worst.is_balanced:
                 break
-            allowed = _allowed(worst.limit, worst.n_questions - worst.n_top)
+            allowed = int(_allowed(worst.limit, worst.n_questions - worst.n_top))
             of_top = [place for place in places if pairs[place][1] == worst.top]
             dropped.update(rng.sample(of_top, worst.n_top - allowed))
             places = [place for place in places if place not in dropped]

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from musicavqa.builders.balance import known_answers
 from musicavqa.records import Question
@@ -31,7 +30,8 @@ class Rule:
 
     threshold: float = 1.2
     """In multiples of the mean count per answer of the group."""
-    grouping: Literal["cell", "template", "all"] = "cell"
+    grouping: str = "cell"
+    """One of GROUPINGS: which questions are counted together."""
     majority_of_two: bool = True
     """In a group with exactly two answers the more frequent one is head, whatever its count; of two
     equally frequent answers neither is."""

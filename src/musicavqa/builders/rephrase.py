@@ -34,7 +34,7 @@ _AN = ("accordion", "acoustic_guitar", "electric_bass", "erhu")
 
 @cache
 def slot_names(number: int) -> tuple[str, ...]:
-    """Names of a template's slots from left to right: Object where it is alone, else Object1, ..."""
+    """Names of a template's slots from left to right; a repeated one is numbered from 1."""
     names = template(number).slots
     total, seen = Counter(names), Counter[str]()
     found = []

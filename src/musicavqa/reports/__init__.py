@@ -1,0 +1,1 @@
+"""Tables, figures and pages. Reads run folders and the catalogue, never torch."""
