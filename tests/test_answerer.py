@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from musicavqa.answers import ANSWERS, NUMBERS
 from musicavqa.bandstand.ask import answer, questions
 from musicavqa.bandstand.ceilings import ceilings
-from musicavqa.bandstand.exports import TWO_ANSWERS, balance, make_questions
+from musicavqa.bandstand.exports import balance, make_questions
 from musicavqa.bandstand.truth import activity, clip_targets, read_truth
+from musicavqa.builders.balance import TWO_ANSWERS
 from musicavqa.questions import INSTRUMENTS, TEMPLATES
 
 Scene = dict[str, Any]

@@ -28,7 +28,9 @@ ALLOWED = {
     "batches": {"store", "bandstand"},
     "dubbing": {"batches"},
     "datasets": {"datasets", "bandstand"},
-    "bandstand": {"bandstand", "encoders"},
+    "bandstand": {"bandstand", "builders", "encoders"},
+    "builders": {"builders", "metrics"},
+    "reports": {"__version__", "builders", "catalog", "metrics", "reports"},
     "runs": {"metrics"},
     "importers": {"importers", "metrics"},
     "evaluation": {"metrics"},
@@ -47,6 +49,7 @@ FORBIDDEN = {
     "bandstand": {"torch"},
     "datasets": {"torch", "av", "cv2", "onnxruntime", "numpy"},
     "catalog": {"torch", "numpy", "av", "cv2", "matplotlib"},
+    "builders": {"torch", "av", "cv2", "scipy"},
     "reports": {"torch", "av", "cv2", "onnxruntime"},
 }
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,13 +16,10 @@ from typing import Any
 from musicavqa import answers
 from musicavqa.bandstand.ask import Asked, questions
 from musicavqa.bandstand.truth import Scene
+from musicavqa.builders.balance import surplus
 from musicavqa.files import write_text
 from musicavqa.questions import TEMPLATES, fill, template
 from musicavqa.records import Question
-
-TWO_ANSWERS = frozenset((1, 3, 4, 5, 6, 7, 10, 14, 15, 16, 17, 22, 26, 27, 28, 29))
-TOP_SHARE_TWO, TOP_SHARE_OTHER = 0.6, 0.5
-"""The balance rule of MUSIC-AVQA v2.0: largest share of the most frequent answer of a template."""
 
 
 def make_questions(
@@ -61,17 +57,11 @@ def balance(questions_by_scene: Sequence[Sequence[Asked]], rng: random.Random) -
 
     A template with one answer only cannot meet it and is dropped altogether.
     """
-    dropped: set[tuple[int, int]] = set()
-    for item in TEMPLATES:
-        rows = _places(questions_by_scene, item.number)
-        counts = Counter(questions_by_scene[scene][row][2] for scene, row in rows)
-        if not counts:
-            continue
-        top, n_top = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
-        share = TOP_SHARE_TWO if item.number in TWO_ANSWERS else TOP_SHARE_OTHER
-        allowed = int(share / (1 - share) * (len(rows) - n_top) + 1e-9)
-        of_top = [(scene, row) for scene, row in rows if questions_by_scene[scene][row][2] == top]
-        dropped.update(rng.sample(of_top, max(0, n_top - allowed)))
+    places = [
+        (scene, row) for scene, rows in enumerate(questions_by_scene) for row in range(len(rows))
+    ]
+    pairs = [(number, found) for rows in questions_by_scene for number, _, found in rows]
+    dropped = {places[place] for place in surplus(pairs, rng)}
     return _without(questions_by_scene, dropped)
 
 

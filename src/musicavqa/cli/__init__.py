@@ -10,9 +10,7 @@ import sys
 
 from musicavqa.cli import (
     answering,
-    catalog,
-    comparing,
-    data,
+    builders,
     rendering,
     scoring,
     training,
@@ -22,9 +20,7 @@ from musicavqa.cli.shared import app, one_line
 __all__ = [
     "answering",
     "app",
-    "catalog",
-    "comparing",
-    "data",
+    "builders",
     "main",
     "rendering",
     "scoring",

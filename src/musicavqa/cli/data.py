@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicavqa.cli.shared import Json, app
+from musicavqa.cli.shared import Json, data_app
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-data = typer.Typer(help="Data sets: what there is, and whether files are intact.")
-app.add_typer(data, name="data", no_args_is_help=True)
 
-
-@data.command("list")
+@data_app.command("list")
 def list_sets(as_json: Json = False) -> None:
     """All data sets with their splits and licences."""
     from musicavqa.datasets import dataset, list_datasets
@@ -31,7 +28,7 @@ def list_sets(as_json: Json = False) -> None:
         print(f"{name:14} {_summary(module)}\n{'':14} splits: {splits}\n")
 
 
-@data.command()
+@data_app.command()
 def check(
     name: Annotated[str, typer.Argument(metavar="SET", help="A data set: musicavqa data list.")],
     root: Annotated[Path, typer.Argument(help="Folder of the clones, or one clone.")],

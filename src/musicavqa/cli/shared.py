@@ -16,6 +16,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+data_app = typer.Typer(help="Data sets: check, describe and build them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Data = Annotated[Path, typer.Option(help="Folder of the data (see docs/datasets.md).")]
 SetName = Annotated[str, typer.Option("--set", help="Data set: musicavqa data list.")]
