@@ -1,4 +1,4 @@
-"""MCCD: one transformer for all that is read, and three bias learners (Ma, Hu et al., NeurIPS 2024).
+"""MCCD: one transformer for all that is read, and three bias learners (Ma et al., NeurIPS 2024).
 
 Look, Listen, and Answer: Overcoming Biases for Audio-Visual Question Answering. A VisualBERT reads
 words, pictures and sounds together and its first state answers. While training, the same
