@@ -35,7 +35,7 @@ class Options:
     strength: float = 0.8
     """alpha."""
     weaker: float = 1.0
-    """Factor of the weaker sense; the release can set it to 4."""
+    """Factor of the weaker sense. The release's "OGM plus" is strength 0 with 4 here."""
     noise: float = 1.0
     """Standard deviation of the noise in standard deviations of the gradient; 0 for plain OGM."""
     warmup_epochs: int = 5
