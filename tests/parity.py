@@ -200,7 +200,10 @@ def cut(name: str, outputs: list[str]) -> Path:
     about["gradient"].pop("l2_float32", None)
     about["options"] = spec.get("options", {})
     about["rtol"] = spec["tolerance"]["rtol"]
-    about["parameters"], about["dead_parameters"] = spec["parameters"], spec["dead_parameters"]
+    about["parameters"], about["dead_parameters"] = (
+        spec["parameters"],
+        spec.get("dead_parameters", 0),
+    )
     about["origin"] = (
         f"Numbers of {spec['class_name']}, {spec['file']}, {spec['source']} commit "
         f"{spec['commit']} ({spec['licence']}), evaluation mode, torch "

@@ -42,7 +42,7 @@ def mcan(weights, inputs):
     for name, part in (("flat_img", network.pool_tokens), ("flat_lang", network.pool_words)):
         part.register_forward_hook(lambda _, __, found, name=name: flat.update({name: found[0]}))
     tokens, there = network.picture(regions), (regions != 0).any(-1)
-    logits, _ = network(inputs["ques_ix"], tokens, there, torch.arange(len(tokens)))
+    logits, *_ = network(inputs["ques_ix"], tokens, there, torch.arange(len(tokens)))
     loss = binary_cross_entropy_with_logits(logits, inputs["target"], reduction="sum")
     return {"logits": logits, "scores": logits.sigmoid(), "loss.bce_sum": loss, **flat}, model
 

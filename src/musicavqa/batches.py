@@ -16,7 +16,7 @@ import torch
 
 from musicavqa import answers
 from musicavqa.questions import tokenize, vocabulary
-from musicavqa.records import Batch, Clip, Question
+from musicavqa.records import SENSES, Batch, Clip, Question
 from musicavqa.store import FeatureError
 
 N_WORDS_PADDED = 14
@@ -25,7 +25,7 @@ N_WORDS_PADDED = 14
 ACTIVITY_HZ = 5
 """Steps per second of the truth 'activity' (C, 5T, 22)."""
 
-MUTED = {"audio": ("audio_", "music_"), "visual": ("visual_",)}
+MUTED = SENSES
 
 TruthReader = Callable[[Clip, int], dict[str, np.ndarray]]
 

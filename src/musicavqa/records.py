@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Status = Literal["answered", "unreadable", "no media"]
 
+SENSES = {"audio": ("audio_", "music_"), "visual": ("visual_",)}
+"""How the names of the streams of each sense begin."""
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -97,12 +100,14 @@ class Output:
     logits (B, 42); losses: named scalars that the method wants minimised besides cross-entropy on
     the answer, already weighted; evidence: 'time' (B, T) and 'space' (B, P) with P = rows x
     columns of the picture, each non-negative and summing to one over its last axis; further named
-    tensors (for example 'activity' (B, T, 22)) are shown as they are.
+    tensors (for example 'activity' (B, T, 22)) are shown as they are. features: 'question', 'audio'
+    and 'visual' (B, D), the vectors from which the answer is read, for plug-ins; widths may differ.
     """
 
     logits: torch.Tensor
     losses: dict[str, torch.Tensor] = field(default_factory=dict)
     evidence: dict[str, torch.Tensor] = field(default_factory=dict)
+    features: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,27 @@ def load_method(name_or_path: str | Path) -> Method:
     return Method(name, module)
 
 
+def list_plugins() -> list[str]:
+    """Names of all built-in plug-ins."""
+    import musicavqa.plugins as folder
+
+    return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "contract")
+
+
+def load_plugin(name_or_path: str | Path) -> ModuleType:
+    """The plug-in file with this name, or the one at this .py path."""
+    name = str(name_or_path)
+    if name.endswith(".py"):
+        module = _load_file(Path(name))
+    elif name in list_plugins():
+        module = importlib.import_module(f"musicavqa.plugins.{name}")
+    else:
+        raise ValueError(f"There is no plug-in {name!r}.{_hint(name, list_plugins())}")
+    if missing := [part for part in ("Options", "Plugin") if not hasattr(module, part)]:
+        raise ValueError(f"{name} is not a plug-in yet: it lacks {', '.join(missing)}.")
+    return module
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A trained model, ready to answer (eval mode, on the CPU)."""
@@ -192,7 +213,7 @@ def _added() -> dict[str, EntryPoint]:
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise FileNotFoundError(f"There is no method file {path}.")
+        raise FileNotFoundError(f"There is no file {path}.")
     mark = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     spec = importlib.util.spec_from_file_location(f"own_method_{path.stem}_{mark}", path)
     assert spec is not None

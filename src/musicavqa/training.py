@@ -29,8 +29,16 @@ from musicavqa.batches import ClipStore, Collation, make_batches, scene_truth
 from musicavqa.files import write_json, write_text
 from musicavqa.methods.card import Recipe
 from musicavqa.metrics.calibration import fit_temperature
+from musicavqa.plugins.contract import Chain, connect
 from musicavqa.records import Batch, Clip, Output, Prediction, Question
-from musicavqa.registry import Checkpoint, Method, load_checkpoint, load_method, save_checkpoint
+from musicavqa.registry import (
+    Checkpoint,
+    Method,
+    load_checkpoint,
+    load_method,
+    load_plugin,
+    save_checkpoint,
+)
 from musicavqa.runs import (
     Progress,
     load_progress,
@@ -78,12 +86,13 @@ def train(
     device: str = "cpu",
     resume: bool = True,
     stages: Mapping[str, Recipe] | None = None,
+    plugins: Mapping[str, Any] | None = None,
 ) -> Path:
     """Train one model and return its run folder; a finished run is returned as it is.
 
     `options` is the method's Options (None: its defaults), `recipe` and `stages` None take the
     method's own for this data set, `stages={}` goes straight to answering, `out` is the folder of
-    all runs.
+    all runs. `plugins` maps names or paths of plug-ins to their Options (None: the defaults).
     """
     found = load_method(method)
     options = options if options is not None else found.options()
@@ -91,7 +100,8 @@ def train(
     recipe = dataclasses.replace(recipe, seed=recipe.seed if seed is None else seed)
     stages = found.stages(data.name) if stages is None else stages
     _check_stages(found, stages)
-    settings = _settings(options, recipe, stages, data)
+    added = _load_plugins(plugins or {}, found)
+    settings = _settings(options, recipe, stages, data, added)
     folder = run_folder(out, data.name, found.name, settings)
     if resume and (folder / "run.json").exists():
         return folder
@@ -99,6 +109,7 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         run = _Run(found, found.build(options).to(device), recipe, stages, data, folder, device)
+        run.connect(added)
         if found.card.trained == "counting":
             run.count()
         else:
@@ -129,9 +140,21 @@ class _Run:
             texts=data.texts,
             truth=scene_truth(),
         )
+        self.plugins = Chain()
+        self.learner = model
         self.progress = Progress()
         self.state = folder / "state.safetensors"
         self.checkpoint = folder / "checkpoint.safetensors"
+
+    def connect(self, added: Mapping[str, tuple[Any, Any]]) -> None:
+        """Put plug-ins, name -> (module, options), beside the model."""
+        if not added:
+            return
+        data, collation = self.data, Collation(mute=self.data.mute, texts=self.data.texts)
+        batch = next(make_batches(data.clips, data.train, self.streams, 1, None, collation))
+        batch = batch.to(self.device)
+        self.plugins = connect(added, self.method.name, self.model, batch).to(self.device)
+        self.learner = nn.ModuleDict({"model": self.model, "plugins": self.plugins})
 
     def learn(self, resume: bool) -> None:
         """Train stage by stage and then to answer, from where a former run stopped."""
@@ -139,9 +162,9 @@ class _Run:
         saved = load_progress(self.state) if resume and self.state.exists() else None
         names = list(phases)
         for name in names[names.index(saved.stage) if saved else 0 :]:
-            self.optimizer = _optimizer(self.model, phases[name])
+            self.optimizer = _optimizer(self.learner, phases[name])
             if saved:
-                load_state(self.state, self.model, self.optimizer)
+                load_state(self.state, self.learner, self.optimizer)
             self.progress = saved or Progress(stage=name, log=self.progress.log)
             saved = None
             while not self.progress.finished:
@@ -186,7 +209,7 @@ class _Run:
             recipe.patience is not None and spent >= recipe.patience
         )
         progress.log.append({**row, "seconds": round(time.perf_counter() - start, 3)})
-        save_state(self.state, self.model, self.optimizer, progress)
+        save_state(self.state, self.learner, self.optimizer, progress)
         lines = "".join(json.dumps(line) + "\n" for line in progress.log)
         write_text(self.folder / "log.jsonl", lines)
 
@@ -196,7 +219,8 @@ class _Run:
         place = [1 + list(self.stages).index(stage)] if stage else []
         rng = np.random.default_rng([self.recipe.seed, epoch, *place])
         torch.manual_seed(int(rng.integers(2**31)))
-        self.model.train()
+        self.learner.train()
+        self.plugins.begin(epoch)
         n_clips = len({question.clip for question in data.train})
         n_steps = math.ceil(n_clips / recipe.batch_clips)
         sums: dict[str, float] = {}
@@ -216,7 +240,7 @@ class _Run:
     def _step(self, batch: Batch, recipe: Recipe, rate: float) -> dict[str, float]:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        losses = self._losses(batch, recipe)
+        batch, output, losses = self._losses(batch, recipe)
         if not losses:
             return {}
         total = torch.stack(list(losses.values())).sum()
@@ -225,15 +249,22 @@ class _Run:
             raise FloatingPointError(f"The loss is not finite: {parts}. Lower the learning rate?")
         self.optimizer.zero_grad()
         total.backward()
+        if output is not None:
+            self.plugins.after_backward(self.model, batch, output)
         if recipe.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
+            nn.utils.clip_grad_norm_(self.learner.parameters(), recipe.gradient_clip)
         self.optimizer.step()
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def _losses(self, batch: Batch, recipe: Recipe) -> dict[str, torch.Tensor]:
-        if self.progress.stage == ANSWERING:
-            return loss_parts(self.model(batch), batch, recipe.label_smoothing)
-        return self.model.stage_losses(self.progress.stage, batch)
+    def _losses(
+        self, batch: Batch, recipe: Recipe
+    ) -> tuple[Batch, Output | None, dict[str, torch.Tensor]]:
+        """What is learned from, after plug-ins; there is no output in an earlier stage."""
+        if self.progress.stage != ANSWERING:
+            return batch, None, self.model.stage_losses(self.progress.stage, batch)
+        batch, output = self.plugins.change(self.model, batch, self.model(batch))
+        losses = loss_parts(output, batch, recipe.label_smoothing)
+        return batch, output, losses | self.plugins.losses(self.model, batch, output)
 
 
 def loss_parts(output: Output, batch: Batch, label_smoothing: float = 0.0) -> dict[str, Any]:
@@ -297,13 +328,30 @@ def _check_stages(method: Method, stages: Mapping[str, Recipe]) -> None:
             raise ValueError(f"Stage {name!r}: nothing is validated in a stage; drop its patience.")
 
 
+def _load_plugins(plugins: Mapping[str, Any], method: Method) -> dict[str, tuple[Any, Any]]:
+    """Name -> (module, options), in the order of the names, which is that of the hooks."""
+    if plugins and method.card.trained == "counting":
+        raise ValueError(f"{method.name} only counts; no plug-in can take part in that.")
+    found = {}
+    for name, options in plugins.items():
+        module = load_plugin(name)
+        found[Path(name).stem] = module, module.Options() if options is None else options
+    return dict(sorted(found.items()))
+
+
 def _settings(
-    options: Any, recipe: Recipe, stages: Mapping[str, Recipe], data: Data
+    options: Any,
+    recipe: Recipe,
+    stages: Mapping[str, Recipe],
+    data: Data,
+    plugins: Mapping[str, tuple[Any, Any]],
 ) -> dict[str, Any]:
-    """All that decides the result of a run, besides the method's code."""
+    """All that decides the result of a run, besides the code of method and plug-ins."""
+    added = {name: dataclasses.asdict(values) for name, (_, values) in plugins.items()}
     recipes = {name: dataclasses.asdict(stage) for name, stage in stages.items()}
     return {
         **({"stages": recipes} if recipes else {}),
+        **({"plugins": added} if added else {}),
         "options": dataclasses.asdict(options),
         "recipe": dataclasses.asdict(recipe),
         "seed": recipe.seed,

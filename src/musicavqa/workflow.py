@@ -114,11 +114,13 @@ def train(
     splits: tuple[str, str] = ("train", "val"),
     unseen: Sequence[Part] = (),
     drop_leaks: bool = False,
+    plugins: Sequence[str] = (),
 ) -> Path:
     """Train `method` with its recipe on `splits` (training, validation); returns the run folder.
 
     What it shares with `unseen` (what will be tested on) is told by LeakWarning, and with
-    `drop_leaks` left out of training and validation.
+    `drop_leaks` left out of training and validation. `plugins` are names or paths of
+    plug-ins, which take their default options.
     """
     from musicavqa import training
     from musicavqa.dubbing import dub
@@ -154,7 +156,8 @@ def train(
         mute=mute,
         texts=embed_texts(found.texts(), questions + validation),
     )
-    folder = training.train(method, None, recipe, facts, Path(out), seed, device)
+    added = dict.fromkeys(plugins)
+    folder = training.train(method, None, recipe, facts, Path(out), seed, device, plugins=added)
     leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(questions + validation))
     return folder
 

@@ -63,6 +63,9 @@ def train(
         typer.Option(help="What will be tested on, as SET:SPLIT or SET:SPLIT:FOLDER."),
     ] = None,
     drop_leaks: DropLeaks = False,
+    plugin: Annotated[
+        list[str] | None, typer.Option(help="Plug-ins of training, see docs/plugins.md.")
+    ] = None,
 ) -> None:
     """Train a method with its recipe; a killed run goes on where it stopped."""
     from musicavqa import workflow
@@ -81,6 +84,7 @@ def train(
             splits=(split, validation),
             unseen=[_part(text, data) for text in unseen or ()],
             drop_leaks=drop_leaks,
+            plugins=tuple(plugin or ()),
         )
     print(folder)
 

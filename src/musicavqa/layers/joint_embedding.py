@@ -7,10 +7,11 @@ from torch import nn
 
 from musicavqa.layers import N_ANSWERS
 from musicavqa.layers.seconds import mean_of_seconds, picture_vectors
+from musicavqa.records import Output
 
 
 class JointEmbedding(nn.Module):
-    """Audio (C, T, Da), pictures (C, T, Dv) or maps, question (B, D) -> logits (B, A).
+    """Audio (C, T, Da), pictures (C, T, Dv) or maps, question (B, D) -> Output.
 
     Both senses are averaged over the seconds in `valid` (C, T) and joined; their vector is
     multiplied with that of the question, and the product is read as an answer. `rows` (B,) is the
@@ -35,8 +36,13 @@ class JointEmbedding(nn.Module):
         valid: torch.Tensor,
         question: torch.Tensor,
         rows: torch.Tensor,
-    ) -> torch.Tensor:
+    ) -> Output:
         heard = mean_of_seconds(self.audio(audio), valid)
         seen = mean_of_seconds(self.picture(picture_vectors(pictures)), valid)
-        performance = self.fusion(torch.tanh(torch.cat([heard, seen], dim=-1)))  # (C, D)
-        return self.answer(self.dropout(torch.tanh(performance[rows] * question)))
+        features = {"question": question, "audio": heard[rows], "visual": seen[rows]}
+        return Output(self.answer_from(features), features=features)
+
+    def answer_from(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Logits (B, A) read from question, audio and visual vectors (B, D)."""
+        both = self.fusion(torch.tanh(torch.cat([features["audio"], features["visual"]], dim=-1)))
+        return self.answer(self.dropout(torch.tanh(both * features["question"])))

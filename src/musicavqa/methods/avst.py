@@ -118,8 +118,8 @@ class Model(nn.Module):
         seen, eyes = self.when_seen(question, visual[rows], valid[rows])
         heard = heard + mean_of_seconds(audio, valid)[rows]
         seen = seen + mean_of_seconds(visual, valid)[rows]
-        both = self.fusion(torch.tanh(torch.cat([heard, seen], dim=-1)))
-        logits = self.answer(torch.tanh(both * question))
+        features = {"question": question, "audio": heard, "visual": seen}
+        logits = self.answer_from(features)
 
         losses = {}
         if self.options.visual_stream in batch.negatives:
@@ -128,7 +128,12 @@ class Model(nn.Module):
         when = (ears + eyes) / 2
         time = back_on_the_grid(when, step, batch.seconds.shape[1])
         space = torch.einsum("bt,btp->bp", when, places[rows])
-        return Output(logits, losses, {"time": time, "space": space})
+        return Output(logits, losses, {"time": time, "space": space}, features)
+
+    def answer_from(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Logits (B, A) read from question, audio and visual vectors (B, D)."""
+        both = self.fusion(torch.tanh(torch.cat([features["audio"], features["visual"]], dim=-1)))
+        return self.answer(torch.tanh(both * features["question"]))
 
     def stage_losses(self, stage: str, batch: Batch) -> dict[str, torch.Tensor]:
         """Stage 'grounding': the match task alone. A clip without others teaches nothing here."""

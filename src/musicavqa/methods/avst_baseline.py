@@ -99,10 +99,15 @@ class Model(nn.Module):
         question = self.question(batch.words)  # (B, D)
         heard, ears = self.when_heard(question, audio[rows], valid)
         seen, eyes = self.when_seen(question, visual[rows], valid)
-        both = self.fusion(torch.tanh(torch.cat([heard, seen], dim=-1)))
-        logits = self.answer(torch.tanh(both * question))
+        features = {"question": question, "audio": heard, "visual": seen}
+        logits = self.answer_from(features)
         time = back_on_the_grid((ears + eyes) / 2, step, batch.seconds.shape[1])
-        return Output(logits, {}, {"time": time})
+        return Output(logits, {}, {"time": time}, features)
+
+    def answer_from(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Logits (B, A) read from question, audio and visual vectors (B, D)."""
+        both = self.fusion(torch.tanh(torch.cat([features["audio"], features["visual"]], dim=-1)))
+        return self.answer(torch.tanh(both * features["question"]))
 
 
 RECIPES = {

@@ -95,7 +95,11 @@ class Model(nn.Module):
                 batch.seconds,
             )
         )
-        return Output(self.joint(audio, pictures, valid, question, batch.clip_of))
+        return self.joint(audio, pictures, valid, question, batch.clip_of)
+
+    def answer_from(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Logits (B, A) read from question, audio and visual vectors (B, D)."""
+        return self.joint.answer_from(features)
 
 
 RECIPES = {

@@ -106,8 +106,8 @@ class Network(nn.Module):
 
     def forward(
         self, words: torch.Tensor, tokens: torch.Tensor, valid: torch.Tensor, rows: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (B, A) and attention (B, N) over the tokens.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Logits (B, A), attention (B, N) over the tokens, question (B, 2D) and tokens (B, N, D).
 
         `tokens` (C, N, D) are already as wide as the network, `valid` (C, N) says which are there,
         `rows` (B,) is the clip of each question.
@@ -123,7 +123,11 @@ class Network(nn.Module):
             tokens = layer.ask(tokens, read, spoken)
         question, _ = self.pool_words(read, spoken)
         performance, weights = self.pool_tokens(tokens, valid)
-        return self.answer(self.norm(question + performance)), weights
+        return self.read(question, performance), weights, question, tokens
+
+    def read(self, question: torch.Tensor, performance: torch.Tensor) -> torch.Tensor:
+        """Logits (B, A) from two vectors (B, 2D)."""
+        return self.answer(self.norm(question + performance))
 
 
 class SelfAttention(nn.Module):
@@ -193,10 +197,18 @@ class Model(nn.Module):
             senses.append(self.audio(batch.streams[self.options.audio_stream][:, ::step]))
         there = valid.repeat(1, len(senses))
         tokens = torch.cat(senses, dim=1)  # (C, 2T, D)
-        logits, weights = self.network(batch.words, tokens, there, batch.clip_of)
-        shares = weights.unflatten(1, (len(senses), -1)).sum(1)  # both senses of a second
+        logits, weights, question, tokens = self.network(batch.words, tokens, there, batch.clip_of)
+        by_sense = weights.unflatten(1, (len(senses), -1))  # (B, S, T)
+        shares = by_sense.sum(1)  # both senses of a second
         time = back_on_the_grid(shares, step, batch.seconds.shape[1])
-        return Output(logits, evidence={"time": time})
+        pooled = torch.einsum("bst,bstd->sbd", by_sense, tokens.unflatten(1, (len(senses), -1)))
+        features = {"question": question, **dict(zip(("visual", "audio"), pooled, strict=False))}
+        return Output(logits, {}, {"time": time}, features)
+
+    def answer_from(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Logits (B, A) from the question (B, 2D) and each sense's part (B, D) of the pooling."""
+        pooled = torch.stack([features[name] for name in features if name != "question"]).sum(0)
+        return self.network.read(features["question"], self.network.pool_tokens.out(pooled))
 
 
 def _norm(options: Options, width: int) -> nn.Module:

@@ -139,13 +139,22 @@ class Model(nn.Module):
         eye, eyes = self.when(question, looked, there)
         sounds = [ear, heard[rows], mean_of_seconds(chosen, there)]
         sights = [eye, seen[rows], mean_of_seconds(looked, there)]
-        both = torch.cat([*sounds, *sights], dim=-1)
-        logits = self.answer(torch.tanh(self.fusion(torch.tanh(both)) * question))
+        features = {
+            "question": question,
+            "audio": torch.cat(sounds, dim=-1),  # (B, 3D)
+            "visual": torch.cat(sights, dim=-1),
+        }
+        logits = self.answer_from(features)
 
         when = (ears + eyes) / 2  # (B, K)
         time = torch.zeros_like(shares).scatter_add(1, places, when)
         space = torch.einsum("bk,bkp->bp", when, spots.unflatten(0, places.shape))
-        return Output(logits, {}, {"time": time, "space": space})
+        return Output(logits, {}, {"time": time, "space": space}, features)
+
+    def answer_from(self, features: dict[str, Tensor]) -> Tensor:
+        """Logits (B, A) read from question (B, D), audio and visual (B, 3D)."""
+        both = self.fusion(torch.tanh(torch.cat([features["audio"], features["visual"]], dim=-1)))
+        return self.answer(torch.tanh(both * features["question"]))
 
     def _frames(self, places: Tensor) -> Tensor:
         """Seconds (B, K) whose patches are read."""
