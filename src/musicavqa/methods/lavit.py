@@ -49,7 +49,7 @@ CARD = Card(
     family="cross-modal transformer",
     streams=("audio_yamnet", "visual_effnet"),
     reference="adapted",
-    official_scores="Pano-AVQA",
+    official_scores="LAViT",
 )
 
 RINGS = (
