@@ -19,8 +19,12 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "audio_musicnn": (250,),
     "visual_effnet": (1280, 7, 7),
     "visual_motion": (49, 10),
+    "audio_vggish": (128,),
+    "visual_resnet18": (512,),
+    "visual_resnet18_map": (512, 14, 14),
+    "visual_r2plus1d": (512,),
 }
-"""One second of each known stream."""
+"""One second of each known stream, the published ones at the end."""
 
 SHAPES |= {
     "audio_vggish": (128,),
@@ -47,6 +51,13 @@ TEMPLATES_FROM_1 = np.arange(1, len(TEMPLATES) + 1)
 
 SMALL = {"width": 32, "dropout": 0.0, "heads": 2, "n_heads": 2, "top_k": 3}
 SMALL |= {"scene_layers": 1, "question_layers": 1}
+SMALL |= {
+    "n_layers": 1,
+    "word_width": 24,
+    "frame_width": 32,
+    "dropout_words": 0.0,
+    "dropout_answer": 0.0,
+}
 """Values that make any method small, for those of its options that bear such a name."""
 
 

@@ -17,6 +17,7 @@ import sys
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,21 @@ class Golden:
 
     def tensors(self, dtype: torch.dtype) -> tuple[Tensors, Tensors]:
         """Weights by official key and inputs by name, checked against the sums that were kept."""
+        weights, inputs = self.made
+        return _torch(weights, dtype), _torch(inputs, dtype)
+
+    @cached_property
+    def made(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The same as arrays; drawing many millions of numbers takes seconds."""
         weights, inputs = _weights(self.spec), _inputs(self.spec)
         for kind, arrays in (("weights", weights), ("inputs", inputs)):
             total = sum(float(np.abs(np.asarray(a, np.float64)).sum()) for a in arrays.values())
             kept = self.spec[f"{kind}_checksum"]["abs_sum"]
             assert math.isclose(total, kept, rel_tol=1e-9), f"numpy draws other {kind}"
-        return _torch(weights, dtype), _torch(inputs, dtype)
+        return weights, inputs
 
 
+@lru_cache(maxsize=1)
 def golden(name: str) -> Golden:
     """The golden goldens/parity/<name>.json."""
     return Golden(json.loads((GOLDENS / f"{name}.json").read_text(encoding="utf-8")))

@@ -26,16 +26,25 @@ ALLOWED = {
     "store": set(),
     "extraction": {"encoders", "media", "store"},
     "batches": {"store", "bandstand"},
+    "dubbing": {"batches"},
+    "datasets": {"datasets", "bandstand"},
     "bandstand": {"bandstand", "encoders"},
     "runs": {"metrics"},
+    "importers": {"importers", "metrics"},
+    "evaluation": {"metrics"},
     "training": {"batches", "metrics", "methods", "registry", "runs"},
     "registry": {"methods"},
+    "bias": {"metrics"},
+    "comparing": {"metrics", "runs"},
+    "disturbances": {"batches"},
+    "robustness": {"batches", "disturbances", "metrics", "registry", "runs", "training"},
 }
 FORBIDDEN = {
     "metrics": {"torch", "av", "cv2", "scipy"},
     "methods": {"av", "cv2", "onnxruntime"},
     "layers": {"av", "cv2", "onnxruntime"},
     "bandstand": {"torch"},
+    "datasets": {"torch", "av", "cv2", "onnxruntime", "numpy"},
 }
 
 

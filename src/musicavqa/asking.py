@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "bandleader"
 GRID = 7
+RECOGNISED = 0.2
+"""Least confidence of an instrument that is said to be recognised."""
+_ARRAYS = ("seconds", "cells", "activity", "seen")
 """The picture evidence has 7 x 7 cells."""
 CAVEAT = (
     "The default model was trained on rendered performances only: on real footage expect much less."
@@ -29,7 +32,8 @@ class Reply:
     """What `ask` says to one question; `answer` is None where it cannot answer.
 
     `seconds` (T,) and `cells` (7, 7) say when and where the answer was found, each summing to one;
-    `activity` (T, 22) how strongly each instrument is heard. `suggestions` are the closest
+    `activity` (T, 22) how surely each instrument is heard, `seen` (49, 22) how surely it stands
+    in each cell. `suggestions` are the closest
     questions that can be asked, when this one cannot.
     """
 
@@ -37,6 +41,8 @@ class Reply:
     understood: str | None
     similarity: float
     slots: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    """Words of the question that what was understood leaves out."""
     answer: str | None = None
     confidence: float | None = None
     runner_up: str | None = None
@@ -44,6 +50,7 @@ class Reply:
     seconds: np.ndarray | None = None
     cells: np.ndarray | None = None
     activity: np.ndarray | None = None
+    seen: np.ndarray | None = None
     suggestions: tuple[str, ...] = field(default=())
 
     @property
@@ -62,10 +69,15 @@ class Reply:
             name: None if (value := getattr(self, name)) is None else value.round(4).tolist()
             for name in ("seconds", "cells")
         }
-        plain = {
-            k: v for k, v in self.__dict__.items() if k not in ("seconds", "cells", "activity")
+        plain = {k: v for k, v in self.__dict__.items() if k not in _ARRAYS}
+        found = {
+            name: None if (value := getattr(self, name)) is None else _surest(value, 0.0)
+            for name in ("activity", "seen")
         }
-        return {**plain, **arrays, "when_s": self.when, "where": self.where}
+        return {
+            **plain, **arrays, "when_s": self.when, "where": self.where,
+            "heard": found["activity"], "seen": found["seen"],
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,7 @@ def _reply(match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray]) ->
         understood=match.question,
         similarity=match.similarity,
         slots=match.slots,
+        unused=match.unused,
         answer=ANSWERS[best],
         confidence=float(shares[best]),
         runner_up=ANSWERS[second],
@@ -155,6 +168,7 @@ def _reply(match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray]) ->
         seconds=evidence.get("time"),
         cells=None if space is None else space.reshape(GRID, GRID),
         activity=evidence.get("activity"),
+        seen=evidence.get("seen"),
     )
 
 
@@ -184,12 +198,21 @@ def _box(cells: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def caveat(replies: Sequence[Reply]) -> str:
-    """What the model is, and which instruments it believes to hear in this clip, how surely."""
+    """What the model is, and what it believes to hear and see in this clip, how surely."""
+    lines = [CAVEAT]
+    for sense, name in (("Sound", "activity"), ("Picture", "seen")):
+        rows = next((v for reply in replies if (v := getattr(reply, name)) is not None), None)
+        if rows is not None:
+            found = _surest(rows, RECOGNISED)
+            named = ", ".join(f"{key} {value:.0%}" for key, value in found.items())
+            lines.append(f"{sense} recognised: {named or 'no instrument surely'}.")
+    return "\n".join(lines)
+
+
+def _surest(rows: np.ndarray, least: float) -> dict[str, float]:
+    """Instruments whose surest row (second or cell) reaches `least`, the surest first."""
     from musicavqa.questions import INSTRUMENTS
 
-    activity = next((reply.activity for reply in replies if reply.activity is not None), None)
-    if activity is None:
-        return CAVEAT
-    surest = activity.max(0)
-    heard = [f"{INSTRUMENTS[i]} {surest[i]:.0%}" for i in np.argsort(-surest)[:4]]
-    return f"{CAVEAT}\nSound recognised: {', '.join(heard)}."
+    surest = rows.max(0)
+    order = np.argsort(-surest, kind="stable")
+    return {INSTRUMENTS[i]: round(float(surest[i]), 4) for i in order if surest[i] >= least}

@@ -26,6 +26,8 @@ EMBEDDINGS = Path(__file__).parent / "paraphrases.npy"
 THRESHOLD = 0.74
 """Least similarity of an accepted question; chosen as docs/matching.md says."""
 N_ALTERNATIVES = 3
+WITHOUT_PLACES = {26: 4, 27: 5}
+"""A comparison by place and instrument, and the same one by instrument alone."""
 
 Found = dict[str, list[str]]
 """Slot values by kind, in order of mention; ordinals stand under 'TH'."""
@@ -44,6 +46,8 @@ class Match:
     slots: tuple[str, ...]
     similarity: float
     alternatives: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    """Words that the question has and what was understood has not."""
 
     @property
     def question(self) -> str | None:
@@ -126,10 +130,22 @@ def _decide(text: str, found: Found, best: dict[int, float], threshold: float) -
         number, slots = fitting[0]
         if best[number] >= max(threshold, best[0]):
             return Match(text, number, slots, best[number])
-    nearest = [n for n, _ in fitting] + [n for n in ranked if n not in dict(fitting)]
-    alternatives = tuple(_example(n, found) for n in nearest[:N_ALTERNATIVES])
+    nearest = best[ranked[0]]
+    if nearest >= max(threshold, best[0]) and (simpler := _without_places(ranked[0], found)):
+        return Match(text, *simpler, nearest, unused=tuple(found["LR"]))
+    near = [n for n, _ in fitting] + [n for n in ranked if n not in dict(fitting)]
+    alternatives = tuple(_example(n, found) for n in near[:N_ALTERNATIVES])
     similarity = best[fitting[0][0]] if fitting else 0.0
     return Match(text, None, (), similarity, alternatives)
+
+
+def _without_places(number: int, found: Found) -> tuple[int, tuple[str, ...]] | None:
+    """A comparison in which only one place is said, as the question that needs none."""
+    base = WITHOUT_PLACES.get(number)
+    if base is None or len(found.get("LR", ())) != 1:
+        return None
+    slots = fit(base, {kind: values for kind, values in found.items() if kind != "LR"})
+    return None if slots is None else (base, slots)
 
 
 def _best(numbers: np.ndarray, similarities: np.ndarray) -> dict[int, float]:
@@ -224,6 +240,7 @@ _EXAMPLES = {"Object": ("violin", "flute"), "LR": ("left", "right")}
 _REWORDINGS = (
     (r"\blasts? (longer|shorter)", r"play \1"),
     (r"\b(?:right now|all right)\b", "now"),
+    (r"\bright (after|before)\b", r"\1"),
     (r"\b(left|right)[- ]handed\b", "handed"),
     (r"\b(?:lowest|least|smallest) (?:in )?(?:volume|loud)\b", "quietest"),
     (r"\b(?:highest|greatest|most) (?:in )?(?:volume|loud)\b", "loudest"),

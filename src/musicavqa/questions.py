@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 INSTRUMENTS = (
     "accordion", "acoustic_guitar", "bagpipe", "banjo", "bassoon", "cello", "clarinet", "congas",
@@ -43,7 +43,7 @@ class Template:
     text: str
     cell: str
 
-    @property
+    @cached_property
     def slots(self) -> tuple[str, ...]:
         """Slot names from left to right."""
         return tuple(_SLOT.findall(self.text))

@@ -21,7 +21,8 @@ class Clip:
 
     id: str
     path: Path | None
-    duration_s: float
+    duration_s: float | None
+    """None where only the file knows."""
     scene: dict[str, Any] | None = None
     """The bandstand scene JSON (exact truth); None for real footage."""
 
@@ -52,6 +53,8 @@ class Question:
     """Key of the question of which this one is another wording."""
     sound_from: str | None = None
     """Clip whose sound track replaces that of `clip` (v2's unmatched audio)."""
+    question_id: int | None = None
+    """Number in the official file. It repeats: joins by it are checked."""
 
 
 @dataclass
@@ -112,3 +115,9 @@ class Prediction:
     confidence: float | None = None
     runner_up: str | None = None
     runner_up_confidence: float | None = None
+    text: str | None = None
+    """What a generative model wrote, word for word."""
+    outcome: str | None = None
+    """How the text was read: one of `answers.reading.OUTCOMES`."""
+    rule: str | None = None
+    """By which scorer and version it was read, such as 'span/1'."""

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from musicavqa.answers import ANSWERS
-from musicavqa.files import replacing
+from musicavqa.files import replacing, write_text
 from musicavqa.metrics.accuracy import check_keys
 from musicavqa.metrics.calibration import probabilities
-from musicavqa.records import Prediction, Question
+from musicavqa.records import Prediction, Question, Status
 
 if TYPE_CHECKING:
     import torch
@@ -56,13 +56,38 @@ def append_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     _drop_cut_line(path)
     with path.open("a", encoding="utf-8") as handle:
         for prediction in predictions:
-            handle.write(json.dumps(asdict(prediction)) + "\n")
+            handle.write(_line(prediction))
             handle.flush()
 
 
-def read_predictions(path: Path, questions: Sequence[Question]) -> list[Prediction]:
-    """One prediction for each question, in their order; anything else raises, with counts."""
-    found = _read(path)
+def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
+    """Write a whole prediction file, or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(_line(prediction) for prediction in predictions))
+
+
+def load_predictions(path: Path) -> list[Prediction]:
+    """All lines of a prediction file; the first that is none raises ValueError."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There are no predictions at {path}.")
+    found = []
+    try:
+        with path.open(encoding="utf-8") as handle:
+            for number, line in enumerate(handle, start=1):
+                found.append(_prediction(line, f"{path}:{number}"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text. {_ELSEWHERE}") from error
+    return found
+
+
+def read_predictions(
+    path: Path, questions: Sequence[Question], ignored: Set[str] = frozenset()
+) -> list[Prediction]:
+    """One prediction for each question, in their order; anything else raises, with counts.
+
+    Predictions for the keys in `ignored` are passed over.
+    """
+    found = [prediction for prediction in load_predictions(path) if prediction.key not in ignored]
     check_keys([question.key for question in questions], [p.key for p in found])
     by_key = {prediction.key: prediction for prediction in found}
     return [by_key[question.key] for question in questions]
@@ -73,7 +98,7 @@ def pending(path: Path, questions: Sequence[Question]) -> list[Question]:
     if not path.exists():
         return list(questions)
     _drop_cut_line(path)
-    done = [prediction.key for prediction in _read(path)]
+    done = [prediction.key for prediction in load_predictions(path)]
     check_keys([question.key for question in questions], done, partly=True)
     known = set(done)
     return [question for question in questions if question.key not in known]
@@ -135,11 +160,52 @@ def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimi
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _read(path: Path) -> list[Prediction]:
-    if not path.is_file():
-        raise FileNotFoundError(f"There are no predictions at {path}.")
-    with path.open(encoding="utf-8") as handle:
-        return [Prediction(**json.loads(line)) for line in handle]
+def _line(prediction: Prediction) -> str:
+    """One line; what is unknown is left out, but for the answer."""
+    row = {name: value for name, value in vars(prediction).items() if value is not None}
+    return json.dumps({**row, "answer": prediction.answer}) + "\n"
+
+
+def _prediction(line: str, where: str) -> Prediction:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is no line of JSON. {_ELSEWHERE}") from error
+    if not (isinstance(row, dict) and _NEEDED <= row.keys() <= _FIELDS):
+        raise ValueError(
+            f"{where} is no prediction with {', '.join(sorted(_NEEDED))}. {_ELSEWHERE}"
+        )
+    if problem := _problem(row):
+        raise ValueError(f"{where}: {problem} {_ELSEWHERE}")
+    return Prediction(**row)
+
+
+def _problem(row: dict[str, Any]) -> str | None:
+    """What is wrong with the values of a line."""
+    answer, status = row["answer"], row.get("status", "answered")
+    if not isinstance(row["key"], str) or status not in _STATUSES:
+        return f"the key {row['key']!r} or the status {status!r} is not valid."
+    if (status == "answered") != (answer is not None):
+        return f"the answer {answer!r} does not go with the status {status!r}."
+    for name in ("answer", "runner_up"):
+        if row.get(name) is not None and row[name] not in ANSWERS:
+            return f"the {name} {row[name]!r} is none of the 42."
+    for name in ("confidence", "runner_up_confidence"):
+        if not _is_share(row.get(name)):
+            return f"the {name} {row[name]!r} is not between 0 and 1."
+    if any(not isinstance(row.get(name, ""), str | None) for name in ("text", "outcome", "rule")):
+        return "text, outcome and rule are text."
+    return None
+
+
+def _is_share(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and 0 <= value <= 1)
+
+
+_STATUSES = get_args(Status)
+_FIELDS = {item.name for item in fields(Prediction)}
+_NEEDED = {"key", "answer"}
+_ELSEWHERE = "Predictions from elsewhere: musicavqa predictions import FILE"
 
 
 def _drop_cut_line(path: Path) -> None:

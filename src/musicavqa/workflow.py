@@ -11,25 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicavqa.records import Clip, Question
+from musicavqa.datasets import dataset, leaks, load_dataset
+from musicavqa.records import Question
 
 if TYPE_CHECKING:
+    from musicavqa.evaluation import Evaluation
     from musicavqa.extraction import Report as ExtractionReport
-    from musicavqa.metrics.accuracy import Report
-    from musicavqa.metrics.bootstrap import Interval
     from musicavqa.store import Store
 
-SET = "bandstand"
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
-
 Progress = Callable[[int, int], None]
 
 
-def load_dataset(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
-    """Clips and questions of one split of a rendered data folder."""
-    from musicavqa.datasets.bandstand import load
+@dataclass(frozen=True)
+class Part:
+    """One split of a data set on this machine."""
 
-    return load(Path(root), split)
+    name: str
+    root: Path
+    split: str
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.split}"
+
+    def questions(self) -> list[Question]:
+        """Its questions."""
+        return load_dataset(self.name, self.root, self.split)[1]
 
 
 def render(root: Path, split: str, n_clips: int, **options: Any) -> Path:
@@ -46,26 +53,35 @@ def extract_features(
     encoders: Sequence[str] | None = None,
     workers: int = 1,
     progress: Progress | None = None,
+    set_name: str = "bandstand",
 ) -> ExtractionReport:
     """Encode the clips of these splits (None: all there are) into the store under `out`."""
     from musicavqa.extraction import extract
 
-    found = sorted(path.parent.name for path in Path(data).glob("*/scenes.jsonl"))
-    if not found:
-        raise FileNotFoundError(f"There is no rendered split in {data}. Run: musicavqa render")
-    clips = [clip for split in splits or found for clip in load_dataset(data, split)[0]]
-    return extract(clips, list(encoders or DEFAULT_ENCODERS), Path(out), SET, workers, progress)
+    splits = splits or dataset(set_name).splits(Path(data))
+    clips = {clip.id: clip for split in splits for clip in load_dataset(set_name, data, split)[0]}
+    if all(clip.path is None for clip in clips.values()):
+        raise FileNotFoundError(
+            f"There is no video under {data} for any of the {len(clips)} clips of {set_name}. "
+            "Where they go is in docs/datasets.md."
+        )
+    names = list(encoders or DEFAULT_ENCODERS)
+    return extract(list(clips.values()), names, Path(out), set_name, workers, progress)
 
 
-def open_streams(features: Path, encoders: Sequence[str]) -> dict[str, Store]:
+def open_streams(
+    features: Path, encoders: Sequence[str], set_name: str = "bandstand"
+) -> dict[str, Store]:
     """The stores of these encoders, as made by `extract_features` with today's weights."""
     from musicavqa.encoders import load_spec
     from musicavqa.store import Store
 
-    folders = {name: Path(features) / SET / f"{name}-{load_spec(name).hash8}" for name in encoders}
+    root = Path(features) / set_name
+    folders = {name: root / f"{name}-{load_spec(name).hash8}" for name in encoders}
     missing = [name for name, folder in folders.items() if not folder.is_dir()]
     if missing:
         flags = " ".join(f"--encoder {name}" for name in missing)
+        flags += "" if set_name == "bandstand" else f" --set {set_name}"
         raise FileNotFoundError(
             f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features {flags}"
         )
@@ -94,24 +110,43 @@ def train(
     mute: tuple[str, ...] = (),
     epochs: int | None = None,
     device: str = "cpu",
+    set_name: str = "bandstand",
+    splits: tuple[str, str] = ("train", "val"),
+    unseen: Sequence[Part] = (),
+    drop_leaks: bool = False,
 ) -> Path:
-    """Train `method` on the splits train and val with its recipe; returns the run folder."""
+    """Train `method` with its recipe on `splits` (training, validation); returns the run folder.
+
+    What it shares with `unseen` (what will be tested on) is told by LeakWarning, and with
+    `drop_leaks` left out of training and validation.
+    """
     from musicavqa import training
+    from musicavqa.dubbing import dub
     from musicavqa.registry import load_method
 
     found = load_method(method)
-    recipe = found.recipe(SET)
+    recipe = found.recipe(set_name)
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
-    clips, questions = load_dataset(data, "train")
-    validation_clips, validation = load_dataset(data, "val")
-    streams = open_streams(features, found.streams())
+    clips, questions = load_dataset(set_name, data, splits[0])
+    validation_clips, validation = load_dataset(set_name, data, splits[1])
+    for part in unseen:
+        tested = leaks.seen_in(part.questions())
+        questions, validation = (
+            leaks.guard(rows, tested, (f"{set_name}/{split}", str(part)), drop_leaks)
+            for rows, split in zip((questions, validation), splits, strict=True)
+        )
+    names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
+    questions = leaks.guard(questions, leaks.seen_in(validation), names, drop_leaks, clips=False)
+    streams = open_streams(features, found.streams(), set_name)
+    known = {clip.id: clip for clip in [*clips, *validation_clips]}
+    dubbed, asked, rows = dub(list(known.values()), [*questions, *validation], streams)
     facts = training.Data(
-        name=SET,
-        clips=[*clips, *validation_clips],
-        train=questions,
-        validation=validation,
-        streams=streams,
+        name=set_name,
+        clips=dubbed,
+        train=asked[: len(questions)],
+        validation=asked[len(questions) :],
+        streams=rows,
         identity={
             "questions": _identity(questions + validation),
             "streams": {name: store.folder.name for name, store in streams.items()},
@@ -119,86 +154,72 @@ def train(
         mute=mute,
         texts=embed_texts(found.texts(), questions + validation),
     )
-    return training.train(method, None, recipe, facts, Path(out), seed, device)
+    folder = training.train(method, None, recipe, facts, Path(out), seed, device)
+    leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(questions + validation))
+    return folder
 
 
-def predict(run: Path, data: Path, features: Path, split: str = "test") -> Path:
-    """Answer every question of `split`; returns the prediction file in the run folder."""
+def predict(
+    run: Path,
+    data: Path,
+    features: Path,
+    split: str = "test",
+    set_name: str | None = None,
+    drop_leaks: bool = False,
+) -> Path:
+    """Answer every question of `split`; returns the prediction file in the run folder.
+
+    `set_name` None is the set that the run was trained on. With `drop_leaks`, questions it was
+    trained on are not answered; LeakWarning says how many there are.
+    """
     import json
 
     from musicavqa import runs, training
     from musicavqa.batches import Collation, make_batches
+    from musicavqa.dubbing import dub
     from musicavqa.registry import load_checkpoint
 
+    run = Path(run)
     checkpoint = load_checkpoint(run)
-    about = json.loads((Path(run) / "run.json").read_text(encoding="utf-8"))
-    clips, questions = load_dataset(data, split)
-    path = runs.predictions_path(Path(run), split)
-    todo = runs.pending(path, questions)
-    streams = open_streams(features, checkpoint.streams)
+    about = json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]
+    asked_set = set_name or about["name"]
+    clips, questions = load_dataset(asked_set, data, split)
+    name = split if asked_set == about["name"] else f"{asked_set}.{split}"
+    path = runs.predictions_path(run, name)
+    kept = {q.key for q in leaks.guard_run(questions, run, f"{asked_set}/{split}", drop_leaks)}
+    todo = [question for question in runs.pending(path, questions) if question.key in kept]
+    streams = open_streams(features, checkpoint.streams, asked_set)
     texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
-    collation = Collation(mute=tuple(about["data"]["mute"]), texts=texts)
-    for batch in make_batches(clips, todo, streams, collation=collation):
+    collation = Collation(mute=tuple(about["mute"]), texts=texts)
+    dubbed, asked, rows = dub(clips, todo, streams)
+    for batch in make_batches(dubbed, asked, rows, collation=collation):
         answered = training.predict(checkpoint.model, [batch], checkpoint.temperature)
         runs.append_predictions(path, answered)
     return path
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores with their intervals (95 %, bootstrap over clips) and the calibration error."""
+def evaluate(
+    predictions: Path,
+    data: Path,
+    split: str = "test",
+    set_name: str = "bandstand",
+    drop_leaks: bool = False,
+    scorer: str | None = None,
+) -> Evaluation:
+    """Score a prediction file against the questions of `split`; joins by key only.
 
-    scores: Report
-    intervals: dict[str, Interval]
-    calibration_error: float | None
-    """ECE in percent, 15 bins; None when a prediction has no confidence."""
+    In a run folder, questions that the run was trained on are told by LeakWarning, and with
+    `drop_leaks` left out of the score. `scorer` reads texts that the predictions keep anew, see
+    `evaluation.evaluate`.
+    """
+    from musicavqa import evaluation, runs
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON."""
-        groups = self.scores.as_dict()
-        for name, interval in self.intervals.items():
-            groups[name]["interval"] = [interval.low, interval.high]
-        return {"groups": groups, "calibration_error": self.calibration_error}
-
-    def table(self) -> str:
-        """One aligned line per group, for people."""
-        lines = [f"{'':16}{'accuracy':>9}{'95 % interval':>17}{'asked':>7}{'answered':>9}"
-                 f"{'unreadable':>11}{'no media':>9}"]  # fmt: skip
-        for name, count in self.scores.groups.items():
-            if not count.asked:
-                continue
-            interval = self.intervals[name]
-            between = f"{interval.low:.1f} - {interval.high:.1f}"
-            lines.append(
-                f"{name:16}{count.accuracy:9.2f}{between:>17}{count.asked:7}{count.answered:9}"
-                f"{count.unreadable:11}{count.no_media:9}"
-            )
-        if self.calibration_error is not None:
-            lines.append(f"calibration error (ECE, 15 bins): {self.calibration_error:.1f}")
-        return "\n".join(lines)
-
-
-def evaluate(predictions: Path, data: Path, split: str = "test") -> Evaluation:
-    """Score a prediction file against the questions of `split`; joins by key only."""
-    from musicavqa import runs
-    from musicavqa.metrics import accuracy, bootstrap, calibration
-
-    _, questions = load_dataset(data, split)
-    answered = runs.read_predictions(Path(predictions), questions)
-    scores = accuracy.score(questions, answered)
-    correct = accuracy.correctness(questions, answered)
-    clips = np.array([question.clip for question in questions])
-    members = accuracy.group_members([question.cell for question in questions])
-    intervals = {
-        name: bootstrap.clustered_interval(correct[rows], clips[rows])
-        for name, rows in members.items()
-        if rows.any()
-    }
-    confidence = [prediction.confidence for prediction in answered]
-    if any(value is None for value in confidence):
-        return Evaluation(scores, intervals, None)
-    error = calibration.expected_calibration_error(np.array(confidence, dtype=float), correct)
-    return Evaluation(scores, intervals, error)
+    predictions = Path(predictions)
+    _, loaded = load_dataset(set_name, data, split)
+    questions = leaks.guard_run(loaded, predictions.parent, f"{set_name}/{split}", drop_leaks)
+    ignored = {question.key for question in loaded} - {question.key for question in questions}
+    found = runs.read_predictions(predictions, questions, ignored)
+    return evaluation.evaluate(questions, found, scorer)
 
 
 def _identity(questions: Sequence[Question]) -> str:

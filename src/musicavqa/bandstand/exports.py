@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from musicavqa import answers
 from musicavqa.bandstand.ask import Asked, questions
 from musicavqa.bandstand.truth import Scene
 from musicavqa.files import write_text
@@ -23,8 +24,6 @@ from musicavqa.records import Question
 TWO_ANSWERS = frozenset((1, 3, 4, 5, 6, 7, 10, 14, 15, 16, 17, 22, 26, 27, 28, 29))
 TOP_SHARE_TWO, TOP_SHARE_OTHER = 0.6, 0.5
 """The balance rule of MUSIC-AVQA v2.0: largest share of the most frequent answer of a template."""
-
-_NUMBER_OF = {item.text: item.number for item in TEMPLATES}
 
 
 def make_questions(
@@ -84,13 +83,40 @@ def write_questions(path: Path, rows: Sequence[Question]) -> None:
 def read_questions(path: Path) -> list[Question]:
     """The questions of a JSONL file; ValueError names the line that is not one."""
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if not line.strip():
+            continue
         try:
-            row = json.loads(line)
-            found.append(Question(**{**row, "slots": tuple(row["slots"])}))
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{path} line {number} is not a question: {error!r}.") from error
+            found.append(_checked(json.loads(line)))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            what = " ".join(str(error).split())[:200]
+            raise ValueError(f"{path} line {number} is not a question: {what}") from None
     return found
+
+
+def _checked(row: dict[str, Any]) -> Question:
+    """A question whose fields fit together; ValueError, TypeError or KeyError where not."""
+    question = Question(**{**row, "slots": tuple(row["slots"])})
+    named = {"key": question.key, "clip": question.clip, "text": question.text}
+    named["origin"] = question.origin
+    for name, value in named.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{name} is {value!r:.80}, not a text")
+    if type(question.template) is not int:
+        raise ValueError(f"template is {question.template!r:.80}, not a number")
+    fill(question.template, question.slots)
+    if question.cell != template(question.template).cell:
+        raise ValueError(f"cell {question.cell!r:.80} is not that of template {question.template}")
+    if question.answer is not None:
+        answers.index(question.answer)
+    if question.part not in (None, "head", "tail"):
+        raise ValueError(f"part is {question.part!r:.80}, not 'head' or 'tail'")
+    for name in ("rephrases", "sound_from"):
+        if not isinstance(getattr(question, name), str | None):
+            raise ValueError(f"{name} is {getattr(question, name)!r:.80}, not a text")
+    if question.question_id is not None and type(question.question_id) is not int:
+        raise ValueError(f"question_id is {question.question_id!r:.80}, not a number")
+    return question
 
 
 def to_music_avqa(rows: Sequence[Question]) -> list[dict[str, Any]]:
@@ -116,30 +142,6 @@ def to_music_avqa(rows: Sequence[Question]) -> list[dict[str, Any]]:
         }
         for number, row in enumerate(rows, start=1)
     ]
-
-
-def from_music_avqa(rows: Sequence[dict[str, Any]], set_name: str, split: str) -> list[Question]:
-    """Questions from official rows, keyed by position in the file, as `question_id` repeats."""
-    found = []
-    for index, row in enumerate(rows):
-        if row["question_content"] not in _NUMBER_OF:
-            raise ValueError(
-                f"Row {index} asks {row['question_content']!r}, which is none of the 33 templates."
-            )
-        number = _NUMBER_OF[row["question_content"]]
-        slots = tuple(json.loads(row["templ_values"]))
-        found.append(
-            Question(
-                key=f"{set_name}/{split}/{index}",
-                clip=row["video_id"],
-                text=fill(number, slots),
-                template=number,
-                slots=slots,
-                cell=template(number).cell,
-                answer=row["anser"],
-            )
-        )
-    return found
 
 
 def write_music_avqa(path: Path, rows: Sequence[Question]) -> None:

@@ -1,4 +1,8 @@
-"""Make a split of bandstand on disk: scenes, questions, and one mp4 per scene; resumable."""
+"""Make a split of bandstand on disk: scenes, questions, and one mp4 per scene; resumable.
+
+identity.json says what each clip was rendered from: the hash of its scene and of the renderer's
+version. A clip whose scene or renderer has changed since is rendered anew.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +25,9 @@ def produce(
 ) -> Path:
     """Write `n_clips` scenes of `split`, their questions and their clips under root/split.
 
-    Clips that exist are kept, so a killed run goes on where it stopped. Equal arguments give equal
-    scenes and questions. `per_template` caps the questions of each template. Returns the folder.
+    Clips that exist and still fit are kept, so a killed run goes on where it stopped. Equal
+    arguments give equal scenes and questions. `per_template` caps the questions of each template.
+    Returns the folder.
     """
     from musicavqa.bandstand.exports import make_questions, write_questions
     from musicavqa.bandstand.scene import sample_scene
@@ -38,10 +43,24 @@ def produce(
     write_text(folder / "scenes.jsonl", lines)
     write_questions(folder / "questions.jsonl", questions)
     jobs = [(scene, folder / "clips" / f"{scene['id']}.mp4") for scene in scenes]
+    _drop_stale(jobs, folder / "identity.json")
     for n_done, _ in enumerate(_render_all(jobs, workers), start=1):
         if progress is not None:
             progress(n_done, len(jobs))
     return folder
+
+
+def _drop_stale(jobs: list[tuple[dict[str, Any], Path]], identity: Path) -> None:
+    """Delete clips made from anything but today's scene and renderer, then write `identity`."""
+    from musicavqa.bandstand.render import RENDERER_VERSION, scene_hash
+    from musicavqa.files import write_json
+
+    known = json.loads(identity.read_text(encoding="utf-8"))["clips"] if identity.exists() else {}
+    hashes = {scene["id"]: scene_hash(scene) for scene, _ in jobs}
+    for scene, path in jobs:
+        if known.get(scene["id"]) != hashes[scene["id"]]:
+            path.unlink(missing_ok=True)
+    write_json(identity, {"renderer_version": RENDERER_VERSION, "clips": hashes})
 
 
 def _render_all(jobs: list[tuple[dict[str, Any], Path]], workers: int) -> Iterator[Path]:

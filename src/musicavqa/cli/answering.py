@@ -77,7 +77,9 @@ def _describe(reply: Any) -> str:
         f"y {reply.where[1]:.0%}-{reply.where[3]:.0%} (from the top left)",
     ]
     if reply.understood != reply.question:
-        lines.insert(1, f"  understood as: {reply.understood}  (match {reply.similarity:.2f})")
+        unused = f"; without: {', '.join(reply.unused)}" if reply.unused else ""
+        match = f"match {reply.similarity:.2f}{unused}"
+        lines.insert(1, f"  understood as: {reply.understood}  ({match})")
     return "\n".join(lines)
 
 

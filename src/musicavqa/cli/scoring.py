@@ -1,25 +1,73 @@
-"""`evaluate`: what predictions are worth."""
+"""`evaluate` and `predictions import`: what predictions are worth, ours or another's."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from musicavqa.cli.shared import Data, Json, app
+from musicavqa.cli.shared import Data, DropLeaks, Json, SetName, app, told_leaks
+
+predictions_app = typer.Typer(help="Bring in predictions made elsewhere.", no_args_is_help=True)
+app.add_typer(predictions_app, name="predictions")
+
+Split = Annotated[str, typer.Option(help="The split that was answered.")]
 
 
 @app.command()
 def evaluate(
     predictions: Annotated[Path, typer.Argument(help="A predictions.<split>.jsonl file.")],
     data: Data = Path("bandstand-data"),
-    split: Annotated[str, typer.Option(help="The split that was answered.")] = "test",
+    split: Split = "test",
+    set_name: SetName = "bandstand",
+    drop_leaks: DropLeaks = False,
+    scorer: Annotated[
+        str | None, typer.Option(help="Read kept texts anew: span, exact or contains_legacy.")
+    ] = None,
     as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")] = False,
 ) -> None:
     """Accuracy per cell with counts and intervals (bootstrap clustered by video)."""
     from musicavqa import workflow
 
-    report = workflow.evaluate(predictions, data, split)
-    print(json.dumps(report.as_dict(), indent=1) if as_json else report.table())
+    if as_json and as_csv:
+        raise ValueError("--json and --csv exclude each other.")
+    with told_leaks():
+        report = workflow.evaluate(predictions, data, split, set_name, drop_leaks, scorer)
+    if as_csv:
+        print(report.csv(), end="")
+    else:
+        print(json.dumps(report.as_dict(), indent=1) if as_json else report.table())
+
+
+@predictions_app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A result file of another program.")],
+    set_: Annotated[str, typer.Option("--set", help="The data set that was answered.")],
+    root: Annotated[Path, typer.Option(help="Folder of that data set.")],
+    split: Split = "test",
+    out: Annotated[Path, typer.Option(help="Where the predictions go.")] = Path(
+        "predictions.jsonl"
+    ),
+    format: Annotated[
+        str | None, typer.Option(help="tspm, lmms_eval, vlmevalkit or plain; default: told apart.")
+    ] = None,
+    scorer: Annotated[
+        str | None, typer.Option(help="How text is read: span, exact or mcq (docs/scoring.md).")
+    ] = None,
+    partly: Annotated[
+        bool, typer.Option("--partly", help="Count questions without an answer as no media.")
+    ] = False,
+) -> None:
+    """Join a result file to the questions by what both name, and read its texts as answers."""
+    from musicavqa import importers, runs
+    from musicavqa.datasets import load_dataset
+
+    questions = load_dataset(set_, root, split)[1]
+    imported = importers.import_predictions(file, questions, format, scorer, partly)
+    runs.write_predictions(out, imported.predictions)
+    print(imported.summary(), file=sys.stderr)
+    print(out)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +17,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Data = Annotated[Path, typer.Option(help="Folder of the rendered data (made by `render`).")]
+Data = Annotated[Path, typer.Option(help="Folder of the data (see docs/datasets.md).")]
+SetName = Annotated[str, typer.Option("--set", help="Data set: musicavqa data list.")]
+DropLeaks = Annotated[
+    bool, typer.Option("--drop-leaks", help="Leave out questions that were trained on.")
+]
 Features = Annotated[Path, typer.Option(help="Folder of the feature store (made by `features`).")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
 
@@ -39,6 +44,27 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+@contextmanager
+def told_leaks() -> Iterator[None]:
+    """Leak warnings as one line each on stderr."""
+    import warnings
+
+    from musicavqa.datasets.leaks import LeakWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LeakWarning)
+        plain = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, LeakWarning):
+                print(f"warning: {message}", file=sys.stderr)
+            else:
+                plain(message, category, *where, **more)
+
+        warnings.showwarning = show  # catch_warnings puts it back
+        yield
 
 
 def one_line(error: BaseException) -> str:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from musicavqa.cli.shared import Data, Features, Workers, app, progress
+from musicavqa.cli.shared import (
+    Data,
+    DropLeaks,
+    Features,
+    SetName,
+    Workers,
+    app,
+    progress,
+    told_leaks,
+)
 
 
 @app.command()
@@ -20,12 +29,13 @@ def features(
         list[str] | None, typer.Option(help="Encoders; default: what bandleader reads.")
     ] = None,
     workers: Workers = 1,
+    set_name: SetName = "bandstand",
 ) -> None:
     """Encode every clip once, resumable: one decode for all encoders."""
     from musicavqa import workflow
 
     with progress("encoding") as tick:
-        report = workflow.extract_features(data, out, split, encoder, workers, tick)
+        report = workflow.extract_features(data, out, split, encoder, workers, tick, set_name)
     for note in [*report.skipped, *report.notes]:
         print(f"{note.clip}: {note.text}", file=sys.stderr)
     print(f"{report.n_written} rows written, {report.n_present} were there already, in {out}")
@@ -45,16 +55,34 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    set_name: SetName = "bandstand",
+    split: Annotated[str, typer.Option(help="The split to train on.")] = "train",
+    validation: Annotated[str, typer.Option(help="The split to validate on.")] = "val",
+    unseen: Annotated[
+        list[str] | None,
+        typer.Option(help="What will be tested on, as SET:SPLIT or SET:SPLIT:FOLDER."),
+    ] = None,
+    drop_leaks: DropLeaks = False,
 ) -> None:
     """Train a method with its recipe; a killed run goes on where it stopped."""
     from musicavqa import workflow
 
-    muted = tuple(mute or ())
-    print(
-        workflow.train(
-            method, data, features, out, seed=seed, mute=muted, epochs=epochs, device=device
+    with told_leaks():
+        folder = workflow.train(
+            method,
+            data,
+            features,
+            out,
+            seed=seed,
+            mute=tuple(mute or ()),
+            epochs=epochs,
+            device=device,
+            set_name=set_name,
+            splits=(split, validation),
+            unseen=[_part(text, data) for text in unseen or ()],
+            drop_leaks=drop_leaks,
         )
-    )
+    print(folder)
 
 
 @app.command()
@@ -63,8 +91,23 @@ def predict(
     data: Data = Path("bandstand-data"),
     features: Features = Path("features"),
     split: Annotated[str, typer.Option(help="The split to answer.")] = "test",
+    set_name: Annotated[
+        str | None, typer.Option("--set", help="Data set; default: the one of the run.")
+    ] = None,
+    drop_leaks: DropLeaks = False,
 ) -> None:
     """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
     from musicavqa import workflow
 
-    print(workflow.predict(run, data, features, split))
+    with told_leaks():
+        print(workflow.predict(run, data, features, split, set_name, drop_leaks))
+
+
+def _part(text: str, data: Path) -> Any:
+    from musicavqa.workflow import Part
+
+    name, _, rest = text.partition(":")
+    split, _, folder = rest.partition(":")
+    if not split:
+        raise ValueError(f"--unseen takes SET:SPLIT or SET:SPLIT:FOLDER, got {text!r}.")
+    return Part(name, Path(folder) if folder else data, split)

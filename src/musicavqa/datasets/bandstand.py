@@ -9,10 +9,11 @@ Scores on these clips say nothing about real footage and are never quoted as MUS
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from musicavqa.bandstand.exports import read_questions
+from musicavqa.datasets import tables
+from musicavqa.datasets.sources import Defect, File
 from musicavqa.records import Clip, Question
 
 CITATION = (
@@ -24,6 +25,9 @@ LICENCE = (
     "Apache-2.0, as the package: scenes, pictures, questions and answers are made by its code. "
     "The sound is played with the General MIDI font TimGM6mb (GPL-2), which is not shipped here."
 )
+FILES: tuple[File, ...] = ()
+"""None: `render` makes them."""
+DEFECTS: tuple[Defect, ...] = ()
 
 
 def load(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
@@ -41,9 +45,22 @@ def load(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
     return clips, questions
 
 
+def splits(root: Path) -> list[str]:
+    """The rendered splits; FileNotFoundError when there is none."""
+    found = sorted(path.parent.name for path in root.glob("*/scenes.jsonl"))
+    if not found:
+        raise FileNotFoundError(f"There is no rendered split in {root}. Run: musicavqa render")
+    return found
+
+
 def _clips(folder: Path, split: str) -> list[Clip]:
-    text = (folder / "scenes.jsonl").read_text(encoding="utf-8")
-    scenes = [json.loads(line) for line in text.splitlines()]
+    scenes = tables.read_json_lines(folder / "scenes.jsonl")
+    for number, scene in enumerate(scenes, start=1):
+        length = scene.get("duration_s")
+        if not isinstance(scene.get("id"), str) or type(length) not in (int, float):
+            raise ValueError(
+                f"{folder / 'scenes.jsonl'} line {number} is no scene: it lacks id or duration_s."
+            )
     paths = [folder / "clips" / f"{scene['id']}.mp4" for scene in scenes]
     missing = [path for path in paths if not path.is_file()]
     if missing:

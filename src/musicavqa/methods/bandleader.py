@@ -79,7 +79,10 @@ RECIPES = {
 
 
 class Model(nn.Module):
-    """Batch -> Output; evidence 'time' (B, T), 'space' (B, 49), 'activity' (B, T, 22)."""
+    """Batch -> Output; evidence 'time' (B, T), 'space' (B, 49) and two readings:
+
+    'activity' (B, T, 22) how surely each instrument is heard, 'seen' (B, 49, 22) in which cell.
+    """
 
     def __init__(self, options: Options) -> None:
         super().__init__()
@@ -125,6 +128,7 @@ class Model(nn.Module):
         evidence = _evidence(weights[:, 0], hearing[rows], seeing[rows], silent[rows])
         activity = torch.sigmoid(heard).unflatten(1, (-1, TICKS)).mean(2)
         evidence["activity"] = (activity * batch.seconds[..., None])[rows]
+        evidence["seen"] = torch.sigmoid(seen)[rows]
         return Output(logits, self._learn_truth(batch, heard, seen, scene), evidence)
 
     def _name(self, tokens: Tensor) -> Tensor:

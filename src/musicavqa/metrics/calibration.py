@@ -1,6 +1,8 @@
-"""Do confidences mean what they say? Temperature fitted on validation logits, and ECE."""
+"""Do confidences mean what they say? Temperature fitted on validation logits, ECE, Brier score."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -48,14 +50,66 @@ def expected_calibration_error(
 
     Bins weigh as much as they have rows. `confidence` (N,) in [0, 1], `correct` (N,) bool.
     """
+    return equal_bins(confidence, correct, n_bins).error
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Bins (K,) of a reliability plot, empty ones left out: percent, percent, number of rows."""
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    n_rows: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """Mean gap between confidence and accuracy, in percent, bins weighted by their rows."""
+        gaps = np.abs(self.confidence - self.accuracy)
+        return float((gaps * self.n_rows).sum() / self.n_rows.sum())
+
+
+def equal_bins(confidence: np.ndarray, correct: np.ndarray, n_bins: int = 15) -> Reliability:
+    """Equally wide bins of confidence; `error` is the ECE (Guo et al., ICML 2017)."""
+    confidence, correct = _checked(confidence, correct)
+    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    return _reliability(confidence, correct, bins)
+
+
+def adaptive_bins(confidence: np.ndarray, correct: np.ndarray, n_bins: int = 15) -> Reliability:
+    """Bins of equally many rows by rising confidence; `error` is the adaptive ECE.
+
+    Rows of equal confidence share a bin (Nguyen & O'Connor, EMNLP 2015; Nixon et al., 2019).
+    """
+    confidence, correct = _checked(confidence, correct)
+    ranks = np.searchsorted(np.sort(confidence), confidence)  # first place of equal ones
+    return _reliability(confidence, correct, ranks * n_bins // len(confidence))
+
+
+def brier_score(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Mean squared distance of the confidence of the given answer from right (1) or wrong (0).
+
+    Brier (1950) for the one event "this answer is right"; 0 is best, and 0.25 is what 50 % on
+    everything gets.
+    """
+    confidence, correct = _checked(confidence, correct)
+    return float(((confidence - correct) ** 2).mean())
+
+
+def _checked(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     confidence, correct = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
     if confidence.shape != correct.shape or confidence.ndim != 1 or not len(confidence):
         raise ValueError(f"Needs equal (N,) arrays, got {confidence.shape} and {correct.shape}.")
-    if confidence.min() < 0 or confidence.max() > 1:
+    if not ((confidence >= 0) & (confidence <= 1)).all():
         raise ValueError("Confidences lie between 0 and 1.")
-    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
-    gaps = np.bincount(bins, weights=confidence - correct, minlength=n_bins)
-    return 100.0 * float(np.abs(gaps).sum() / len(confidence))
+    return confidence, correct
+
+
+def _reliability(confidence: np.ndarray, correct: np.ndarray, bins: np.ndarray) -> Reliability:
+    n_rows = np.bincount(bins)
+    used = n_rows > 0
+    confidences = np.bincount(bins, weights=confidence)[used] / n_rows[used]
+    accuracies = np.bincount(bins, weights=correct)[used] / n_rows[used]
+    return Reliability(100.0 * confidences, 100.0 * accuracies, n_rows[used])
 
 
 def _validated(logits: np.ndarray, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

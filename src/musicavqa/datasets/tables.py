@@ -1,0 +1,49 @@
+"""CSV and JSON-lines files, whole or not at all; errors name the file and the row (from 0)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of a table with a header; a byte-order mark is skipped, every row has every column."""
+    lines = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    try:
+        header, *rows = (line for line in lines if line)
+    except (ValueError, csv.Error) as error:
+        what = "it is empty" if isinstance(error, ValueError) else f"{error}"
+        raise ValueError(f"{path} is not a table: {what}.") from None
+    if len(set(header)) < len(header):
+        raise ValueError(f"{path} has two columns of one name: {header!r:.80}.")
+    for index, row in enumerate(rows):
+        if len(row) != len(header):
+            raise ValueError(f"{path} row {index} has {len(row)} columns, not {len(header)}.")
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file with one per line."""
+    found = []
+    for index, line in enumerate(_text(path).split("\n")):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            what = " ".join(str(error).split())[:120]
+            raise ValueError(f"{path} line {index + 1} is not JSON: {what}") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"{path} line {index + 1} is {row!r:.80}, not an object.")
+        found.append(row)
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text in UTF-8: {error}.") from None
