@@ -34,6 +34,7 @@ ALLOWED = {
     "evaluation": {"metrics"},
     "training": {"batches", "metrics", "methods", "registry", "runs"},
     "registry": {"methods"},
+    "conversion": {"registry"},
     "bias": {"metrics"},
     "comparing": {"metrics", "runs"},
     "disturbances": {"batches"},

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sys
 
-from musicavqa.cli import answering, comparing, data, rendering, scoring, training
+from musicavqa.cli import answering, comparing, converting, data, rendering, scoring, training
 from musicavqa.cli.shared import app, one_line
 
-__all__ = ["answering", "app", "comparing", "data", "main", "rendering", "scoring", "training"]
+__all__ = [
+    "answering", "app", "comparing", "converting", "data", "main", "rendering", "scoring",
+    "training",
+]  # fmt: skip
 
 
 def main() -> None:
