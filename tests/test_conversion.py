@@ -304,7 +304,7 @@ def test_each_official_tensor_is_needed_or_dead(name, saved):
     alive = [key for key in state if not key.startswith(dead)]
     for key in alive[:: max(1, len(alive) // 12)]:
         rest = {other: value for other, value in state.items() if other != key}
-        with pytest.raises(ValueError, match="nothing fills|official names and shapes"):
+        with pytest.raises(ValueError, match=r"nothing fills|official names and shapes"):
             conversion.official_model(method, rest, OPTIONS.get(name), words)
 
 

@@ -185,9 +185,7 @@ def word_tables(method: Method, options: Any) -> tuple[str, ...]:
     if not hasattr(options, "n_words"):
         return ()
     grown = _shapes(method, dataclasses.replace(options, n_words=options.n_words + 1))
-    return tuple(
-        name for name, shape in _shapes(method, options).items() if _longer(shape, 1) == grown[name]
-    )
+    return tuple(name for name, shape in _shapes(method, options).items() if shape != grown[name])
 
 
 def reorder_words(table: torch.Tensor, words: Sequence[str]) -> torch.Tensor:

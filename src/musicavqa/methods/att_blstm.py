@@ -35,7 +35,7 @@ CARD = Card(
     family="joint embedding",
     streams=("audio_yamnet", "visual_effnet"),
     reference="adapted",
-    official_scores="Att-BLSTM (BiLSTM Attn)",
+    official_scores="Att-BLSTM",
 )
 
 
