@@ -117,7 +117,7 @@ def count_flops(model: torch.nn.Module, batch: Batch) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of Intel GPUs, which nobody asked for
         with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
-            answer(model, batch)
+            model(batch)  # with gradients: the counter's hooks want a graph
     return counter.get_total_flops()
 
 
