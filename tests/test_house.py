@@ -37,6 +37,7 @@ ALLOWED = {
     "evaluation": {"metrics"},
     "training": {"batches", "metrics", "methods", "plugins", "registry", "runs"},
     "registry": {"methods", "plugins"},
+    "conversion": {"registry"},
     "bias": {"metrics"},
     "comparing": {"metrics", "runs"},
     "disturbances": {"batches"},

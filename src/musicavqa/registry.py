@@ -9,7 +9,7 @@ import importlib.util
 import json
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -94,13 +94,22 @@ class Method:
         official = {key.removeprefix("module."): tensor for key, tensor in official.items()}
         official = {key: tensor for key, tensor in official.items() if not key.startswith(dead)}
         official = getattr(self.module, "adapt_official", lambda state: state)(official)
-        ours = {}
+        ours, unknown = {}, []
         for key, tensor in official.items():
             prefix = max((p for p in table if key.startswith(p)), key=len, default=None)
             if prefix is None:
-                raise ValueError(f"{self.name}: OFFICIAL_KEYS knows no place for {key!r}.")
-            ours[table[prefix] + key[len(prefix) :]] = tensor
+                unknown.append(repr(key))
+            else:
+                ours[table[prefix] + key[len(prefix) :]] = tensor
+        if unknown:
+            raise ValueError(f"{self.name}: OFFICIAL_KEYS knows no place for {few(unknown)}.")
         return ours
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """The first of many names, and how many there are, for a message of one line."""
+    more = f" and {len(names) - most} more ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def list_methods() -> list[str]:

@@ -264,6 +264,10 @@ class Model(nn.Module):
         options = self.options
         if options.n_words != N_WORDS:
             raise ValueError(f"PSAC spells our own {N_WORDS} words, not n_words={options.n_words}.")
+        if options.n_letters != N_LETTERS:
+            raise ValueError(
+                f"PSAC has our {N_LETTERS} letters, not n_letters={options.n_letters}."
+            )
         if options.compat == "released" and n_seconds > options.n_places:
             raise ValueError(
                 f"PSAC as released has {options.n_places} places in time, and a clip has "
