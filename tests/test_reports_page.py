@@ -105,8 +105,8 @@ def test_the_lead_is_the_summary_of_the_tests(html, tested):
 def test_our_own_runs_stand_apart_and_are_marked(tmp_path):
     runs = own_runs.read_all(
         [
-            evaluation(tmp_path / "bandleader.json", set="bandstand"),
-            evaluation(tmp_path / "mine.json", set="music-avqa", title="Mine <b>"),
+            evaluation(tmp_path / "bandleader.json", set="bandstand/test"),
+            evaluation(tmp_path / "mine.json", set="music_avqa/test", title="Mine <b>"),
             evaluation(tmp_path / "nameless.json"),
         ]
     )
@@ -196,3 +196,23 @@ def test_the_page_opens_and_sorts_in_a_browser(html, tmp_path):
     assert numbers == sorted(numbers, reverse=True)
     assert falling[len(numbers) :] == [""] * (len(falling) - len(numbers))
     assert [float(cell) for cell in rising if cell] == sorted(numbers)
+
+
+@pytest.mark.parametrize(
+    ("asked", "benchmark"),
+    [
+        ("music_avqa/test", "music-avqa"),
+        ("music_avqa/test@json", "music-avqa"),
+        ("music_avqa_v2/test@balance", "music-avqa-v2-balance"),
+        ("music_avqa/test@disjoint", ""),
+        ("music_avqa/val", ""),
+        ("bandstand/test-art", "bandstand"),
+        ("", ""),
+    ],
+)
+def test_a_run_stands_on_the_board_of_its_own_test_set_only(tmp_path, asked, benchmark):
+    groups = {"overall": {"accuracy": 50.0, "asked": 10}}
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"title": "ours", "set": asked, "groups": groups}))
+    assert own_runs.read(path).benchmark == benchmark
+    assert benchmark in ("", *load().datasets)

@@ -5,7 +5,6 @@ Works on any predictions of questions with known answers; no model is needed.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -107,22 +106,6 @@ def bias_report(
         ),
         confidence=confidence_report(predictions, correct),
     )
-
-
-def template_prior(known: Sequence[Question], asked: Sequence[Question]) -> list[str]:
-    """The most frequent answer of each asked question's template among `known` questions.
-
-    The first answer to reach the largest count wins; a template never met gets the majority of all.
-    """
-    counts: dict[int, Counter[str]] = {}
-    for question in known:
-        if question.answer is not None:
-            counts.setdefault(question.template, Counter())[question.answer] += 1
-    if not counts:
-        raise ValueError(f"None of the {len(known)} known questions has an answer.")
-    overall = sum(counts.values(), Counter[str]()).most_common(1)[0][0]
-    best = {template: answers.most_common(1)[0][0] for template, answers in counts.items()}
-    return [best.get(question.template, overall) for question in asked]
 
 
 def confidence_report(predictions: Sequence[Prediction], correct: np.ndarray) -> Confidence | None:

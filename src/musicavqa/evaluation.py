@@ -36,6 +36,8 @@ class Evaluation:
     """Scores with their intervals (95 %, bootstrap over clips) and what is needed to judge them."""
 
     title: str
+    asked: str
+    """Set and split, such as 'music_avqa/test'; '' for questions of several."""
     n_clips: int
     scores: Report
     intervals: dict[str, Interval]
@@ -72,6 +74,7 @@ class Evaluation:
         headline = None if self.withheld else self.scores["overall"].accuracy
         return {
             "title": self.title,
+            "set": self.asked,
             "n_clips": self.n_clips,
             "headline": headline,
             "withheld": self.withheld,
@@ -167,6 +170,7 @@ def evaluate(
     clips = np.unique([question.clip for question in questions], return_inverse=True)[1]
     return Evaluation(
         title=title(questions),
+        asked=asked(questions),
         n_clips=int(clips.max()) + 1,
         scores=accuracy.tally(questions, status, correct),
         intervals=_intervals(questions, correct, clips),
@@ -201,12 +205,17 @@ def read_anew(
     ]
 
 
+def asked(questions: Sequence[Question]) -> str:
+    """The set and split that all these questions are of, or ''."""
+    names = {question.key.rsplit("/", 1)[0] for question in questions}
+    return names.pop() if len(names) == 1 else ""
+
+
 def title(questions: Sequence[Question]) -> str:
     """Which questions these are; the two releases of MUSIC-AVQA are told apart by their number."""
-    names = {question.key.rsplit("/", 1)[0] for question in questions}
-    if len(names) != 1:
+    if not (found := asked(questions)):
         return "several sets"
-    name, _, split = names.pop().partition("/")
+    name, _, split = found.partition("/")
     release = RELEASES.get((split.split("@")[0], len(questions)))
     return release if release and name.startswith("music_avqa") else f"{name} {split}"
 

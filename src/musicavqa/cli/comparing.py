@@ -98,13 +98,14 @@ def _stress(run: Path, asked: Part, features: Path, seed: int) -> StressReport:
 
 def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None, str]:
     """Majority answers per template, or None and why they are not there."""
-    from musicavqa.bias import template_prior
+    from musicavqa.metrics.priors import fit
 
     try:
         rows = known.questions()
     except FileNotFoundError as error:
         return None, f"not measured: {error}"
-    return template_prior(rows, questions), f"majority per template of {known.split}"
+    answers = [str(prediction.answer) for prediction in fit("template", rows)(questions)]
+    return answers, f"majority per template of {known.split}"
 
 
 def _bias(

@@ -68,13 +68,22 @@ def read(path: Path) -> OwnRun:
     if not isinstance(asked, int):
         raise ValueError(f"{path}: 'asked' of the group 'overall' is {asked!r}, expected a count.")
     name = content.get("title")
-    benchmark = content.get("set")
     return OwnRun(
         name if isinstance(name, str) else path.stem,
-        benchmark if isinstance(benchmark, str) else "",
+        _benchmark(content.get("set")),
         scores,
         asked,
     )
+
+
+def _benchmark(asked: Any) -> str:
+    """The benchmark of the catalogue that 'set/split' is the test set of, or ''."""
+    name, _, split = str(asked or "").partition("/")
+    part, _, revision = split.partition("@")
+    if name != "bandstand" and (part != "test" or revision not in ("", "json", "balance", "bias")):
+        return ""
+    ending = f"-{revision}" if name == "music_avqa_v2" else ""
+    return name.replace("_", "-") + ending
 
 
 def _groups(content: Any) -> dict[str, dict[str, Any]]:
