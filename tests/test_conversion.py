@@ -31,6 +31,7 @@ OPTIONS = {
     "psac": {"audio_stream": None, "visual_width": 2048, "frame_width": 2048, "n_places": 36},
     "fcnlstm": {"n_attentions": 0},
     "convlstm": {"n_attentions": 0},
+    "mccd": {"n_layers": 2, "feed_width": 1024, "n_places": 80},
     "lavit": {
         "stereo": True, "audio_width": 32, "visual_width": 64, "visual_coordinates": 6,
         "width": 96, "hidden": 192, "n_heads": 4, "language_layers": 2, "audio_layers": 2,
