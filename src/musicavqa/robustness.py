@@ -105,9 +105,8 @@ def _answer(
         path = examination.run / folder / f"{disturbance.replace(' ', '-')}.jsonl"
     todo = runs.pending(path, questions)
     collation = Collation(mute=muted, texts=examination.texts)
-    for batch in make_batches(examination.clips, todo, streams, collation=collation):
-        answered = training.predict(checkpoint.model, [batch], checkpoint.temperature)
-        runs.append_predictions(path, answered)
+    batches = make_batches(examination.clips, todo, streams, collation=collation)
+    training.write_answers(path, checkpoint, batches)
     return runs.read_predictions(path, questions)
 
 

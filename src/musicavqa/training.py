@@ -41,6 +41,7 @@ from musicavqa.registry import (
 )
 from musicavqa.runs import (
     Progress,
+    append_predictions,
     load_progress,
     load_state,
     run_folder,
@@ -50,7 +51,7 @@ from musicavqa.runs import (
 
 __all__ = [
     "Checkpoint", "Data", "infer", "load_checkpoint", "loss_parts", "predict", "rate_factor",
-    "save_checkpoint", "train",
+    "save_checkpoint", "train", "write_answers",
 ]  # fmt: skip
 
 
@@ -311,6 +312,12 @@ def predict(
 ) -> list[Prediction]:
     """The best answer and its runner-up for each question; confidences after `temperature`."""
     return to_predictions(*infer(model, batches, device), temperature=temperature)
+
+
+def write_answers(path: Path, checkpoint: Checkpoint, batches: Iterable[Batch]) -> None:
+    """Append the answers to each batch as soon as they are there: a killed run loses little."""
+    for batch in batches:
+        append_predictions(path, predict(checkpoint.model, [batch], checkpoint.temperature))
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

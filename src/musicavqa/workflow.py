@@ -195,9 +195,8 @@ def predict(
     texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
     collation = Collation(mute=tuple(about["mute"]), texts=texts)
     dubbed, asked, rows = dub(clips, todo, streams)
-    for batch in make_batches(dubbed, asked, rows, collation=collation):
-        answered = training.predict(checkpoint.model, [batch], checkpoint.temperature)
-        runs.append_predictions(path, answered)
+    batches = make_batches(dubbed, asked, rows, collation=collation)
+    training.write_answers(path, checkpoint, batches)
     return path
 
 
