@@ -20,7 +20,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from musicavqa.media import read
+from musicavqa.media import FRAMES, MOTION, SOUND, read
 
 SECONDS, FPS, HEIGHT, WIDTH, AUDIO_HZ = 60, 30, 360, 640, 44100
 
@@ -106,7 +106,7 @@ def main() -> None:
                 "bare PyAV loop": lambda n=n_threads: bare_loop(path, n),
                 "media.read": lambda n=n_threads: read(path, n_threads=n),
                 "media.read, motion 10 Hz": lambda n=n_threads: read(
-                    path, n_threads=n, motion_hz=10
+                    path, (FRAMES, MOTION, SOUND), n_threads=n
                 ),
             }
             if shutil.which("ffmpeg"):

@@ -11,7 +11,7 @@ import pytest
 from musicavqa.encoders import list_encoders, load_encoder, load_spec
 from musicavqa.encoders.spec import n_seconds
 from musicavqa.encoders.weights import WEIGHTS, WeightError, weight_file, weight_report
-from musicavqa.media import Media
+from musicavqa.media import FRAMES, MOTION, SOUND, Media
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "encoders.json").read_text())
 RATE_HZ = 16000
@@ -20,7 +20,7 @@ SENTENCES = [
     "What number of instruments can be heard in this video?",
     "Where is the performance?",
 ]
-MEDIA_ENCODERS = [name for name in list_encoders() if load_spec(name).needs != "text"]
+MEDIA_ENCODERS = [name for name in list_encoders() if load_spec(name).reads]
 
 
 def sine(frequency_hz: float = 440.0, seconds: float = 3.0) -> np.ndarray:
@@ -51,14 +51,10 @@ def media(
     duration_s: float = 3.0,
 ) -> Media:
     return Media(
-        frames=np.zeros((0, 224, 224, 3), np.uint8) if frames is None else frames,
-        frames_hz=1.0,
-        waveform=wave,
-        audio_hz=RATE_HZ,
+        kept={FRAMES: frames, SOUND: wave, MOTION: motion},
         duration_s=duration_s,
         has_video=frames is not None,
         has_audio=wave is not None,
-        motion=motion,
     )
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from conftest import grey_frames, sine, write_media
-from musicavqa.media import MediaError, read
+from musicavqa.media import FRAMES, MOTION, SOUND, MediaError, Pictures, Sound, read
+
+MONO = Sound(channels=1)
 
 
 def numbers(frames: np.ndarray) -> list[int]:
@@ -29,12 +31,12 @@ def test_import_does_not_load_a_decoder():
 
 
 def test_frames_are_those_shown_at_the_middle_of_each_second(small_video):
-    media = read(small_video, motion_hz=10)
-    assert media.frames.shape == (4, 224, 224, 3)
-    assert media.frames.dtype == np.uint8
-    assert numbers(media.frames) == [5, 15, 25, 35]
-    assert media.motion.shape == (40, 56, 56)
-    assert numbers(media.motion) == list(range(40))
+    media = read(small_video, (FRAMES, MOTION))
+    assert media[FRAMES].shape == (4, 224, 224, 3)
+    assert media[FRAMES].dtype == np.uint8
+    assert numbers(media[FRAMES]) == [5, 15, 25, 35]
+    assert media[MOTION].shape == (40, 56, 56)
+    assert numbers(media[MOTION]) == list(range(40))
     assert media.duration_s == pytest.approx(4.0, abs=0.01)
     assert not media.truncated
 
@@ -42,10 +44,10 @@ def test_frames_are_those_shown_at_the_middle_of_each_second(small_video):
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
 def test_sine_survives_resampling_in_length_pitch_and_level(tmp_path, suffix):
     media = read(write_media(tmp_path / f"a.{suffix}", grey_frames(30), wave=sine(440, 3.0)))
-    assert media.waveform.shape == (2, round(media.duration_s * 16000))
-    assert media.waveform.dtype == np.float32
-    assert peak_hz(media.waveform[0, 8000:40000], 16000) == pytest.approx(440, abs=0.5)
-    assert np.abs(media.waveform[:, 8000:40000]).max() == pytest.approx(0.5, abs=0.02)
+    assert media[SOUND].shape == (2, round(media.duration_s * 16000))
+    assert media[SOUND].dtype == np.float32
+    assert peak_hz(media[SOUND][0, 8000:40000], 16000) == pytest.approx(440, abs=0.5)
+    assert np.abs(media[SOUND][:, 8000:40000]).max() == pytest.approx(0.5, abs=0.02)
 
 
 def test_sound_and_picture_share_one_clock(tmp_path):
@@ -55,15 +57,15 @@ def test_sound_and_picture_share_one_clock(tmp_path):
     wave[:, 66150:66250] = 0.9
     for suffix in ("mp4", "mkv"):
         path = write_media(tmp_path / f"click.{suffix}", frames, wave=wave)
-        media = read(path, motion_hz=10)
-        assert int(media.motion.mean((1, 2)).argmax()) == 15
-        assert np.abs(media.waveform[0]).argmax() / 16000 == pytest.approx(1.5, abs=0.005)
+        media = read(path, (MOTION, SOUND))
+        assert int(media[MOTION].mean((1, 2)).argmax()) == 15
+        assert np.abs(media[SOUND][0]).argmax() / 16000 == pytest.approx(1.5, abs=0.005)
 
 
 def test_variable_frame_rate_follows_the_time_stamps(tmp_path):
     times_s = [0.0, 0.1, 0.2, 0.3, 1.4, 1.6, 3.0, 3.9]
     path = write_media(tmp_path / "vfr.mp4", grey_frames(8), times_s=times_s, wave=sine(440, 4.0))
-    assert numbers(read(path).frames) == [3, 4, 5, 6]
+    assert numbers(read(path)[FRAMES]) == [3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
@@ -72,7 +74,8 @@ def test_rotated_phone_video_is_upright(tmp_path, rotation):
     for frame in frames:
         frame[:, :64] = 235  # bright left half
     path = write_media(tmp_path / "turned.mp4", frames, rotation=rotation)
-    picture = read(path, size=(64, 48), require="video").frames[0].astype(int)
+    upright = Pictures(size=(64, 48))
+    picture = read(path, [upright], require="video")[upright][0].astype(int)
     assert picture.shape == (64, 48, 3)
     plain = np.rot90(np.tile([[200], [0]], (1, 2)).T, rotation // 90)
     halves = {"top": picture[:20], "bottom": picture[-20:]}
@@ -85,23 +88,23 @@ def test_rotated_phone_video_is_upright(tmp_path, rotation):
 @pytest.mark.parametrize(("height", "width"), [(97, 131), (33, 255), (2, 2)])
 def test_odd_sizes(tmp_path, height, width):
     path = write_media(tmp_path / "odd.mkv", grey_frames(20, height, width))
-    assert numbers(read(path, require="video").frames) == [5, 15]
+    assert numbers(read(path, require="video")[FRAMES]) == [5, 15]
 
 
 def test_mono_becomes_two_equal_channels_at_full_level(tmp_path):
     path = write_media(
         tmp_path / "mono.mp4", grey_frames(20), wave=sine(440, 2.0, channels=1), layout="mono"
     )
-    wave = read(path).waveform
+    wave = read(path)[SOUND]
     assert np.array_equal(wave[0], wave[1])
     assert np.abs(wave[:, 8000:24000]).max() == pytest.approx(0.5, abs=0.02)
-    assert read(path, channels=1).waveform.shape[0] == 1
+    assert read(path, [MONO])[MONO].shape[0] == 1
 
 
 def test_stereo_to_mono_is_the_mean(tmp_path):
     wave = np.vstack([sine(440, 2.0, channels=1), np.zeros((1, 88200), np.float32)])
     path = write_media(tmp_path / "left.mp4", grey_frames(20), wave=wave)
-    mono = read(path, channels=1).waveform
+    mono = read(path, [MONO])[MONO]
     assert np.abs(mono[0, 8000:24000]).max() == pytest.approx(0.25, abs=0.02)
 
 
@@ -109,7 +112,7 @@ def test_surround_is_mixed_down_left_stays_left(tmp_path):
     wave = np.zeros((6, 88200), np.float32)  # FL FR FC LFE BL BR
     wave[0], wave[3] = sine(440, 2.0)[0], sine(60, 2.0)[0]
     path = write_media(tmp_path / "five.mkv", grey_frames(20), wave=wave, layout="5.1")
-    left, right = read(path).waveform[:, 8000:24000]
+    left, right = read(path)[SOUND][:, 8000:24000]
     assert peak_hz(left, 16000) == pytest.approx(440, abs=1)
     assert np.abs(left).max() == pytest.approx(0.5 / (1 + 2 * 0.7071), abs=0.02)
     assert np.abs(right).max() < 0.02
@@ -119,7 +122,7 @@ def test_sixteen_channels_are_mixed_down(tmp_path):
     """PyAV's own to_ndarray crashes the process on more than eight planar channels."""
     wave = sine(440, 2.0, channels=16)
     path = write_media(tmp_path / "many.mp4", grey_frames(20), wave=wave, layout="hexadecagonal")
-    left = read(path).waveform[0, 8000:24000]
+    left = read(path)[SOUND][0, 8000:24000]
     assert peak_hz(left, 16000) == pytest.approx(440, abs=1)
     assert np.abs(left).max() == pytest.approx(0.5, abs=0.05)
 
@@ -141,8 +144,8 @@ def test_sample_formats_keep_their_level(tmp_path, codec, suffix):
         container.mux(stream.encode(None))
     media = read(path, require="audio")
     assert not media.has_video
-    assert media.frames.shape == (0, 224, 224, 3)
-    assert np.abs(media.waveform[:, 8000:24000]).max() == pytest.approx(0.5, abs=0.03)
+    assert media[FRAMES] is None
+    assert np.abs(media[SOUND][:, 8000:24000]).max() == pytest.approx(0.5, abs=0.03)
 
 
 def _whole(wave: np.ndarray):
@@ -158,7 +161,7 @@ def test_late_sound_is_padded_at_the_start(tmp_path, suffix):
     path = write_media(
         tmp_path / f"late.{suffix}", grey_frames(40), wave=sine(440, 2.5), audio_start_s=1.5
     )
-    wave = read(path).waveform[0]
+    wave = read(path)[SOUND][0]
     assert len(wave) == 64000
     first = int(np.argmax(np.abs(wave) > 0.2)) / 16000
     assert first == pytest.approx(1.5, abs=0.03)
@@ -174,7 +177,7 @@ def test_file_that_does_not_start_at_zero_is_moved_there(tmp_path):
         audio_start_s=10.0,
     )
     media = read(path)
-    assert numbers(media.frames) == [4, 14]
+    assert numbers(media[FRAMES]) == [4, 14]
     assert media.duration_s == pytest.approx(2.05, abs=0.05)
 
 
@@ -182,7 +185,7 @@ def test_longer_sound_is_cut_and_shorter_is_padded_to_the_picture(tmp_path):
     for seconds in (1.0, 5.0):
         path = write_media(tmp_path / f"{seconds}.mp4", grey_frames(30), wave=sine(440, seconds))
         media = read(path)
-        assert media.waveform.shape == (2, 48000)
+        assert media[SOUND].shape == (2, 48000)
         assert media.duration_s == pytest.approx(3.0)
         assert not media.truncated
 
@@ -190,39 +193,37 @@ def test_longer_sound_is_cut_and_shorter_is_padded_to_the_picture(tmp_path):
 def test_still_picture_lasts_as_long_as_the_sound(tmp_path):
     path = write_media(tmp_path / "still.mp4", grey_frames(1), wave=sine(440, 3.0))
     media = read(path)
-    assert numbers(media.frames) == [0, 0, 0]
+    assert numbers(media[FRAMES]) == [0, 0, 0]
 
 
 def test_max_s_stops_early(small_video):
     media = read(small_video, max_s=2.0)
-    assert len(media.frames) == 2
-    assert media.waveform.shape == (2, 32000)
+    assert len(media[FRAMES]) == 2
+    assert media[SOUND].shape == (2, 32000)
     assert media.duration_s == 2.0
     assert not media.truncated
 
 
 def test_very_short_clip_keeps_one_frame(tmp_path):
     path = write_media(tmp_path / "short.mp4", grey_frames(3), wave=sine(440, 0.3))
-    assert numbers(read(path).frames) == [2]
+    assert numbers(read(path)[FRAMES]) == [2]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_clip_is_as_long_when_only_one_sense_is_decoded(tmp_path, suffix):
     path = write_media(tmp_path / f"a.{suffix}", grey_frames(40), wave=sine(440, 4.2))
-    both, only_sound = read(path), read(path, rate_hz=None)
-    assert only_sound.frames.shape[0] == 0
+    both, only_sound = read(path), read(path, [SOUND])
     assert only_sound.has_video
     assert only_sound.duration_s == both.duration_s == pytest.approx(4.0)
-    assert np.array_equal(only_sound.waveform, both.waveform)
-    only_picture = read(path, audio_hz=None)
-    assert only_picture.waveform is None
+    assert np.array_equal(only_sound[SOUND], both[SOUND])
+    only_picture = read(path, [FRAMES])
     assert only_picture.duration_s == both.duration_s
 
 
 def test_one_thread_and_many_give_the_same_arrays(small_video):
     one, many = read(small_video, n_threads=1), read(small_video)
-    assert np.array_equal(one.frames, many.frames)
-    assert np.array_equal(one.waveform, many.waveform)
+    assert np.array_equal(one[FRAMES], many[FRAMES])
+    assert np.array_equal(one[SOUND], many[SOUND])
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
@@ -236,9 +237,9 @@ def test_broken_tail_keeps_what_decodes_and_says_so(tmp_path, suffix):
     media = read(cut)
     assert media.truncated
     assert not read(whole).truncated
-    n = len(media.frames)
+    n = len(media[FRAMES])
     assert 2 <= n < 8
-    assert np.array_equal(media.frames[: n - 1], read(whole).frames[: n - 1])
+    assert np.array_equal(media[FRAMES][: n - 1], read(whole)[FRAMES][: n - 1])
 
 
 def test_damaged_middle_does_not_raise(tmp_path, small_video):
@@ -247,7 +248,7 @@ def test_damaged_middle_does_not_raise(tmp_path, small_video):
         data[start] ^= 0xA5
     path = tmp_path / "damaged.mp4"
     path.write_bytes(data)
-    assert len(read(path).frames) == 4
+    assert len(read(path)[FRAMES]) == 4
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
@@ -260,7 +261,7 @@ def test_random_damage_gives_arrays_or_a_media_error(tmp_path, suffix):
         data[rng.integers(0, len(data), n_bytes)] = rng.integers(0, 256, n_bytes)
         path.write_bytes(data.tobytes())
         try:
-            media = read(path, require="any", motion_hz=10)
+            media = read(path, (FRAMES, MOTION, SOUND), require="any")
         except MediaError:
             continue
         assert media.duration_s < 3 * 600
@@ -362,8 +363,56 @@ def test_every_fault_is_one_clear_sentence(tmp_path, make, message):
 
 
 @pytest.mark.parametrize(
-    ("argument", "value"), [("rate_hz", 0), ("audio_hz", -1), ("channels", 6), ("require", "all")]
+    ("make", "message"),
+    [
+        (lambda path: Pictures(rate_hz=0), "rate_hz=0"),
+        (lambda path: Pictures(size=(0, 8)), "size"),
+        (lambda path: Sound(rate_hz=-1), "rate_hz=-1"),
+        (lambda path: Sound(channels=6), "channels=6"),
+        (lambda path: read(path, require="all"), "require"),
+        (lambda path: read(path, max_s=0), "max_s"),
+    ],
 )
-def test_bad_arguments_are_named(small_video, argument, value):
-    with pytest.raises(ValueError, match=argument):
-        read(small_video, **{argument: value})
+def test_bad_arguments_are_named(small_video, make, message):
+    with pytest.raises(ValueError, match=message):
+        make(small_video)
+
+
+def test_one_pass_serves_many_requests_as_many_passes_would(small_video):
+    wanted = [
+        FRAMES, MOTION, SOUND, MONO, Pictures(2.5, (40, 30), "gray"), Sound(22050), Sound(48000, 1),
+    ]  # fmt: skip
+    media = read(small_video, wanted)
+    for item in wanted:
+        assert np.array_equal(media[item], read(small_video, [item])[item])
+    assert media[Sound(22050)].shape == (2, 4 * 22050)
+    assert len(media[wanted[4]]) == 10
+
+
+def test_what_was_not_asked_for_is_an_error_and_what_is_lacking_is_none(tmp_path, small_video):
+    with pytest.raises(KeyError, match="read without"):
+        _ = read(small_video, [SOUND])[FRAMES]
+    silent = write_media(tmp_path / "silent.mp4", grey_frames(10))
+    assert read(silent, require="any")[SOUND] is None
+
+
+def test_crop_keeps_the_shape_and_takes_the_middle(tmp_path):
+    """A white square in the middle of a wide picture stays a square; its borders are cut off."""
+    frame = np.zeros((64, 128, 3), np.uint8)
+    frame[16:48, 48:80] = 255
+    path = write_media(tmp_path / "wide.mkv", [frame] * 10)
+    for fit, columns in (("crop", 32), ("stretch", 16)):
+        item = Pictures(size=(64, 64), pixels="gray", fit=fit)
+        white = read(path, [item], require="video")[item][0] > 127
+        assert abs(white.any(0).sum() - columns) <= 2
+        assert abs(white.any(1).sum() - 32) <= 2
+        assert abs(np.nonzero(white.any(0))[0].mean() - 31.5) <= 1
+
+
+def test_crop_follows_a_turned_phone(tmp_path):
+    frames = [np.zeros((48, 96, 3), np.uint8) for _ in range(10)]
+    for frame in frames:
+        frame[:, :10] = 255  # at an end that is cut off, wherever it is turned to
+    path = write_media(tmp_path / "turned.mp4", frames, rotation=90)
+    item = Pictures(size=(40, 40), pixels="gray", fit="crop")
+    assert read(path, [item], require="video")[item][0].max() < 60

@@ -19,7 +19,7 @@ import pytest
 from conftest import grey_frames, sine, write_media
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.extraction import encode_media, extract
-from musicavqa.media import Media, read
+from musicavqa.media import FRAMES, SOUND, Media, read
 from musicavqa.records import Clip
 from musicavqa.store import Description, FeatureError, Store, Writer
 
@@ -139,8 +139,8 @@ def test_store_is_read_in_other_processes(tmp_path, method):
     assert np.array_equal(pickle.loads(pickle.dumps(store))["0"], here)
 
 
-LOUDNESS = Spec(name="audio_fake", stream="audio_fake", shape=(2,), needs="waveform")
-BRIGHTNESS = Spec(name="visual_fake", stream="visual_fake", shape=(3,), needs="frames")
+LOUDNESS = Spec(name="audio_fake", stream="audio_fake", shape=(2,), reads=(SOUND,))
+BRIGHTNESS = Spec(name="visual_fake", stream="visual_fake", shape=(3,), reads=(FRAMES,))
 
 
 @dataclass
@@ -153,9 +153,10 @@ class Loudness:
     def encode(self, media: Media) -> np.ndarray:
         time.sleep(self.pause_s)
         out = np.zeros((n_seconds(media.duration_s), 2), np.float16)
-        if media.waveform is not None:
+        waveform, rate_hz = media[SOUND], SOUND.rate_hz
+        if waveform is not None:
             for second in range(len(out)):
-                part = media.waveform[:, second * media.audio_hz : (second + 1) * media.audio_hz]
+                part = waveform[:, second * rate_hz : (second + 1) * rate_hz]
                 out[second] = (part**2).mean(1)
         return out
 
@@ -167,7 +168,7 @@ class Brightness:
     spec: Spec = BRIGHTNESS
 
     def encode(self, media: Media) -> np.ndarray:
-        return media.frames.mean((1, 2)).astype(np.float16)
+        return media[FRAMES].mean((1, 2)).astype(np.float16)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +193,7 @@ def test_two_runs_and_any_number_of_workers_give_equal_files(tmp_path, clips):
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     store = Store.open(report.folders["visual_fake"])
     assert store.ids() == [clip.id for clip in clips]
-    one = encode_media(read(clips[7].path), encoders)
+    one = encode_media(read(clips[7].path, [FRAMES, SOUND]), encoders)
     assert np.array_equal(store[clips[7].id], one["visual_fake"])
 
 

@@ -125,10 +125,10 @@ def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> 
     """
     from musicavqa.encoders import load_encoder
     from musicavqa.extraction import encode_media
-    from musicavqa.media import read
+    from musicavqa.media import FRAMES, MOTION, SOUND, read
     from musicavqa.registry import load_checkpoint
 
-    media = read(path, motion_hz=10.0)
+    media = read(path, (FRAMES, MOTION, SOUND))
     loaded = load_checkpoint(checkpoint)
     encoders = [load_encoder(name) for name in loaded.streams]
     return Performance(media, encode_media(media, encoders), loaded)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from musicavqa.media import MOTION_HZ, Media, MediaError, read
+from musicavqa.media import SOUND, Media, MediaError, Pictures, read
 from musicavqa.records import Clip
 from musicavqa.store import SHARD_CLIPS, Description, Writer
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from musicavqa.encoders.spec import Spec
 
 N_JOBS = 32  # at least, where there are so many clips: work for many workers, little lost if killed
-NEEDS = {"frames": "picture", "waveform": "sound", "motion": "picture"}
 
 
 class Encoder(Protocol):
@@ -144,8 +143,8 @@ def _load(encoders: Sequence[str | Encoder]) -> dict[str, Encoder]:
     if len(by_name) < len(loaded):
         raise ValueError(f"An encoder is named twice: {[e.spec.name for e in loaded]}.")
     for name, encoder in by_name.items():
-        if encoder.spec.needs not in NEEDS:
-            raise ValueError(f"{name!r} needs {encoder.spec.needs!r}, not one of {list(NEEDS)}.")
+        if not encoder.spec.reads:
+            raise ValueError(f"{name!r} reads no media; it is an encoder of questions.")
     return by_name
 
 
@@ -227,24 +226,19 @@ def _do(
 
 
 def _read(clip: Clip, encoders: Sequence[Encoder], n_threads: int) -> Media:
-    """Decode what the encoders need; sound always (it is cheap), so lengths never differ."""
+    """Decode what the encoders ask for; sound always (it is cheap), so lengths never differ."""
     if clip.path is None:
         raise MediaError(f"Clip {clip.id!r} has no media file. Render or fetch it first.")
-    needs = {encoder.spec.needs for encoder in encoders}
-    return read(
-        clip.path,
-        rate_hz=1.0 if "frames" in needs else None,
-        motion_hz=MOTION_HZ if "motion" in needs else None,
-        require="any",
-        n_threads=n_threads,
-    )
+    wanted = [SOUND, *(item for encoder in encoders for item in encoder.spec.reads)]
+    return read(clip.path, wanted, require="any", n_threads=n_threads)
 
 
 def _remarks(media: Media, encoders: Sequence[Encoder]) -> list[str]:
     """What is wrong with a clip that could be read all the same."""
     remarks = [f"the file is cut short: {media.duration_s:.1f} s"] if media.truncated else []
-    has = {"frames": media.has_video, "motion": media.has_video, "waveform": media.has_audio}
     for encoder in encoders:
-        if not has[encoder.spec.needs]:
-            remarks.append(f"no {NEEDS[encoder.spec.needs]}: {encoder.spec.name} rows are zeros")
+        for item in encoder.spec.reads:
+            if media[item] is None:
+                sense = "picture" if isinstance(item, Pictures) else "sound"
+                remarks.append(f"no {sense}: {encoder.spec.name} rows are zeros")
     return remarks

@@ -52,16 +52,19 @@ N_DUBBING = {1: 0.6, 2: 0.3, 3: 0.1}
 class Rates:
     """How often sight and sound disagree, and how often things happen.
 
-    `mimes`, `still` and `silent` are shares of the visible players after the first, who plays;
-    the rest plays. `dubbed` and `off_screen` exclude each other. All others are shares of clips,
-    except `exits` and `pauses`, which are shares of players.
+    `mimes`, `still` and `silent` are shares of the visible players beside the lead, and the rest of
+    those plays; the lead always sounds, `still_lead` of them without moving. `dubbed` and
+    `off_screen` exclude each other. All others are shares of clips, except `exits` and `pauses`,
+    which are shares of players. Of all visible players 15 to 20 % each come out as mimes, still,
+    silent and dubbed, and of all players as many are out of the picture (docs/scene.md).
     """
 
-    mimes: float = 0.18
-    still: float = 0.18
-    silent: float = 0.10
+    mimes: float = 0.29
+    still: float = 0.20
+    silent: float = 0.29
+    still_lead: float = 0.20
     dubbed: float = 0.16
-    off_screen: float = 0.18
+    off_screen: float = 0.25
     entries: float = 0.45
     exits: float = 0.30
     pauses: float = 0.10
@@ -73,7 +76,7 @@ class Rates:
 
 
 USUAL = Rates()
-CONFLICT = Rates(mimes=0.35, still=0.35, silent=0.04, dubbed=0.30, off_screen=0.50)
+CONFLICT = Rates(mimes=0.42, still=0.42, silent=0.04, still_lead=0.5, dubbed=0.3, off_screen=0.5)
 """For `test-conflict`; a clip in which all agrees even so gets a player out of the picture."""
 
 
@@ -149,10 +152,9 @@ def _roles(rng: np.random.Generator, kind: str, rates: Rates) -> tuple[list[Role
         roles[lead] = Role(instruments[lead], True, "mimes")
         return roles + _hidden(rng, roles, min(len(roles), _weighted(rng, N_DUBBING))), True
     lead = int(rng.integers(len(instruments)))
-    roles = [
-        Role(instrument, True, "plays" if index == lead else _behaviour(rng, rates))
-        for index, instrument in enumerate(instruments)
-    ]
+    roles = [Role(instrument, True, _behaviour(rng, rates)) for instrument in instruments]
+    leads = "still" if rng.random() < rates.still_lead else "plays"
+    roles[lead] = Role(instruments[lead], True, leads)
     if drawn < rates.dubbed + rates.off_screen:
         roles += _hidden(rng, roles, 1 + int(rng.random() < 0.15))
     return roles, False

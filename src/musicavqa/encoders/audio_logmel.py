@@ -13,6 +13,7 @@ import numpy as np
 
 from musicavqa.encoders.mel import mel_matrix, seconds_of_sound, spectra
 from musicavqa.encoders.spec import Spec, n_seconds
+from musicavqa.media import SOUND
 
 if TYPE_CHECKING:
     from musicavqa.media import Media
@@ -23,7 +24,7 @@ RANGE_HZ = (50.0, 7800.0)
 FLOOR_DB, CENTRE_DB, SPREAD_DB = -100.0, -50.0, 25.0  # music lies mostly between -90 and -20 dB
 DIFFERENCE_DB = 20.0
 
-SPEC = Spec(name="audio_logmel", stream="audio_logmel", shape=(2, FRAMES, BANDS), needs="waveform")
+SPEC = Spec(name="audio_logmel", stream="audio_logmel", shape=(2, FRAMES, BANDS), reads=(SOUND,))
 
 
 def load() -> LogMel:
@@ -43,9 +44,10 @@ class LogMel:
     def encode(self, media: Media) -> np.ndarray:
         """(T, 2, 50, 64) float16; zeros without sound."""
         n = n_seconds(media.duration_s)
-        if media.waveform is None:
+        waveform = media[SOUND]
+        if waveform is None:
             return np.zeros((n, *SPEC.shape), np.float16)
-        sound = seconds_of_sound(media.waveform, n * RATE_HZ)
+        sound = seconds_of_sound(waveform, n * RATE_HZ)
         side = (WINDOW - HOP) // 2
         sound = np.pad(np.broadcast_to(sound, (2, sound.shape[1])), ((0, 0), (side, side)))
         both = spectra(sound, WINDOW, HOP, WINDOW) * (

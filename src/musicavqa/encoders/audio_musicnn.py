@@ -20,6 +20,7 @@ from torch.nn import functional
 from musicavqa.encoders.mel import magnitudes, mel_matrix, seconds_of_sound
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.encoders.weights import weight_file
+from musicavqa.media import SOUND
 
 if TYPE_CHECKING:
     from musicavqa.media import Media
@@ -42,7 +43,7 @@ SPEC = Spec(
     name="audio_musicnn",
     stream="audio_musicnn",
     shape=(EMBEDDING + len(TAGS),),
-    needs="waveform",
+    reads=(SOUND,),
     weights=("musicnn",),
     licence="ISC",
 )
@@ -68,9 +69,10 @@ class MusiCNN:
     def encode(self, media: Media) -> np.ndarray:
         """(T, 250) float16: 200 penultimate activations, then the probabilities of TAGS."""
         n = n_seconds(media.duration_s)
-        if media.waveform is None:
+        waveform = media[SOUND]
+        if waveform is None:
             return np.zeros((n, *SPEC.shape), np.float16)
-        mel = self.log_mel(seconds_of_sound(media.waveform, n * RATE_HZ).mean(axis=0))
+        mel = self.log_mel(seconds_of_sound(waveform, n * RATE_HZ).mean(axis=0))
         mel = np.pad(mel, ((0, max(0, PATCH - len(mel))), (0, 0)))
         centres = (np.arange(n) + 0.5) * FRAMES_HZ - PATCH / 2
         starts = np.clip(np.round(centres).astype(int), 0, len(mel) - PATCH)

@@ -18,6 +18,7 @@ import numpy as np
 from musicavqa.encoders.mel import magnitudes, mel_matrix, seconds_of_sound
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.encoders.weights import weight_file
+from musicavqa.media import SOUND
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ SPEC = Spec(
     name="audio_yamnet",
     stream="audio_yamnet",
     shape=(EMBEDDING + CLASSES,),
-    needs="waveform",
+    reads=(SOUND,),
     weights=("yamnet",),
     licence="package states none; YAMNet itself Apache-2.0",
     version=2,
@@ -60,9 +61,10 @@ class YamNet:
     def encode(self, media: Media) -> np.ndarray:
         """(T, 1545) float16: embedding, then probabilities in the order of `classes`."""
         n = n_seconds(media.duration_s)
-        if media.waveform is None:
+        waveform = media[SOUND]
+        if waveform is None:
             return np.zeros((n, *SPEC.shape), np.float16)
-        patches = self.patches(seconds_of_sound(media.waveform, n * RATE_HZ).mean(axis=0))
+        patches = self.patches(seconds_of_sound(waveform, n * RATE_HZ).mean(axis=0))
         rows = np.stack([self.run(patch) for patch in patches])
         return (_overlaps(n, len(patches)) @ rows).astype(np.float16)
 

@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal
+
+from musicavqa.media import Wanted
 
 SLACK_S = 1e-3  # containers round durations to a millisecond; that is no new second
 
@@ -21,8 +22,8 @@ class Spec:
     """Name of the rows in a Batch."""
     shape: tuple[int, ...]
     """Of one row."""
-    needs: Literal["frames", "waveform", "motion", "text"]
-    """Field of `Media` that it reads; a text encoder reads questions and has `embed` instead."""
+    reads: tuple[Wanted, ...] = ()
+    """What it asks of the decoder; a text encoder reads questions and has `embed` instead."""
     rate_hz: float = 1.0
     dtype: str = "float16"
     weights: tuple[str, ...] = ()
@@ -42,5 +43,10 @@ class Spec:
 
 
 def n_seconds(duration_s: float) -> int:
-    """Rows of a clip: its seconds rounded up, at least one."""
-    return max(1, math.ceil(duration_s - SLACK_S))
+    """Rows of a clip at one row per second: its seconds rounded up, at least one."""
+    return n_rows(duration_s, 1.0)
+
+
+def n_rows(duration_s: float, rate_hz: float) -> int:
+    """Rows of a clip: row i covers i / rate_hz to (i + 1) / rate_hz; at least one."""
+    return max(1, math.ceil((duration_s - SLACK_S) * rate_hz))

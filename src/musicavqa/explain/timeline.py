@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musicavqa.asking import Reply
-from musicavqa.media import Media
+from musicavqa.media import FRAMES, SOUND, Media
 from musicavqa.questions import INSTRUMENTS
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def _key_seconds(seconds: np.ndarray) -> list[int]:
 
 
 def _frame(axes: Axes, media: Media, second: int, cells: np.ndarray) -> None:
-    axes.imshow(media.frames[min(second, len(media.frames) - 1)], extent=(0, 1, 1, 0), aspect=0.75)
+    frames = media[FRAMES]
+    assert frames is not None  # nobody is asked about a clip without pictures
+    axes.imshow(frames[min(second, len(frames) - 1)], extent=(0, 1, 1, 0), aspect=0.75)
     above = np.clip(cells - np.median(cells), 0, None)  # the colder half stays clear
     strength = 0.75 * above / max(above.max(), 1e-9)
     heat: dict[str, Any] = {"cmap": "autumn_r", "interpolation": "bilinear", "aspect": 0.75}
@@ -64,12 +66,13 @@ def _frame(axes: Axes, media: Media, second: int, cells: np.ndarray) -> None:
 
 def _wave(axes: Axes, media: Media) -> None:
     axes.set_ylabel("sound", fontsize=9)
-    if media.waveform is None:
+    waveform = media[SOUND]
+    if waveform is None:
         return
-    mono = media.waveform.mean(0)
+    mono = waveform.mean(0)
     step = max(1, len(mono) // 2000)
     peaks = np.abs(mono[: len(mono) // step * step]).reshape(-1, step).max(1)
-    times = np.arange(len(peaks)) * step / media.audio_hz
+    times = np.arange(len(peaks)) * step / SOUND.rate_hz
     axes.fill_between(times, -peaks, peaks, color="#456990", linewidth=0)
     axes.set_yticks([])
 

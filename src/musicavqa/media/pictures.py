@@ -1,0 +1,113 @@
+"""Pictures on time grids, converted and resized as they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from musicavqa.media.clock import LEAP_S, Clock
+from musicavqa.media.wanted import Pictures
+
+SLACK_S = 1e-3  # Matroska rounds times to a millisecond
+
+
+class Grid:
+    """The pictures of one request."""
+
+    def __init__(self, wanted: Pictures) -> None:
+        from av.video.reformatter import Interpolation, VideoReformatter
+
+        self.wanted = wanted
+        self.kept: list[np.ndarray] = []
+        self.reformatter = VideoReformatter()
+        self.filter = Interpolation[wanted.filter.upper()]
+
+    def show(self, frame: Any, until_s: float) -> None:
+        """Keep `frame` for every grid time that is still open before `until_s`."""
+        picture = None
+        while (len(self.kept) + 0.5) / self.wanted.rate_hz < until_s - SLACK_S:
+            picture = self.convert(frame) if picture is None else picture
+            self.kept.append(picture)
+
+    def convert(self, frame: Any) -> np.ndarray:
+        """Upright array of the wanted size; a turned phone video is resized, then turned."""
+        n_quarter_turns = round(frame.rotation / 90) % 4
+        turned = n_quarter_turns % 2
+        shown = (frame.width, frame.height) if turned else (frame.height, frame.width)
+        scaled = self._scaled(*shown)
+        height, width = scaled[::-1] if turned else scaled
+        small = self.reformatter.reformat(
+            frame, width, height, self.wanted.pixels, interpolation=self.filter
+        )
+        return self._middle(np.rot90(small.to_ndarray(), n_quarter_turns))
+
+    def array(self) -> np.ndarray:
+        """All kept pictures, (n, H, W, 3) or (n, H, W)."""
+        return np.stack(self.kept)
+
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+        """Size before cutting; with 'crop' the smallest of that shape that covers the wanted."""
+        if self.wanted.fit == "stretch":
+            return self.wanted.size
+        scale = max(self.wanted.size[0] / height, self.wanted.size[1] / width)
+        # whole pixels rounded down, as torchvision does
+        return (
+            max(self.wanted.size[0], int(height * scale + 1e-6)),
+            max(self.wanted.size[1], int(width * scale + 1e-6)),
+        )
+
+    def _middle(self, picture: np.ndarray) -> np.ndarray:
+        height, width = self.wanted.size
+        top, left = round((picture.shape[0] - height) / 2), round((picture.shape[1] - width) / 2)
+        return np.ascontiguousarray(picture[top : top + height, left : left + width])
+
+
+class Screen:
+    """The picture on the screen: each new frame ends the one before."""
+
+    def __init__(self, stream: Any, grids: Sequence[Grid], clock: Clock) -> None:
+        self.grids, self.clock = grids, clock
+        self.frame_s = float(1 / stream.average_rate) if stream.average_rate else 0.04
+        self.frame: Any = None
+        self.end_s = 0.0
+        self.n = 0
+
+    @property
+    def full(self) -> bool:
+        return self.end_s >= self.clock.max_s
+
+    def add(self, frame: Any) -> None:
+        """Show `frame`; the previous one was on screen until its time."""
+        time_s = self.clock.time(frame.time, self.end_s)
+        if self.frame is not None:
+            self.hold(time_s)
+        self.frame = frame
+        self.extend(time_s, frame)
+
+    def pass_by(self, packet: Any) -> None:
+        """Without grids nothing is decoded; the packets still tell how long the picture lasts."""
+        if packet.pts is not None:
+            time_s = float(packet.pts * packet.time_base)
+            self.extend(self.clock.time(time_s, self.end_s), packet)
+
+    def extend(self, time_s: float, shown: Any) -> None:
+        """A frame or packet shown from `time_s` on moves the end."""
+        shown_s = float(shown.duration * shown.time_base) if shown.duration else self.frame_s
+        self.end_s = max(self.end_s, time_s + min(shown_s, LEAP_S))
+        self.n += 1
+
+    def hold(self, until_s: float) -> None:
+        """Keep the current frame on every grid up to `until_s`."""
+        for grid in self.grids:
+            grid.show(self.frame, min(until_s, self.clock.max_s))
+
+    def finish(self, end_s: float) -> None:
+        """Hold the last frame to the end; a clip shorter than half a grid step keeps one frame."""
+        if self.frame is None:
+            return
+        self.hold(end_s)
+        for grid in self.grids:
+            if not grid.kept:
+                grid.kept.append(grid.convert(self.frame))

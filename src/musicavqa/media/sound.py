@@ -1,0 +1,128 @@
+"""The sound of a file, mixed and resampled as it comes, once for every request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from musicavqa.media.clock import Clock
+from musicavqa.media.wanted import Sound
+
+GAP_S = 0.05  # holes in the sound shorter than this are rounding, not silence
+MAX_PLANES = 8
+
+# Left and right share of each loudspeaker (ITU-R BS.775); the low-frequency channel is left out.
+MIX = {
+    "FL": (1.0, 0.0),
+    "FR": (0.0, 1.0),
+    "FC": (0.7071, 0.7071),
+    "BL": (0.7071, 0.0),
+    "SL": (0.7071, 0.0),
+    "BR": (0.0, 0.7071),
+    "SR": (0.0, 0.7071),
+    "LFE": (0.0, 0.0),
+}
+
+
+class Track:
+    """The sound so far; holes and a late start are filled with zeros."""
+
+    def __init__(self, wanted: Sequence[Sound], clock: Clock) -> None:
+        self.clock = clock
+        self.resampled = [Resampled(sound) for sound in wanted]
+        self.form: tuple[int, str] | None = None  # (rate, layout) of what comes in
+        self.end_s = 0.0
+
+    @property
+    def full(self) -> bool:
+        return self.end_s >= self.clock.max_s
+
+    def add(self, frame: Any) -> None:
+        """Append one decoded frame at its time; encoder delay before 0 s is cut."""
+        samples = _samples(frame)  # (n, channels of the file)
+        names = [channel.name for channel in frame.layout.channels]
+        form = (frame.sample_rate, frame.layout.name)
+        hole_s = self.clock.time(frame.time, self.end_s) - self.end_s
+        if self.end_s and hole_s < GAP_S:
+            hole_s = 0.0
+        n_zeros = round(hole_s * frame.sample_rate)
+        samples = np.pad(samples, ((n_zeros, 0), (0, 0))) if n_zeros > 0 else samples[-n_zeros:]
+        self.end_s += len(samples) / frame.sample_rate
+        for sound in self.resampled:
+            if form != self.form:  # a broadcast may change half-way
+                sound.restart(frame.sample_rate, len(names))
+            sound.push(_mix(samples, names, sound.wanted.channels))
+        self.form = form
+
+    def finish(self) -> None:
+        """Take what the resamplers still hold."""
+        for sound in self.resampled:
+            sound.finish()
+
+
+class Resampled:
+    """The sound of one request."""
+
+    def __init__(self, wanted: Sound) -> None:
+        self.wanted = wanted
+        self.blocks: list[np.ndarray] = []  # each (samples, channels)
+        self.resampler: Any = None
+        self.width = 0
+
+    def restart(self, rate_hz: int, n_channels: int) -> None:
+        """End one resampler and begin another for what comes in now."""
+        import soxr
+
+        self.finish()
+        self.width = 1 if n_channels == 1 else self.wanted.channels
+        self.resampler = soxr.ResampleStream(rate_hz, self.wanted.rate_hz, self.width, "float32")
+
+    def push(self, samples: np.ndarray, last: bool = False) -> None:
+        """Resample and store; mono becomes as many equal channels as are wanted."""
+        block = self.resampler.resample_chunk(np.ascontiguousarray(samples), last=last)
+        if len(block):
+            self.blocks.append(np.broadcast_to(block, (len(block), self.wanted.channels)))
+
+    def finish(self) -> None:
+        if self.resampler is not None:
+            self.push(np.zeros((0, self.width), np.float32), last=True)
+
+    def array(self, duration_s: float) -> np.ndarray:
+        """float32 (channels, samples), cut or padded with zeros to `duration_s`."""
+        n_samples, channels = round(duration_s * self.wanted.rate_hz), self.wanted.channels
+        waveform = np.concatenate([np.zeros((0, channels), np.float32), *self.blocks])
+        waveform = waveform[:n_samples].T
+        waveform = np.pad(waveform, ((0, 0), (0, n_samples - waveform.shape[1])))
+        return np.ascontiguousarray(waveform)
+
+
+def _samples(frame: Any) -> np.ndarray:
+    """Decoded frame as float32 (n, channels) in [-1, 1]."""
+    n_channels = frame.layout.nb_channels
+    frame = _packed(frame) if frame.format.is_planar and n_channels > MAX_PLANES else frame
+    samples = frame.to_ndarray()
+    samples = samples.T if frame.format.is_planar else samples.reshape(-1, n_channels)
+    if samples.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128) / 128
+    elif samples.dtype.kind == "i":
+        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
+    return samples.astype(np.float32, copy=False)
+
+
+def _mix(samples: np.ndarray, names: Sequence[str], channels: int) -> np.ndarray:
+    """(n, 1) where it is mono, else (n, channels)."""
+    if len(names) in (1, channels):
+        return samples
+    shares = [MIX.get(name, (0.5, 0.5)) for name in names]
+    matrix = np.array(shares, np.float32)  # (n_channels, 2)
+    matrix = matrix.mean(1, keepdims=True) if channels == 1 else matrix
+    return samples @ (matrix / matrix.sum(0).max())  # never clips
+
+
+def _packed(frame: Any) -> Any:
+    """Frame with interleaved samples: PyAV reads past the end of more than eight planes (18.1)."""
+    import av
+
+    return av.AudioResampler(format="flt").resample(frame)[0]

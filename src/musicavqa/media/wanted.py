@@ -1,0 +1,73 @@
+"""What may be asked of one pass over a file, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Require = Literal["both", "audio", "video", "any"]
+
+
+class MediaError(ValueError):
+    """The file cannot give what was asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures on a time grid: picture i is the one shown at (i + 0.5) / rate_hz.
+
+    They come as uint8 (n, H, W, 3) RGB or, with pixels="gray", (n, H, W).
+    """
+
+    rate_hz: float = 1.0
+    size: tuple[int, int] = (224, 224)
+    """(height, width)."""
+    pixels: Literal["rgb24", "gray"] = "rgb24"
+    fit: Literal["stretch", "crop"] = "stretch"
+    """'stretch' ignores the picture's shape; 'crop' scales it to cover and takes the middle."""
+    filter: Literal["bilinear", "bicubic", "area"] = "bilinear"
+    """Of swscale, which widens it where it shrinks, so that fine detail does not alias."""
+
+    def __post_init__(self) -> None:
+        if not self.rate_hz > 0 or min(self.size) < 1:
+            raise ValueError(f"{self}: the rate and both sides of the size must be above 0.")
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The sound as float32 (channels, samples), resampled; mono becomes two equal channels."""
+
+    rate_hz: int = 16000
+    channels: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.rate_hz > 0:
+            raise ValueError(f"{self}: the rate must be above 0.")
+        if self.channels not in (1, 2):
+            raise ValueError(f"{self}: channels must be 1 (mono) or 2 (stereo).")
+
+
+Wanted = Pictures | Sound
+FRAMES, MOTION, SOUND = Pictures(), Pictures(10.0, (56, 56), "gray"), Sound()
+
+
+@dataclass(frozen=True)
+class Media:
+    """One performance as arrays; every stream starts at 0 s and, with pictures, ends with them."""
+
+    kept: Mapping[Wanted, np.ndarray | None]
+    """What was asked for; None where the file lacks that sense."""
+    duration_s: float
+    has_video: bool
+    has_audio: bool
+    truncated: bool = False
+    """More than one second of what the file announces is missing."""
+
+    def __getitem__(self, wanted: Wanted) -> np.ndarray | None:
+        """The array of this request; KeyError for one that the file was not read with."""
+        if wanted not in self.kept:
+            raise KeyError(f"The file was read without {wanted}; it holds {list(self.kept)}.")
+        return self.kept[wanted]
