@@ -144,6 +144,7 @@ def pick(batch: Batch, rows: torch.Tensor) -> Batch:
         batch,
         keys=[batch.keys[row] for row in rows.tolist()],
         streams={name: stream[clips] for name, stream in batch.streams.items()},
+        negatives={name: stream[clips] for name, stream in batch.negatives.items()},
         seconds=batch.seconds[clips],
         clip_of=torch.arange(len(rows)),
         words=batch.words[rows],
