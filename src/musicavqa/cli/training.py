@@ -35,7 +35,7 @@ def features(
     from musicavqa import workflow
 
     with progress("encoding") as tick:
-        report = workflow.extract_features(data, out, split, encoder, workers, tick, set_name)
+        report = workflow.extract_features(data, out, split, encoder, workers, None, set_name)
     for note in [*report.skipped, *report.notes]:
         print(f"{note.clip}: {note.text}", file=sys.stderr)
     print(f"{report.n_written} rows written, {report.n_present} were there already, in {out}")

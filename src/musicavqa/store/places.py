@@ -69,9 +69,8 @@ def folder(address: Folder | Path | str) -> Folder:
     text = str(address)
     if "://" in text:
         return ObjectFolder(text.rstrip("/"))
-    if isinstance(address, Path) and len(parts := address.parts) > 1 and len(parts[0]) > 2:
-        if parts[0].endswith(":"):
-            raise ValueError(f"{text!r} was an address made into a path. Give it as text.")
+    if isinstance(address, Path) and text.startswith(("s3:", "gs:", "gcs:", "memory:")):
+        raise ValueError(f"{text!r} was an address before it became a path. Give it as text.")
     return DiskFolder(Path(text))
 
 
