@@ -122,3 +122,183 @@ def test_double_clips_and_encoders_are_refused(tmp_path, clips):
         extract(clips, [Loudness(), Loudness()], tmp_path, "set")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, clips) -> dict[str, bytes]:
+    """Files of a run that nobody disturbed."""
+    root = tmp_path_factory.mktemp("whole")
+    extract(clips, [Loudness(), Brightness()], root, "set")
+    return contents(root)
+
+
+RUN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_extraction import Brightness, Loudness
+from musicavqa.extraction import extract
+from musicavqa.records import Clip
+
+if __name__ == "__main__":
+    clips = [Clip(p.stem, p, 2.0) for p in sorted(Path({folder!r}).glob("*.mp4"))]
+    report = extract(clips, [Loudness({pause_s}), Brightness()], {root!r}, "set", {workers})
+    print(report.n_written, report.n_present, len(report.skipped))
+"""
+
+
+def start(root: Path, clips: list[Clip], workers: int, pause_s: float = 0.1) -> subprocess.Popen:
+    """A run in a process of its own, which leads a group of processes."""
+    script = RUN.format(
+        tests=str(Path(__file__).parent), folder=str(clips[0].path.parent), pause_s=pause_s,
+        root=str(root), workers=workers,
+    )  # fmt: skip
+    path = root.parent / "run.py"
+    path.write_text(script)
+    command = [sys.executable, str(path)]
+    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True)
+
+
+def wait_for_shards(root: Path, n: int) -> None:
+    deadline = time.monotonic() + 240
+    while len(list(root.rglob("*.safetensors"))) < n:
+        assert time.monotonic() < deadline, "the run wrote nothing"
+        time.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    """Worker processes of a run (multiprocessing's resource tracker is none)."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid and b"spawn_main" in (path / "cmdline").read_bytes():
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
+
+
+def unfinished(root: Path) -> list[str]:
+    return [p.name for p in root.rglob("*") if p.name.endswith((".part", ".claim"))]
+
+
+@pytest.mark.parametrize(("workers", "victim"), [(1, "all"), (2, "all"), (2, "parent")])
+def test_killed_run_goes_on_and_ends_as_if_it_had_not_been(
+    tmp_path, clips, whole, workers, victim
+):
+    root = tmp_path / "killed"
+    run = start(root, clips, workers)
+    wait_for_shards(root, 6)
+    kill = os.killpg if victim == "all" else os.kill
+    kill(run.pid, signal.SIGKILL)
+    run.wait()
+    assert not list(root.rglob("manifest.json"))
+    report = extract(clips, [Loudness(), Brightness()], root, "set")
+    assert 0 < report.n_present < 80
+    assert report.n_written + report.n_present == 80
+    left = {name: data for name, data in contents(root).items() if not name.endswith(".part")}
+    assert left == whole
+
+
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path, clips, whole):
+    root = tmp_path / "killed"
+    run = start(root, clips, workers=2)
+    wait_for_shards(root, 4)
+    os.kill(children(run.pid)[0], signal.SIGKILL)
+    assert run.wait(240) == 0
+    n_written, n_present, n_skipped = map(int, run.communicate()[0].split())
+    assert (n_written + n_present, n_skipped) == (80, 0)
+    left = {name: data for name, data in contents(root).items() if not name.endswith(".part")}
+    assert left == whole
+
+
+def test_two_runs_at_once_share_the_work_and_write_nothing_twice(tmp_path, clips, whole):
+    root = tmp_path / "shared"
+    runs = [start(root, clips, workers=1, pause_s=0.05) for _ in range(2)]
+    counts = [list(map(int, run.communicate(timeout=240)[0].split())) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert sum(written for written, _, _ in counts) == 80
+    assert all(written + present == 80 for written, present, _ in counts)
+    assert contents(root) == whole
+    assert unfinished(root) == []
+
+
+@dataclass
+class Deadly:
+    """Kills its process at the clip of this name, as a broken decoder or a lack of memory does."""
+
+    clip_rows: int
+    spec: Spec = LOUDNESS
+
+    def encode(self, media: Media) -> np.ndarray:
+        n = n_seconds(media.duration_s)
+        if n == self.clip_rows:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.zeros((n, 2), np.float16)
+
+
+def test_a_clip_that_kills_its_reader_is_skipped_and_named(tmp_path, clips):
+    deadly = write_media(tmp_path / "deadly.mp4", grey_frames(30, 32, 32), wave=sine(200, 3.0))
+    some = [clips[0], Clip("deadly", deadly, 3.0), clips[1]]
+    report = extract(some, [Deadly(3)], tmp_path, "set", Engine(workers=2))
+    (note,) = report.skipped
+    assert (note.clip, "killed (SIGKILL)" in note.text) == ("deadly", True)
+    assert report.n_written == 2
+    assert "SIGKILL" in Store.open(report.folders["audio_fake"]).manifest["skipped"]["deadly"]
+
+
+@dataclass
+class Faulty:
+    spec: Spec = LOUDNESS
+
+    def encode(self, media: Media) -> np.ndarray:
+        raise ArithmeticError("the encoder is wrong")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_an_encoder_stops_the_run_and_gives_claims_back(tmp_path, clips, workers):
+    with pytest.raises((ArithmeticError, RuntimeError), match="the encoder is wrong"):
+        extract(clips[:4], [Faulty()], tmp_path, "set", workers)
+    assert unfinished(tmp_path) == []
+
+
+def test_an_encoder_that_gives_too_few_rows_is_refused(tmp_path, clips):
+    class Short(Loudness):
+        def encode(self, media: Media) -> np.ndarray:
+            return super().encode(media)[:1]
+
+    with pytest.raises(FeatureError, match="gave 1 rows where 2 are due"):
+        extract(clips[:1], [Short()], tmp_path, "set")
+
+
+@dataclass
+class Together:
+    """Takes the pictures of several clips at once, and counts how often."""
+
+    spec: Spec = BRIGHTNESS
+
+    def __post_init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def rows(self, pictures: np.ndarray) -> np.ndarray:
+        self.sizes.append(len(pictures))
+        return pictures.mean((1, 2)).astype(np.float16)
+
+    def encode(self, media: Media) -> np.ndarray:
+        return self.rows(media[FRAMES])
+
+
+def test_pictures_of_several_clips_go_through_an_encoder_at_once(tmp_path, clips, monkeypatch):
+    monkeypatch.setattr("musicavqa.extraction.plan.group_of", lambda clip_id: "00")
+    encoder = Together()
+    report = extract(clips[:5], [encoder], tmp_path, "set")
+    assert encoder.sizes == [10]
+    store = Store.open(report.folders["visual_fake"])
+    for clip in clips[:5]:
+        assert np.array_equal(store[clip.id], Brightness().encode(read(clip.path, [FRAMES])))
+
+
+def test_unknown_engines_and_addresses_that_lead_nowhere_are_refused(tmp_path, clips):
+    with pytest.raises(ValueError, match="local or ray"):
+        extract(clips[:1], [Loudness()], tmp_path, "set", Engine("slurm"))
+    with pytest.raises(ValueError, match="the local one has none"):
+        extract(clips[:1], [Loudness()], tmp_path, "set", Engine(address="10.0.0.1:6379"))

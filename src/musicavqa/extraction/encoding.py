@@ -64,12 +64,14 @@ def encode_media(media: Media, encoders: Sequence[str | Encoder]) -> dict[str, n
     return {name: encoder.encode(media) for name, encoder in load_all(encoders).items()}
 
 
-def decode(clip: Clip, encoders: Sequence[Encoder], n_threads: int) -> Media:
+def decode(
+    clip: Clip, encoders: Sequence[Encoder], n_threads: int, max_s: float | None = None
+) -> Media:
     """Decode what the encoders ask for; sound always (it is cheap), so lengths never differ."""
     if clip.path is None:
         raise MediaError(f"Clip {clip.id!r} has no media file. Render or fetch it first.")
     wanted = [SOUND, *(item for encoder in encoders for item in encoder.spec.reads)]
-    return read(clip.path, wanted, require="any", n_threads=n_threads)
+    return read(clip.path, wanted, max_s=max_s, require="any", n_threads=n_threads)
 
 
 def n_rows(spec: Spec, duration_s: float) -> int:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,6 +61,14 @@ class Folder(Protocol):
 
     def local(self, name: str) -> Path:
         """A path on this machine that holds the file."""
+        ...
+
+    def unfinished(self, older_than_s: float) -> list[str]:
+        """Names of what killed writes left, if nobody has touched it for so long."""
+        ...
+
+    def remove_if_empty(self) -> None:
+        """Delete the folder; nothing happens where something is in it."""
         ...
 
 
@@ -148,6 +158,15 @@ class DiskFolder:
     def local(self, name: str) -> Path:
         return self.path / name
 
+    def unfinished(self, older_than_s: float) -> list[str]:
+        youngest = time.time() - older_than_s
+        parts = self.path.glob(f"*{PART}")
+        return sorted(part.name for part in parts if part.stat().st_mtime < youngest)
+
+    def remove_if_empty(self) -> None:
+        with suppress(OSError):
+            self.path.rmdir()
+
 
 @dataclass(frozen=True)
 class ObjectFolder:
@@ -223,6 +242,12 @@ class ObjectFolder:
         if not kept.is_file():
             DiskFolder(kept.parent).write(kept.name, self.read(name))
         return kept
+
+    def unfinished(self, older_than_s: float) -> list[str]:
+        return []  # an upload that was cut off leaves nothing that can be seen
+
+    def remove_if_empty(self) -> None:
+        """Without objects there is no prefix."""
 
     def _entries(self) -> list[dict[str, Any]]:
         system, path = self._opened()
