@@ -181,10 +181,8 @@ def unfinished(root: Path) -> list[str]:
     return [p.name for p in root.rglob("*") if p.name.endswith((".part", ".claim"))]
 
 
-@pytest.mark.parametrize(("workers", "victim"), [(1, "all"), (2, "all"), (2, "parent")])
-def test_killed_run_goes_on_and_ends_as_if_it_had_not_been(
-    tmp_path, clips, whole, workers, victim
-):
+@pytest.mark.parametrize(("workers", "victim"), [(1, "all"), (2, "parent")])
+def test_killed_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path, clips, whole, workers, victim):
     root = tmp_path / "killed"
     run = start(root, clips, workers)
     wait_for_shards(root, 6)

@@ -26,6 +26,7 @@ ALLOWED = {
     "encoders": {"encoders", "media"},
     "store": {"store"},
     "extraction": {"encoders", "extraction", "media", "store"},
+    "exchange": {"encoders", "exchange", "extraction", "store"},
     "batches": {"store", "bandstand"},
     "dubbing": {"batches"},
     "datasets": {"datasets", "bandstand"},

@@ -8,10 +8,10 @@ from pathlib import Path
 from musicavqa.datasets import NAMES, dataset, load_dataset
 from musicavqa.records import Clip
 
-ENDINGS = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .wmv .flv .ogv "  # pictures, mostly with sound
-    ".wav .mp3 .flac .m4a .ogg .opus .aac".split()
-)
+PICTURES = {
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv",
+}  # fmt: skip
+SOUNDS = {".wav", ".mp3", ".flac", ".m4a", ".ogg", ".opus", ".aac"}
 
 
 def footage(
@@ -51,7 +51,7 @@ def files_in(place: Path) -> list[Clip]:
         )
     found: dict[str, Path] = {}
     for path in sorted(place.rglob("*")):
-        if path.suffix.lower() not in ENDINGS or not path.is_file():
+        if path.suffix.lower() not in PICTURES | SOUNDS or not path.is_file():
             continue
         clip_id = path.relative_to(place).with_suffix("").as_posix()
         if clip_id in found:

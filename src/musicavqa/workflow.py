@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicavqa.datasets import dataset, leaks, load_dataset
-from musicavqa.records import Clip, Question
+from musicavqa.datasets import leaks, load_dataset
+from musicavqa.records import Question
 
 if TYPE_CHECKING:
     from musicavqa.evaluation import Evaluation
@@ -62,21 +62,10 @@ def extract_features(
     `out` is a folder, or an address such as s3://bucket/prefix.
     """
     from musicavqa.extraction import extract
+    from musicavqa.footage import clips_of
 
     clips = clips_of(set_name, data, splits)
     return extract(clips, list(encoders or DEFAULT_ENCODERS), out, set_name, engine, progress)
-
-
-def clips_of(set_name: str, data: Path, splits: Sequence[str] | None = None) -> list[Clip]:
-    """The clips of these splits (None: all there are), each once; FileNotFoundError if no video."""
-    splits = splits or dataset(set_name).splits(Path(data))
-    clips = {clip.id: clip for split in splits for clip in load_dataset(set_name, data, split)[0]}
-    if all(clip.path is None for clip in clips.values()):
-        raise FileNotFoundError(
-            f"There is no video under {data} for any of the {len(clips)} clips of {set_name}. "
-            "Where they go is in docs/datasets.md."
-        )
-    return list(clips.values())
 
 
 def open_streams(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,7 @@ class Stream:
 
         if name in list_encoders():
             spec = load_spec(name)
-            every_s = getattr(spec, "every_s", 1)
-            return cls(name, spec.shape, spec.rate_hz, every_s, spec.dtype)
+            return cls(name, spec.shape, spec.rate_hz, spec.every_s, spec.dtype)
         shape = published_shape(name)
         if shape is None:
             load_spec(name)  # says which names are near
@@ -104,9 +104,7 @@ def import_features(
                 groups.setdefault(group_of(clip.id), []).append(clip)
         for group, members in groups.items():
             with waited_for(place / CLAIMS, group) as claim:
-                writer = Writer(
-                    report.folder, description, group=group, before_writing=claim.check
-                )
+                writer = Writer(report.folder, description, group=group, before_writing=claim.check)
                 _take(members, arrays, stream, cut, writer, report)
     with waited_for(place / CLAIMS, "manifest"):
         reasons = {clip_id: f"not in {description.imported_from}" for clip_id in report.missing}
@@ -178,7 +176,7 @@ def _opened(source: Path) -> Iterator[Mapping[str, Reader]]:
         paths = sorted(source.glob("*.npy"))
         if not paths:
             raise FileNotFoundError(f"There is no .npy file in {source}.")
-        yield {path.stem: lambda path=path: np.load(path, allow_pickle=False) for path in paths}
+        yield {path.stem: partial(np.load, path, allow_pickle=False) for path in paths}
     elif source.suffix in (".h5", ".hdf5") and source.is_file():
         try:
             import h5py
@@ -186,6 +184,6 @@ def _opened(source: Path) -> Iterator[Mapping[str, Reader]]:
             raise ImportError("This needs h5py: pip install 'musicavqa[hdf5]'") from None
         with h5py.File(source, "r") as file:
             names = [name for name in file if isinstance(file[name], h5py.Dataset)]
-            yield {name: lambda name=name: file[name][()] for name in names}
+            yield {name: partial(np.asarray, file[name]) for name in names}
     else:
         raise FileNotFoundError(f"{source} is neither a folder of .npy files nor an .h5 file.")

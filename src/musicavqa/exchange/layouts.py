@@ -111,8 +111,8 @@ LAYOUTS = {
         ),
         Layout(
             "hcrn",
-            "thaolmk54/hcrn-videoqa DataLoader.py; clips and frames are ours (60 seconds as 5 x 12),"
-            " and ids are whole numbers",
+            "thaolmk54/hcrn-videoqa DataLoader.py; 5 clips of 12 frames are our choice, and ids "
+            "must be whole numbers",
             hierarchy=Clips("visual_resnet18", "audio_vggish"),
         ),
     )

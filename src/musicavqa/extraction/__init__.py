@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicavqa.extraction.claims import FOLDER as CLAIMS
-from musicavqa.extraction.claims import waited_for
+from musicavqa.extraction.claims import dead_claims, waited_for
 from musicavqa.extraction.encoding import Encoder, describe, encode_media, load_all
 from musicavqa.extraction.engines import open_engine, run
 from musicavqa.extraction.plan import Job, Note, Outcome, check_clips, jobs
@@ -104,10 +104,15 @@ def _pairs_outside(todo: Sequence[Job], present: Mapping[str, set[str]]) -> int:
 
 
 def _close(writers: Mapping[str, Writer], place: Folder, skipped: Mapping[str, str]) -> None:
-    """Write the manifests; one run at a time, as each keeps what the others skipped."""
+    """Write the manifests; one run at a time, as each keeps what the others skipped.
+
+    Claims that killed workers left on groups that were done already go too.
+    """
     with waited_for(place / CLAIMS, "manifest"):
         for writer in writers.values():
             writer.close(skipped)
+        for file in dead_claims(place / CLAIMS):
+            (place / CLAIMS).remove(file)
 
 
 class _Counter:

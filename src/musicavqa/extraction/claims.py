@@ -118,7 +118,7 @@ def waited_for(folder: Folder, name: str) -> Iterator[Claim]:
         time.sleep(SETTLE_S)
 
 
-def dead_claims(folder: Folder, older_than_s: float) -> list[str]:
+def dead_claims(folder: Folder, older_than_s: float = float("inf")) -> list[str]:
     """File names of claims whose owner is surely gone: a process of this machine that has ended.
 
     Claims of other machines count as dead when they say a time that long ago (by our clock, so

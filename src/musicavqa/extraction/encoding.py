@@ -45,7 +45,7 @@ def load_all(encoders: Sequence[str | Encoder]) -> dict[str, Encoder]:
 
 def describe(encoder: Encoder) -> Description:
     """The store's description of an encoder, with the sha256 of its weights."""
-    from musicavqa.encoders.weights import WEIGHTS
+    from musicavqa.encoders.weights import digest
 
     spec = encoder.spec
     return Description(
@@ -54,8 +54,8 @@ def describe(encoder: Encoder) -> Description:
         shape=spec.shape,
         rate_hz=spec.rate_hz,
         dtype=spec.dtype,
-        weights={name: WEIGHTS[name].sha256 for name in spec.weights},
-        every_s=getattr(spec, "every_s", 1),
+        weights={name: digest(name) for name in spec.weights},
+        every_s=spec.every_s,
     )
 
 
@@ -78,7 +78,7 @@ def n_rows(spec: Spec, duration_s: float) -> int:
     """Rows that an encoder owes a clip of this length."""
     from musicavqa.encoders.spec import n_rows as rows_at
 
-    return -(-rows_at(duration_s, spec.rate_hz) // getattr(spec, "every_s", 1))
+    return -(-rows_at(duration_s, spec.rate_hz) // spec.every_s)
 
 
 def encode_clips(encoder: Encoder, medias: Sequence[Media]) -> list[np.ndarray]:
@@ -125,7 +125,7 @@ def _encode_pictures(
     owed: Sequence[int],
 ) -> list[np.ndarray]:
     shown = [media[spec.reads[0]] for media in medias]
-    step = getattr(spec, "every_s", 1)
+    step = spec.every_s
     kept = [None if p is None else p[::step][:n] for p, n in zip(shown, owed, strict=True)]
     there = [pictures for pictures in kept if pictures is not None]
     rows = together(np.concatenate(there)) if there else np.zeros((0, *spec.shape), spec.dtype)

@@ -171,7 +171,7 @@ def _batches(
 def _n_pictures(ready: _Ready) -> int:
     """Pictures of a clip for the encoder that asks for fewest of them at once."""
     counts = [
-        len(pictures[:: getattr(encoder.spec, "every_s", 1)])
+        len(pictures[:: encoder.spec.every_s])
         for encoder in ready.chosen
         if hasattr(encoder, "rows") and (pictures := ready.media[encoder.spec.reads[0]]) is not None
     ]
