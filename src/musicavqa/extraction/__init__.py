@@ -128,8 +128,6 @@ class _Counter:
 
     def tick(self, what: str, clip: str) -> None:
         """A clip is done or skipped; one that is done again after a worker died counts once."""
-        if what == "begin":
-            return
         self.done.add(clip)
         if what == "skipped":
             self.skipped.add(clip)

@@ -50,6 +50,8 @@ class Claim:
     name: str
     token: str
     count: int = 0
+    clip: str | None = None
+    """What the owner is at, where it was asked to say so."""
     lost: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -59,6 +61,11 @@ class Claim:
         if self.lost or said is None or _fact(said, "token") != self.token:
             self.lost = True
             raise ClaimLostError(f"{self.folder}/{self.name}{ENDING} was taken over.")
+
+    def say(self, clip: str) -> None:
+        """Tell those who find the claim of a dead process which clip it died of."""
+        self.clip = clip
+        self.folder.write(self.name + ENDING, self.text())
 
     def beat_until_stopped(self, every_s: float) -> None:
         """Raise the count now and then (a thread does this)."""
@@ -75,7 +82,7 @@ class Claim:
     def text(self) -> bytes:
         """What the file says."""
         now = {"token": self.token, "count": self.count, "time": time.time()}
-        owner = {**now, **this_process()}
+        owner = {**now, "clip": self.clip, **this_process()}
         return (json.dumps(owner, sort_keys=True) + "\n").encode()
 
 
@@ -101,6 +108,12 @@ def held(
         claim.stopped.set()
         thread.join()
         _give_back(claim)
+
+
+def last_clip(folder: Folder, name: str) -> str | None:
+    """The clip that the owner of a claim said it was at."""
+    clip = _fact(_said(folder, name) or "", "clip")
+    return clip if isinstance(clip, str) else None
 
 
 @contextmanager

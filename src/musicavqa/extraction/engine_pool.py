@@ -1,7 +1,7 @@
 """Worker processes on this machine, each with one thread for numbers and one that decodes ahead.
 
-Every worker has a pipe of its own, so it is known which job, and which clip, a killed worker had;
-another is started in its place. A worker whose parent is gone stops at its next clip.
+Every worker has a pipe of its own, so it is known which job a killed worker had; another is started
+in its place. A worker whose parent is gone stops at its next clip.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from typing import Any
 
+from musicavqa.extraction.claims import FOLDER as CLAIMS
+from musicavqa.extraction.claims import last_clip
 from musicavqa.extraction.engines import Died
 from musicavqa.extraction.plan import Job, Outcome
 from musicavqa.extraction.work import Task, Tick, do
@@ -30,8 +32,6 @@ class _Worker:
     process: Any
     pipe: connection.Connection
     job: Job | None = None
-    clip: str | None = None
-    """The clip it began last."""
 
 
 @contextmanager
@@ -60,7 +60,7 @@ class Pool:
     def submit(self, job: Job) -> None:
         """Give the job to a worker that has none, or to a new one."""
         worker = next((w for w in self.workers if w.job is None), None) or self._start()
-        worker.job, worker.clip = job, None
+        worker.job = job
         with suppress(OSError):  # it died while idle; `next` finds out
             worker.pipe.send(job)
 
@@ -74,9 +74,9 @@ class Pool:
                 try:
                     kind, content = worker.pipe.recv()
                 except (EOFError, ConnectionError):
-                    return worker.job, self._bury(worker)
+                    return worker.job, self._bury(worker, worker.job)
                 if kind == "tick":
-                    self._hear(worker, *content)
+                    self.tick(*content)
                     continue
                 if kind == "error":
                     raise content
@@ -100,19 +100,13 @@ class Pool:
         self.workers.append(_Worker(process, ours))
         return self.workers[-1]
 
-    def _hear(self, worker: _Worker, what: str, clip: str) -> None:
-        if what == "begin":
-            worker.clip = clip
-        else:
-            self.tick(what, clip)
-
-    def _bury(self, worker: _Worker) -> Died:
+    def _bury(self, worker: _Worker, job: Job) -> Died:
         worker.process.join()
         self.workers.remove(worker)
         worker.pipe.close()
         code = worker.process.exitcode
         why = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (code {code})"
-        return Died(why, worker.clip)
+        return Died(why, last_clip(self.task.folder / CLAIMS, job.group))
 
 
 def use_one_thread() -> None:

@@ -11,12 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from musicavqa.extraction.claims import FOLDER as CLAIMS
+from musicavqa.extraction.claims import last_clip
 from musicavqa.extraction.engines import Died
 from musicavqa.extraction.plan import Job, Outcome
 from musicavqa.extraction.work import Task, Tick, do
 
 SUBMITTED_PER_CORE = 2
 """Jobs that wait at the cluster, so that no core is idle while an outcome travels."""
+
+
+RETRIES = 3
+"""Of a task whose worker or node is lost, by Ray; then its clips are read one by one."""
 
 
 @contextmanager
@@ -43,8 +49,8 @@ class Cluster:
 
     def __init__(self, ray: Any, task: Task, tick: Tick) -> None:
         self.ray, self.tick = ray, tick
-        self.task = ray.put(task)
-        self.remote = ray.remote(num_cpus=1, max_retries=-1)(_do)
+        self.folder, self.task = task.folder, ray.put(task)
+        self.remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_do)
         self.waiting: dict[Any, Job] = {}
 
     def has_room(self) -> bool:
@@ -62,7 +68,14 @@ class Cluster:
         """Wait for one task; a lost node is Ray's to mend, an encoder's error is raised."""
         (done,), _ = self.ray.wait(list(self.waiting), num_returns=1)
         job = self.waiting.pop(done)
-        outcome: Outcome = self.ray.get(done)
+        lost = self.ray.exceptions
+        try:
+            outcome: Outcome = self.ray.get(done)
+        except (lost.WorkerCrashedError, lost.NodeDiedError, lost.OutOfMemoryError) as error:
+            why = f"was lost {RETRIES + 1} times ({type(error).__name__})"
+            return job, Died(why, last_clip(self.folder / CLAIMS, job.group))
+        except lost.RayTaskError as error:
+            raise error.cause or error from None
         if outcome.busy is None:
             skipped = {note.clip for note in outcome.skipped}
             for clip in job.clips:

@@ -139,13 +139,14 @@ def _again(waiting: _Waiting) -> Job:
 
 def _after_death(job: Job, death: Died, total: Outcome, tick: Tick) -> list[Job]:
     """Try again carefully; a clip that kills its worker when read alone is skipped."""
-    if not job.careful or death.clip is None:
-        if job.careful:
-            raise RuntimeError(
-                f"A worker {death.why} twice before it read a clip (group {job.group}). Is there "
-                "enough memory for so many workers?"
-            )
+    if not job.careful:
         return [replace(job, careful=True, stale=None)]
+    if death.clip not in {clip.id for clip in job.clips}:
+        raise RuntimeError(
+            f"A worker {death.why} twice before it read a clip (group {job.group}). Is there memory "
+            "for so many workers? A script that extracts needs `if __name__ == '__main__':`."
+        )
+    assert death.clip is not None
     total.skipped.append(Note(death.clip, f"the process that read it {death.why}"))
     tick("skipped", death.clip)
     left = tuple(clip for clip in job.clips if clip.id != death.clip)

@@ -21,7 +21,7 @@ BATCH_PICTURES = 64
 """Encoders that take pictures of several clips at once get at least so many, if there are."""
 
 Tick = Callable[[str, str], None]
-"""Called with 'begin', 'done' or 'skipped' and the id of a clip."""
+"""Called with 'done' or 'skipped' and the id of a clip."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
             tick("done", clip.id)
     todo = [(c, [loaded[n] for n in lacking[c.id]]) for c in job.clips if lacking[c.id]]
     together = not job.careful and any(hasattr(e, "rows") for e in loaded.values())
-    with _opened(todo, task.n_threads, tick if job.careful else None) as found:
+    with _opened(todo, task.n_threads, claim.say if job.careful else None) as found:
         for batch in _batches(found, outcome, tick, BATCH_PICTURES if together else 0):
             _encode(batch, writers, outcome, tick)
     for writer in writers.values():
@@ -91,20 +91,24 @@ def _lacking(clips: Sequence[Clip], writers: dict[str, Writer]) -> dict[str, lis
 
 
 def _opened(
-    todo: Sequence[tuple[Clip, list[Encoder]]], n_threads: int, tick: Tick | None
+    todo: Sequence[tuple[Clip, list[Encoder]]],
+    n_threads: int,
+    say: Callable[[str], None] | None,
 ) -> AbstractContextManager[Iterator[_Ready | Note]]:
-    """The clips decoded, ahead of their use; one by one where `tick` is told of each."""
-    found = _decoded(todo, n_threads, tick)
-    return nullcontext(found) if tick is not None or len(todo) < 2 else _ahead(found, AHEAD_CLIPS)
+    """The clips decoded, ahead of their use; one by one where `say` is told of each."""
+    found = _decoded(todo, n_threads, say)
+    return nullcontext(found) if say is not None or len(todo) < 2 else _ahead(found, AHEAD_CLIPS)
 
 
 def _decoded(
-    todo: Sequence[tuple[Clip, list[Encoder]]], n_threads: int, tick: Tick | None = None
+    todo: Sequence[tuple[Clip, list[Encoder]]],
+    n_threads: int,
+    say: Callable[[str], None] | None,
 ) -> Iterator[_Ready | Note]:
-    """Each clip decoded for the encoders that lack it, or why it cannot be; `tick` says which."""
+    """Each clip decoded for the encoders that lack it, or why it cannot be."""
     for clip, chosen in todo:
-        if tick is not None:
-            tick("begin", clip.id)
+        if say is not None:
+            say(clip.id)
         try:
             yield _Ready(clip, chosen, decode(clip, chosen, n_threads))
         except MediaError as error:
