@@ -143,8 +143,8 @@ def _after_death(job: Job, death: Died, total: Outcome, tick: Tick) -> list[Job]
         return [replace(job, careful=True, stale=None)]
     if death.clip not in {clip.id for clip in job.clips}:
         raise RuntimeError(
-            f"A worker {death.why} twice before it read a clip (group {job.group}). Is there memory "
-            "for so many workers? A script that extracts needs `if __name__ == '__main__':`."
+            f"A worker {death.why} twice before it read a clip (group {job.group}). Is there memory"
+            " for so many workers? A script that extracts needs `if __name__ == '__main__':`."
         )
     assert death.clip is not None
     total.skipped.append(Note(death.clip, f"the process that read it {death.why}"))
