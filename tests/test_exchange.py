@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from musicavqa.encoders import list_encoders, load_spec
 from musicavqa.exchange import exporting, layouts
 from musicavqa.exchange.importing import Stream, fitted, import_features
 from musicavqa.records import Clip
@@ -133,23 +134,29 @@ def test_avst_reads_what_we_export(tmp_path):
 
 def test_pstp_net_reads_frame_and_patches_from_one_array(tmp_path):
     """The loader takes [:60, 0] as the frame and [:60, 1:] as the patches."""
-    shapes = {"audio_vggish": (128,), "visual_clip_b32": (512,)}
-    shapes["visual_clip_b32_patches"] = (49, 512)
+    shapes = {"audio_vggish": (128,), "visual_clip_b32_patches": (50, 512)}
     stores = {name: stored(tmp_path, name, shape, {"1": 60}) for name, shape in shapes.items()}
     exporting.export(layouts.layout("pstp_net"), stores, tmp_path / "out")
     tokens = np.load(tmp_path / "out/clip_patch-level_vit_b32/1.npy")
-    assert np.array_equal(tokens[:60, 0, :], stores["visual_clip_b32"]["1"])
-    assert np.array_equal(tokens[:60, 1:, :], stores["visual_clip_b32_patches"]["1"])
+    frame, patches = tokens[:60, 0, :], tokens[:60, 1:, :]
+    assert (frame.shape, patches.shape) == ((60, 512), (60, 49, 512))
+    assert np.array_equal(frame, stores["visual_clip_b32_patches"]["1"][:, 0])
 
 
 def test_tspm_and_qa_tiger_read_frames_and_merged_patches(tmp_path):
-    shapes = {"audio_vggish": (128,), "visual_clip_l14": (768,), "visual_clip_l14_tome": (14, 1024)}
+    shapes = {"audio_vggish": (128,), "visual_clip_l14_336": (768,), "visual_tome14": (14, 1024)}
     stores = {name: stored(tmp_path, name, shape, {"1": 60}) for name, shape in shapes.items()}
     for name in ("tspm", "qa_tiger"):
         done = exporting.export(layouts.layout(name), stores, tmp_path / name)
         found = [np.load(folder / "1.npy") for folder in done.options.values()]
         assert [array.shape for array in found] == [(60, 128), (60, 768), (60, 14, 1024)]
     assert (tmp_path / "tspm/clip_feats/frame_1fps_ViT-L14@336px/1.npy").is_file()
+
+
+def test_layouts_and_our_encoders_agree_on_shapes():
+    own = {name: load_spec(name).shape for name in list_encoders()}
+    parts = [part for layout in layouts.LAYOUTS.values() for part in layout.parts]
+    assert all(own.get(part.stream, part.shape) == part.shape for part in parts)
 
 
 def test_hcrn_reads_clips_of_frames_by_whole_numbers(tmp_path):
@@ -200,8 +207,9 @@ def test_near_layouts_and_streams_are_named():
         Stream.of("audio_loudnes")
 
 
-def test_streams_without_an_encoder_are_imported_by_the_published_shape():
-    assert Stream.of("visual_clip_l14_tome").shape == (14, 1024)
+def test_streams_without_an_encoder_are_imported_by_the_published_shape(monkeypatch):
+    monkeypatch.setattr("musicavqa.encoders.list_encoders", lambda: ["audio_yamnet"])
+    assert Stream.of("visual_tome14").shape == (14, 1024)
 
 
 def test_importing_and_exporting_from_the_command_line(command_line, tmp_path):

@@ -58,6 +58,7 @@ def extract(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; without it, one is started here.")
     ] = None,
+    device: Annotated[str, typer.Option(help="Of the networks: cpu or cuda.")] = "cpu",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost in time and bytes.")
     ] = False,
@@ -75,7 +76,7 @@ def extract(
         plan = estimate(clips, chosen, out, name or own_name)
         _print_plan(plan, workers, as_json)
         return
-    where = extraction.Engine(engine, workers, address)
+    where = extraction.Engine(engine, workers, address, device)
     with _progress(where) as tell:
         report = extraction.extract(clips, chosen, out, name or own_name, where, tell)
     for note in report.notes:

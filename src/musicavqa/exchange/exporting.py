@@ -28,7 +28,7 @@ def streams_of(layout: Layout) -> tuple[str, ...]:
     """The streams that a layout needs."""
     if layout.hierarchy is not None:
         return (layout.hierarchy.appearance, layout.hierarchy.motion)
-    return tuple(dict.fromkeys(name for part in layout.parts for name in part.streams))
+    return tuple(part.stream for part in layout.parts)
 
 
 def export(
@@ -73,24 +73,17 @@ def _write_part(
     """One .npy per clip; a file is there whole or not at all."""
     from musicavqa.files import replacing
 
-    _check_shapes(part, stores)
+    store = stores[part.stream]
+    if store.description.shape != part.shape:
+        raise FeatureError(
+            f"{store.folder} has rows {store.description.shape}; the layout wants {part.shape} in "
+            f"{part.folder}."
+        )
     for clip in ids:
-        found = [rows_of(stores[name], clip, n_rows) for name in part.streams]
-        if len(found) > 1:
-            found = [rows[:, None] if rows.ndim == 2 else rows for rows in found]
         path = out / f"{clip}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, found[0] if len(found) == 1 else np.concatenate(found, axis=1))
-
-
-def _check_shapes(part: Part, stores: Mapping[str, Store]) -> None:
-    for name, shape in zip(part.streams, part.shapes, strict=True):
-        if stores[name].description.shape != shape:
-            raise FeatureError(
-                f"{stores[name].folder} has rows {stores[name].description.shape}; the layout "
-                f"wants {shape} in {part.folder}."
-            )
+            np.save(file, rows_of(store, clip, n_rows))
 
 
 def _write_hierarchy(

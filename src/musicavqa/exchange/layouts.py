@@ -16,20 +16,12 @@ class Part:
     """One folder of a layout: `<folder>/<clip>.npy`, (rows, *shape)."""
 
     folder: str
-    streams: tuple[str, ...]
-    """Ours; more than one are joined along the first axis of a row, in this order."""
-    shapes: tuple[tuple[int, ...], ...]
-    """Of a row of each of the streams, as published."""
+    stream: str
+    """Ours."""
+    shape: tuple[int, ...]
+    """Of a row, as published."""
     option: str
     """What the official program calls this folder."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of a row in the file; of joined streams each may be one vector or a list of them."""
-        if len(self.streams) == 1:
-            return self.shapes[0]
-        n_vectors = sum(shape[0] if len(shape) > 1 else 1 for shape in self.shapes)
-        return (n_vectors, *self.shapes[-1][1:])
 
 
 @dataclass(frozen=True)
@@ -56,7 +48,9 @@ class Layout:
     """Their loaders stack clips, so all must have so many rows."""
 
 
-VGGISH = Part("vggish", ("audio_vggish",), ((128,),), "--audio_dir / --audios_feat_dir")
+VGGISH = Part("vggish", "audio_vggish", (128,), "--audio_dir / --audios_feat_dir")
+CLIP_L14 = ("visual_clip_l14_336", (768,))
+MERGED = ("visual_tome14", (14, 1024))
 
 LAYOUTS = {
     layout.name: layout
@@ -67,10 +61,7 @@ LAYOUTS = {
             "and any row of other clips' maps as negatives",
             (
                 VGGISH,
-                Part(
-                    "res18_14x14", ("visual_resnet18_map",), ((512, 14, 14),),
-                    "--video_res14x14_dir",
-                ),
+                Part("res18_14x14", "visual_resnet18_map", (512, 14, 14), "--video_res14x14_dir"),
             ),
         ),
         Layout(
@@ -79,8 +70,10 @@ LAYOUTS = {
             (
                 VGGISH,
                 Part(
-                    "clip_patch-level_vit_b32", ("visual_clip_b32", "visual_clip_b32_patches"),
-                    ((512,), (49, 512)), "--clip_vit_b32_dir",
+                    "clip_patch-level_vit_b32",
+                    "visual_clip_b32_patches",
+                    (50, 512),
+                    "--clip_vit_b32_dir",
                 ),
             ),
         ),
@@ -90,23 +83,17 @@ LAYOUTS = {
             "does not use: give the folder of the pictures twice",
             (
                 VGGISH,
-                Part(
-                    "clip_feats/frame_1fps_ViT-L14@336px", ("visual_clip_l14",), ((768,),),
-                    "--visual_feat_dir",
-                ),
-                Part(
-                    "ToMe_feat/tome14", ("visual_clip_l14_tome",), ((14, 1024),),
-                    "--visual_patch_dir",
-                ),
+                Part("clip_feats/frame_1fps_ViT-L14@336px", *CLIP_L14, "--visual_feat_dir"),
+                Part("ToMe_feat/tome14", *MERGED, "--visual_patch_dir"),
             ),
         ),
         Layout(
             "qa_tiger",
             "FightSH/QA-TIGER src/dataset.py and configs/qa_tiger/vitl14.py",
             (
-                Part("vggish", ("audio_vggish",), ((128,),), "data.audio_feat"),
-                Part("clip_feat", ("visual_clip_l14",), ((768,),), "data.video_feat"),
-                Part("tome_feat", ("visual_clip_l14_tome",), ((14, 1024),), "data.patch_feat"),
+                Part("vggish", "audio_vggish", (128,), "data.audio_feat"),
+                Part("clip_feat", *CLIP_L14, "data.video_feat"),
+                Part("tome_feat", *MERGED, "data.patch_feat"),
             ),
         ),
         Layout(
@@ -116,7 +103,7 @@ LAYOUTS = {
             hierarchy=Clips("visual_resnet18", "audio_vggish"),
         ),
     )
-}  # fmt: skip
+}
 
 
 def layout(name: str) -> Layout:
@@ -129,8 +116,5 @@ def layout(name: str) -> Layout:
 
 def published_shape(stream: str) -> tuple[int, ...] | None:
     """Shape of a row of this stream as published, None where no layout has it."""
-    for known in LAYOUTS.values():
-        for part in known.parts:
-            if stream in part.streams:
-                return part.shapes[part.streams.index(stream)]
-    return None
+    parts = (part for known in LAYOUTS.values() for part in known.parts)
+    return next((part.shape for part in parts if part.stream == stream), None)

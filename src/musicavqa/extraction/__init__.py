@@ -56,6 +56,8 @@ class Engine:
     name: str = "local"
     workers: int = 1
     address: str | None = None
+    device: str = "cpu"
+    """Of networks: cpu, cuda or cuda:1; each worker has a copy of them there."""
 
 
 def extract(
@@ -75,7 +77,7 @@ def extract(
     engine = Engine(workers=engine) if isinstance(engine, int) else engine
     check_clips(clips)
     place = folder(root) / set_name
-    loaded = load_all(encoders)
+    loaded = load_all(encoders, engine.device)
     facts = {name: describe(encoder) for name, encoder in loaded.items()}
     writers = {name: Writer(place / fact.folder_name, fact) for name, fact in facts.items()}
     order = {clip.id: index for index, clip in enumerate(clips)}
@@ -83,7 +85,7 @@ def extract(
     todo = jobs(clips, present)
     counter = _Counter(len(clips), sum(len(job.clips) for job in todo), progress)
     alone = engine.name == "local" and engine.workers <= 1
-    task = Task(place, tuple(encoders), n_threads=0 if alone else 1)
+    task = Task(place, tuple(encoders), 0 if alone else 1, engine.device)
     total = Outcome()
     if todo:
         workers = min(engine.workers, len(todo))

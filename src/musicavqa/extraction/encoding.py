@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from musicavqa.encoders.spec import Spec, n_kept
 from musicavqa.media import SOUND, Media, MediaError, Pictures, read
 from musicavqa.records import Clip
 from musicavqa.store import Description, FeatureError
-
-if TYPE_CHECKING:
-    from musicavqa.encoders.spec import Spec
 
 
 class Encoder(Protocol):
@@ -31,9 +29,9 @@ class Encoder(Protocol):
         ...
 
 
-def load_all(encoders: Sequence[str | Encoder]) -> dict[str, Encoder]:
+def load_all(encoders: Sequence[str | Encoder], device: str = "cpu") -> dict[str, Encoder]:
     """Encoders by name; objects pass through, and names are loaded once per process."""
-    loaded = [_load_named(item) if isinstance(item, str) else item for item in encoders]
+    loaded = [_load_named(item, device) if isinstance(item, str) else item for item in encoders]
     by_name: dict[str, Encoder] = {encoder.spec.name: encoder for encoder in loaded}
     if len(by_name) < len(loaded):
         raise ValueError(f"An encoder is named twice: {[e.spec.name for e in loaded]}.")
@@ -74,19 +72,12 @@ def decode(
     return read(clip.path, wanted, max_s=max_s, require="any", n_threads=n_threads)
 
 
-def n_rows(spec: Spec, duration_s: float) -> int:
-    """Rows that an encoder owes a clip of this length."""
-    from musicavqa.encoders.spec import n_rows as rows_at
-
-    return -(-rows_at(duration_s, spec.rate_hz) // spec.every_s)
-
-
 def encode_clips(encoder: Encoder, medias: Sequence[Media]) -> list[np.ndarray]:
     """Rows of each clip; the pictures of all go through `encoder.rows` at once where it has that.
 
     As in `encode`, the last row is held to the end of a clip, and no picture gives zeros.
     """
-    owed = [n_rows(encoder.spec, media.duration_s) for media in medias]
+    owed = [n_kept(encoder.spec, media.duration_s) for media in medias]
     together: Callable[[np.ndarray], np.ndarray] | None = getattr(encoder, "rows", None)
     if together is None or len(medias) == 1:
         found = [encoder.encode(media) for media in medias]
@@ -112,10 +103,10 @@ def remarks(media: Media, encoders: Sequence[Encoder]) -> list[str]:
 
 
 @cache
-def _load_named(name: str) -> Encoder:
+def _load_named(name: str, device: str) -> Encoder:
     from musicavqa.encoders import load_encoder
 
-    return load_encoder(name)
+    return load_encoder(name, device)
 
 
 def _encode_pictures(

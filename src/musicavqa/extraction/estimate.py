@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musicavqa.extraction.encoding import Encoder, decode, describe, load_all, n_rows
+from musicavqa.encoders.spec import n_kept
+from musicavqa.extraction.encoding import Encoder, decode, describe, load_all
 from musicavqa.media import MediaError
 from musicavqa.media.length import announced_s
 from musicavqa.records import Clip
@@ -76,7 +77,7 @@ def estimate(
     streams = []
     for name, encoder in loaded.items():
         seconds = [lengths[clip.id] for clip in todo if clip.id in lacking[name]]
-        rows = sum(n_rows(encoder.spec, length) for length in seconds)
+        rows = sum(n_kept(encoder.spec, length) for length in seconds)
         size = math.prod(encoder.spec.shape) * np.dtype(encoder.spec.dtype).itemsize
         cpu_s = sum(seconds) * encoding.get(name, 0.0)
         streams.append(StreamCost(name, len(seconds), rows, rows * size, cpu_s))

@@ -33,6 +33,7 @@ class Task:
     encoders: tuple[str | Encoder, ...]
     n_threads: int
     """Of the decoder; 0 uses all cores."""
+    device: str = "cpu"
 
 
 @dataclass
@@ -59,7 +60,7 @@ def do(job: Job, task: Task, tick: Tick) -> Outcome:
 
 
 def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
-    loaded, outcome = load_all(task.encoders), Outcome()
+    loaded, outcome = load_all(task.encoders, task.device), Outcome()
     writers = {
         name: Writer(
             task.folder / describe(encoder).folder_name,
