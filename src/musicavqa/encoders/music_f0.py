@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from musicavqa.encoders.mel import seconds_of_sound
-from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.spec import Spec, n_rows
 from musicavqa.encoders.weights import weight_file
 from musicavqa.media import SOUND
 
@@ -59,7 +59,7 @@ class Pitch:
 
     def encode(self, media: Media) -> np.ndarray:
         """(rows, 2) float32; zeros without sound."""
-        n = SPEC.n_rows(media.duration_s)
+        n = n_rows(media.duration_s, SPEC.rate_hz)
         sound = media[SOUND]
         if sound is None:
             return np.zeros((n, *SPEC.shape), np.float32)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musicavqa.encoders.mel import seconds_of_sound
-from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.spec import Spec, n_rows
 from musicavqa.media import Sound
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Loudness:
 
     def encode(self, media: Media) -> np.ndarray:
         """(rows, 3) float16; zeros without sound."""
-        n = SPEC.n_rows(media.duration_s)
+        n = n_rows(media.duration_s, SPEC.rate_hz)
         sound = media[HEARD]
         if sound is None:
             return np.zeros((n, *SPEC.shape), np.float16)
@@ -71,7 +71,7 @@ def loudness(sound: np.ndarray, n_samples: int | None = None) -> np.ndarray:
     sound = np.broadcast_to(sound, (2, sound.shape[1]))
     energy = np.concatenate(list(_energies(sound)))  # (n,) of each 100 ms, both channels
     inside = np.full(len(energy), float(STEP))
-    inside[-1] -= sound.shape[1] - (n_samples or sound.shape[1])
+    inside[-1] -= max(0, sound.shape[1] - (n_samples or sound.shape[1]))
     curves = [_windowed(energy, inside, steps) for steps in (MOMENTARY, SHORT_TERM)]
     peaks = np.concatenate(list(_peaks(sound)))
     with np.errstate(divide="ignore"):

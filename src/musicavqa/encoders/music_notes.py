@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.spec import Spec, n_rows
 from musicavqa.encoders.weights import weight_file
 from musicavqa.media import Sound
 
@@ -92,7 +92,7 @@ class Notes:
 
     def encode(self, media: Media) -> np.ndarray:
         """(rows, 88) float16; zeros without sound."""
-        n = SPEC.n_rows(media.duration_s)
+        n = n_rows(media.duration_s, SPEC.rate_hz)
         sound = media[HEARD]
         if sound is None:
             return np.zeros((n, *SPEC.shape), np.float16)
