@@ -1,9 +1,9 @@
 """What each music stream gets right on rendered clips, whose notes, levels and places are known.
 
 `CHECKS[stream](encoder, clips)` gives one `Measure` per thing that is measured: a number from 0 to 1
-per clip (NaN where the clip has nothing to measure) and, for the same clips, what costs no listening
-at all would score: by default the estimate of one clip against the truth of the next one.
-A new stream needs one function here and its name in CHECKS.
+per clip (NaN where the clip has nothing to measure) and, for the same clips, what a guess without
+listening scores: by default the estimate of one clip against the truth of the next one. A new
+stream needs one function here and its name in CHECKS.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from musicavqa.bandstand.gestures import Gestures
 from musicavqa.bandstand.patches import PERCUSSION
 from musicavqa.encoders import music_f0, music_loudness, music_motion, music_notes
 from musicavqa.media import SOUND, Media, Pictures, Sound, read
-from musicavqa.questions import INSTRUMENTS
 
 Scores = dict[str, float]
 ROWS_HZ = 10.0
@@ -52,7 +51,9 @@ class Clip:
         """What the file holds of `reads`; decoded once for each."""
         if lacking := [item for item in reads if item not in self.kept]:
             self.kept |= read(self.path, lacking, n_threads=1).kept
-        return Media({item: self.kept[item] for item in reads}, self.scene["duration_s"], True, True)
+        return Media(
+            {item: self.kept[item] for item in reads}, self.scene["duration_s"], True, True
+        )
 
     def notes(self) -> np.ndarray:
         """All notes of pitched instruments, (n, 3): onset, offset, sounding pitch."""
@@ -247,7 +248,7 @@ def _score_loudness(clip: Clip, rows: np.ndarray) -> Scores:
 
 
 def standard_signals() -> list[tuple[str, bool]]:
-    """EBU Tech 3341 (cases 1-5, 9, 12, 15-19) and 3342 (cases 1-4): what is tested, and if it holds."""
+    """Cases 1-5, 9, 12, 15-19 of EBU Tech 3341 and 1-4 of 3342: the name, and whether it holds."""
     programme = {
         "3341-1": (((20, -23),), -23), "3341-2": (((20, -33),), -33),
         "3341-3": (((10, -36), (60, -23), (10, -36)), -23),
@@ -361,8 +362,10 @@ def _score_motion(clip: Clip, rows: np.ndarray) -> Scores:
         own = rows[1:, :49].reshape(-1, 7, 7)[:, :, column].max(axis=1)
         players[bool(player["gestures"])].append(float(own.mean()))
     regions = rows[1:, 49:]
+    smooth = np.stack([np.convolve(r, np.ones(5) / 5, "same") for r in regions.T], axis=1)
     return {
         "moving region above still region": ranked(regions[moving], regions[~moving]),
+        "the same, means of 0.5 s": ranked(smooth[moving], smooth[~moving]),
         "moving player above still player": ranked(*map(np.array, (players[True], players[False]))),
     }
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stream_checks import CHECKS, Clip, Measure
 
 from musicavqa.bandstand.render import render
 from musicavqa.bandstand.scene import sample_scene
 from musicavqa.encoders import list_encoders, load_encoder
 from musicavqa.media import Media, Sound
 from musicavqa.metrics.bootstrap import clustered_interval
+from stream_checks import CHECKS, Clip, Measure
 
 SPLIT, MINUTE_S = "val", 60
 HEAD = ("stream", "measure", "share, % [95 %]", "naive, %", "clips", "CPU s a minute")

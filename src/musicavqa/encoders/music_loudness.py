@@ -1,11 +1,12 @@
 """Loudness by ITU-R BS.1770-4 and EBU R128: momentary, short-term and true peak, in 100 ms rows.
 
-Row (3,), all in decibels above -70, so that 0 is the standard's absolute gate, silence, or no sound:
+Row (3,), in decibels above -70, so that 0 is the standard's absolute gate, silence, or no sound:
 0  momentary loudness, the 400 ms around the end of the row (LUFS + 70)
 1  short-term loudness, 3 s around the same place (LUFS + 70)
 2  true peak of the row, over four times as many samples as there are (dBTP + 70)
-Windows that reach beyond the clip are means over what lies in it. `integrated` and `loudness_range`
-(EBU Tech 3342) are computed from the rows: column 0 holds exactly the gating blocks of the standard.
+Windows that reach beyond the clip are means over what lies in it. `integrated` and
+`loudness_range` (EBU Tech 3342) are computed from the rows, because column 0 holds exactly the
+gating blocks of the standard.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 YAMNet and musicnn as in `audio_yamnet` and `audio_musicnn`, read where they have a name for the
 instrument. Row (2, 22), 0 to 1, instruments in the order of `questions.INSTRUMENTS`: 0 YAMNet (the
-highest of the classes named here), 1 musicnn. An instrument without a name of its own takes that of
-its nearest relative (the suona the trumpet's, the pipa the mandolin's); one with an empty list, which
-nothing comes near, is always 0.
+highest of the classes named here), 1 musicnn. An instrument without a name of its own takes that
+of its nearest relative (the suona the trumpet's, the pipa the mandolin's); one with an empty list,
+which nothing comes near, is always 0.
 """
 
 from __future__ import annotations
