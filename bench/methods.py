@@ -18,11 +18,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import resource
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import torch
 
 from fixtures import make_batch, make_clips, make_questions, small_options
+from musicavqa.costs import count_flops, peak_mb
 from musicavqa.records import Batch
 from musicavqa.registry import list_methods, load_method
 from musicavqa.training import loss_parts
@@ -106,19 +105,8 @@ def measure(name: str, settings: argparse.Namespace) -> dict[str, Any]:
     if method.card.trained == "gradient":
         training = make_batch(streams, negatives=method.negatives(options), **about)
         row["step_ms"] = 1000 * best(step(model.train(), training), settings.repeats)
-    row["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    row["peak_mb"] = peak_mb()
     return row
-
-
-def count_flops(model: torch.nn.Module, batch: Batch) -> int:
-    """FLOPs of the products in one forward pass; without oneDNN an LSTM is made of products."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of Intel GPUs, which nobody asked for
-        with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
-            model(batch)  # with gradients: the counter's hooks want a graph
-    return counter.get_total_flops()
 
 
 def saving(model: torch.nn.Module, batch: Batch, repeats: int) -> dict[str, float]:
@@ -156,6 +144,7 @@ def pick(batch: Batch, rows: torch.Tensor) -> Batch:
         batch,
         keys=[batch.keys[row] for row in rows.tolist()],
         streams={name: stream[clips] for name, stream in batch.streams.items()},
+        negatives={name: stream[clips] for name, stream in batch.negatives.items()},
         seconds=batch.seconds[clips],
         clip_of=torch.arange(len(rows)),
         words=batch.words[rows],

@@ -196,6 +196,14 @@ def test_two_files_are_compared_cell_by_cell(world, questions, command_line, tmp
     assert code == 0
     assert "other minus first" in out
     assert "corrected for 2 tests of cells" in out
+    code, out, _ = command_line("compare", first, other, "--data", world[0] / "data", "--table")
+    assert code == 0
+    head, _, *rows = [line.split("|")[1:-1] for line in out.splitlines() if line.startswith("|")]
+    table = {row[0].strip(): dict(zip(map(str.strip, head), row, strict=True)) for row in rows}
+    assert list(table) == ["first", "other"]
+    assert table["first"]["overall"].split()[0] == f"{100 * 56 / 96:.1f}"
+    assert table["other"]["minus first"].split()[0] == f"+{100 * 38 / 96:.1f}"
+    assert set(table["first"]["minus first"] + table["first"]["ms/step"]) == {" "}
 
 
 def test_runs_that_differ_in_the_seed_only_are_one_system(questions, tmp_path):

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from musicavqa.metrics import accuracy, bootstrap, clusters, paired, power, seeds
-from musicavqa.metrics.accuracy import KeyMismatchError
+from musicavqa.metrics.accuracy import GROUPS, KeyMismatchError
 from musicavqa.metrics.bootstrap import Interval
 from musicavqa.questions import CELLS
 from musicavqa.records import Question
@@ -36,6 +36,9 @@ class System:
     """(S, N) bool, in the order of the questions."""
     n_unreadable: int
     n_without_media: int
+    parameters: int | None = None
+    cost: dict[str, Any] = field(default_factory=dict)
+    """What training took, from run.json of the first seed; empty for a lone file."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,16 @@ class Study:
     """All systems and all comparisons of one call."""
 
     systems: list[System]
-    overall: list[Interval]
-    """Of each system, for its mean over seeds."""
+    groups: list[dict[str, Interval]]
+    """Of each system, for its mean over seeds: accuracy in the cells, A, V, AV and overall."""
     seeds: list[seeds.SeedReport | None]
     comparisons: list[Comparison]
     n_questions: int
+
+    @property
+    def overall(self) -> list[Interval]:
+        """Accuracy of each system on all questions."""
+        return [groups["overall"] for groups in self.groups]
 
     @property
     def n_tests(self) -> int:
@@ -92,10 +100,12 @@ class Study:
                 "asked": self.n_questions,
                 "unreadable": system.n_unreadable,
                 "no_media": system.n_without_media,
-                "overall": asdict(overall),
+                "parameters": system.parameters,
+                "cost": system.cost,
+                "groups": {name: asdict(interval) for name, interval in groups.items()},
                 "seeds": None if report is None else asdict(report),
             }
-            for system, overall, report in zip(self.systems, self.overall, self.seeds, strict=True)
+            for system, groups, report in zip(self.systems, self.groups, self.seeds, strict=True)
         ]
         comparisons = [asdict(comparison) for comparison in self.comparisons]
         return {
@@ -126,12 +136,7 @@ def compare(paths: Sequence[Path], questions: Sequence[Question], split: str) ->
     reports = [seeds.seed_report(s.correct, clips) if len(s.correct) > 1 else None for s in systems]
     return Study(
         systems=systems,
-        overall=[
-            bootstrap.clustered_interval(system.correct[0], clips)
-            if report is None
-            else report.mean
-            for system, report in zip(systems, reports, strict=True)
-        ],
+        groups=[_accuracies(system, members, clips) for system in systems],
         seeds=reports,
         comparisons=[
             Comparison(first.name, other.name, rows)
@@ -169,7 +174,26 @@ def _system(name: str, files: Sequence[Path], questions: Sequence[Question]) -> 
     status = [prediction.status for predictions in read for prediction in predictions]
     correct = np.stack([accuracy.correctness(questions, predictions) for predictions in read])
     unreadable, missing = status.count("unreadable"), status.count("no media")
-    return System(name, tuple(files), correct, unreadable, missing)
+    about = _about(files[0]) or {}
+    known = {"parameters": about.get("parameters"), "cost": about.get("cost", {})}
+    return System(name, tuple(files), correct, unreadable, missing, **known)
+
+
+def _accuracies(
+    system: System, members: dict[str, np.ndarray], clips: np.ndarray
+) -> dict[str, Interval]:
+    """Accuracy in every group that is asked about, over clips and, if there are some, seeds."""
+    found = {}
+    for name in GROUPS:
+        rows = members[name]
+        if rows.any():
+            correct, within = system.correct[:, rows], clips[rows]
+            found[name] = (
+                bootstrap.clustered_interval(correct[0], within)
+                if len(correct) == 1
+                else seeds.seed_report(correct, within).mean
+            )
+    return found
 
 
 def _identity(path: Path) -> str:

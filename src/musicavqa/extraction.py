@@ -123,7 +123,7 @@ def encode_media(media: Media, encoders: Sequence[str | Encoder]) -> dict[str, n
 
 def describe(encoder: Encoder) -> Description:
     """The store's description of an encoder, with the sha256 of its weights."""
-    from musicavqa.encoders.weights import WEIGHTS
+    from musicavqa.encoders.weights import digest
 
     spec = encoder.spec
     return Description(
@@ -132,7 +132,7 @@ def describe(encoder: Encoder) -> Description:
         shape=spec.shape,
         rate_hz=spec.rate_hz,
         dtype=spec.dtype,
-        weights={name: WEIGHTS[name].sha256 for name in spec.weights},
+        weights={name: digest(name) for name in spec.weights},
     )
 
 

@@ -26,6 +26,7 @@ from torch import nn
 import musicavqa
 from musicavqa import answers
 from musicavqa.batches import ClipStore, Collation, make_batches, scene_truth
+from musicavqa.costs import count_flops, peak_mb
 from musicavqa.files import write_json, write_text
 from musicavqa.methods.card import Recipe
 from musicavqa.metrics.calibration import fit_temperature
@@ -194,11 +195,31 @@ class _Run:
         known = {question.key: question.answer for question in data.validation}
         return logits, np.array([answers.index(known[key] or "") for key in keys])
 
+    def cost(self) -> dict[str, Any]:
+        """What training took in all epochs, and what one question about one clip takes.
+
+        cpu_seconds: with validation; step_cpu_ms: of the fastest epoch, batches included;
+        peak_mb: of this process; gflops: of the forward pass.
+        """
+        log = [row for row in self.progress.log if "steps" in row]
+        totals = {name: sum(row[name] for row in log) for name in ("questions", "cpu_seconds")}
+        fastest = min(log, key=lambda row: row["step_cpu_ms"], default={})
+        collation = Collation(texts=self.data.texts)
+        asked = make_batches(
+            self.data.clips, self.data.validation[:1], self.streams, 1, None, collation
+        )
+        return {
+            **totals,
+            "step_cpu_ms": fastest.get("step_cpu_ms"),
+            "peak_mb": round(peak_mb()),
+            "gflops": count_flops(self.model.eval(), next(asked).to(self.device)) / 1e9,
+        }
+
     def _epoch(self, recipe: Recipe) -> None:
-        start, progress = time.perf_counter(), self.progress
+        start, progress = (time.perf_counter(), time.process_time()), self.progress
         epoch = progress.epoch
         row: dict[str, Any] = {"stage": progress.stage} if progress.stage else {}
-        row |= {"epoch": epoch, "losses": self._pass(recipe, epoch)}
+        row |= {"epoch": epoch, **self._pass(recipe, epoch)}
         if progress.stage == ANSWERING:
             row["validation_accuracy"] = accuracy = self.accuracy()
             if accuracy > progress.best_accuracy:
@@ -209,13 +230,15 @@ class _Run:
         progress.finished = epoch + 1 == recipe.epochs or (
             recipe.patience is not None and spent >= recipe.patience
         )
-        progress.log.append({**row, "seconds": round(time.perf_counter() - start, 3)})
+        spans = (time.perf_counter() - start[0], time.process_time() - start[1])
+        row |= dict(zip(("seconds", "cpu_seconds"), (round(s, 3) for s in spans), strict=True))
+        progress.log.append(row)
         save_state(self.state, self.learner, self.optimizer, progress)
         lines = "".join(json.dumps(line) + "\n" for line in progress.log)
         write_text(self.folder / "log.jsonl", lines)
 
-    def _pass(self, recipe: Recipe, epoch: int) -> dict[str, float]:
-        """One epoch of steps; the means of all loss parts."""
+    def _pass(self, recipe: Recipe, epoch: int) -> dict[str, Any]:
+        """One epoch of steps: the means of all loss parts, and what they took."""
         stage, data = self.progress.stage, self.data
         place = [1 + list(self.stages).index(stage)] if stage else []
         rng = np.random.default_rng([self.recipe.seed, epoch, *place])
@@ -230,13 +253,17 @@ class _Run:
         batches = make_batches(
             data.clips, data.train, self.streams, recipe.batch_clips, rng, collation
         )
+        n_questions, start_s = 0, time.process_time()
         for step, batch in enumerate(batches):
+            n_questions += len(batch.keys)
             rate = recipe.learning_rate * rate_factor(recipe, epoch + step / n_steps)
             for name, value in self._step(batch.to(self.device), recipe, rate).items():
                 sums[name] = sums.get(name, 0.0) + value / n_steps
         if not sums:
             raise ValueError(f"Stage {stage!r} has no loss in any batch of {n_clips} clips.")
-        return sums
+        step_ms = 1000 * (time.process_time() - start_s) / n_steps
+        counts = {"steps": n_steps, "questions": n_questions, "step_cpu_ms": round(step_ms, 1)}
+        return {"losses": sums, **counts}
 
     def _step(self, batch: Batch, recipe: Recipe, rate: float) -> dict[str, float]:
         for group in self.optimizer.param_groups:
@@ -390,6 +417,7 @@ def _write_run(run: _Run, settings: dict[str, Any]) -> None:
         "best_epoch": run.progress.best_epoch,
         "validation_accuracy": run.progress.best_accuracy,
         "temperature": temperature,
+        "cost": run.cost(),
     }
     if run.stages:
         rows = [row for row in run.progress.log if "stage" in row]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from musicavqa.records import Question
 if TYPE_CHECKING:
     from musicavqa.evaluation import Evaluation
     from musicavqa.extraction import Report as ExtractionReport
+    from musicavqa.methods.card import Recipe
     from musicavqa.store import Store
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
@@ -115,8 +116,12 @@ def train(
     unseen: Sequence[Part] = (),
     drop_leaks: bool = False,
     plugins: Sequence[str] = (),
+    recipe: Recipe | None = None,
+    stages: Mapping[str, Recipe] | None = None,
 ) -> Path:
     """Train `method` with its recipe on `splits` (training, validation); returns the run folder.
+
+    `recipe` and `stages` None take the method's own; `stages={}` goes straight to answering.
 
     What it shares with `unseen` (what will be tested on) is told by LeakWarning, and with
     `drop_leaks` left out of training and validation. `plugins` are names or paths of
@@ -127,7 +132,7 @@ def train(
     from musicavqa.registry import load_method
 
     found = load_method(method)
-    recipe = found.recipe(set_name)
+    recipe = recipe or found.recipe(set_name)
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
     clips, questions = load_dataset(set_name, data, splits[0])
@@ -157,7 +162,9 @@ def train(
         texts=embed_texts(found.texts(), questions + validation),
     )
     added = dict.fromkeys(plugins)
-    folder = training.train(method, None, recipe, facts, Path(out), seed, device, plugins=added)
+    folder = training.train(
+        method, None, recipe, facts, Path(out), seed, device, stages=stages, plugins=added
+    )
     leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(questions + validation))
     return folder
 

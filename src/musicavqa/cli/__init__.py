@@ -16,6 +16,7 @@ from musicavqa.cli import (
     converting,
     data,
     rendering,
+    robustness,
     scoring,
     training,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "data",
     "main",
     "rendering",
+    "robustness",
     "scoring",
     "training",
 ]

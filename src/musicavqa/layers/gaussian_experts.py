@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from musicavqa.layers.single_query import ask
+
 NARROWEST, SHRINK = 0.09, 9.0
 """A width is a sigmoid, at least the first, divided by the second; the clip has length 1."""
 
@@ -36,11 +38,9 @@ class GaussianExperts(nn.Module):
 
     def curves(self, question: Tensor, sequence: Tensor, valid: Tensor) -> Tensor:
         """Question (B, D), what it looks at (B, T, D) and where that is (B, T) -> (B, T, E)."""
-        found, _ = self.attention(
-            question[:, None], sequence, sequence, key_padding_mask=~valid, need_weights=False
-        )
-        bells = self._bells(found[:, 0], valid)  # (B, T, E)
-        trust, experts = self.router(found[:, 0]).softmax(-1).topk(self.top_experts)  # (B, K)
+        found, _ = ask(self.attention, question, sequence, valid)
+        bells = self._bells(found, valid)  # (B, T, E)
+        trust, experts = self.router(found).softmax(-1).topk(self.top_experts)  # (B, K)
         trust = trust / trust.sum(-1, keepdim=True)
         n_items, n_seconds = valid.shape
         chosen = experts[:, None].expand(-1, n_seconds, -1)  # (B, T, K)

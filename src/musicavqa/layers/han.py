@@ -35,15 +35,26 @@ class HANLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, sequence: Tensor, valid: Tensor | None, *partners: tuple[Tensor, Tensor | None]
+        self,
+        sequence: Tensor,
+        valid: Tensor | None,
+        *partners: tuple[Tensor, Tensor | None],
+        rows: Tensor | None = None,
     ) -> Tensor:
         """`valid` (B, T) and that of each partner (B, S) are False where there is nothing.
 
         As many partners are needed as the layer was made for. Every row needs one valid place.
+        With `rows` (B,), the clip of each question, only the last partner belongs to questions;
+        all others and the sequence belong to C clips and attend once per clip.
         """
         attended = self._attend(self.itself, sequence, sequence, valid)
-        for attention, (partner, there) in zip(self.partners, partners, strict=True):
+        pairs = list(zip(self.partners, partners, strict=True))
+        for attention, (partner, there) in pairs if rows is None else pairs[:-1]:
             attended = attended + self._attend(attention, sequence, partner, there)
+        if rows is not None:
+            attention, (partner, there) = pairs[-1]
+            sequence = sequence[rows]
+            attended = attended[rows] + self._attend(attention, sequence, partner, there)
         sequence = self.norm1(sequence + attended)
         inner = self.dropout(torch.relu(self.inner(sequence)))
         return self.norm2(sequence + self.dropout(self.outer(inner)))

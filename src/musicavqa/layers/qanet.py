@@ -104,7 +104,3 @@ def timing_signal(places: torch.Tensor, width: int) -> torch.Tensor:
     step = math.log(10000) / max(width // 2 - 1, 1)
     angles = places[:, None] * torch.exp(-step * torch.arange(width // 2, device=places.device))
     return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-def _over_words(width: int) -> nn.Conv1d:
-    return nn.Conv1d(width, width, 7, padding=3, groups=width, bias=False)

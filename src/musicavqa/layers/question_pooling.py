@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from musicavqa.layers.single_query import ask
+
 
 class QuestionPooling(nn.Module):
     """Question (B, D) and seconds (B, T, D) -> vector (B, D) and attention (B, T).
@@ -25,10 +27,6 @@ class QuestionPooling(nn.Module):
     def forward(
         self, question: torch.Tensor, sequence: torch.Tensor, valid: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        missing = None if valid is None else ~valid
-        pooled, weights = self.attention(
-            question[:, None], sequence, sequence, key_padding_mask=missing
-        )
-        pooled = pooled[:, 0]
+        pooled, weights = ask(self.attention, question, sequence, valid)
         changed = self.outer(self.dropout(torch.relu(self.inner(pooled))))
-        return self.norm(pooled + self.dropout(changed)), weights[:, 0]
+        return self.norm(pooled + self.dropout(changed)), weights

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from musicavqa.layers.single_query import compare
+
 
 class Relevance(nn.Module):
     """Query (B, D) and places (B, N, D) -> shares (B, N) that sum to one.
@@ -25,9 +27,9 @@ class Relevance(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, query: Tensor, places: Tensor, valid: Tensor | None = None) -> Tensor:
-        queries = self.query(query).unflatten(-1, (self.n_heads, -1))  # (B, H, D / H)
-        keys = self.key(places).unflatten(-1, (self.n_heads, -1))  # (B, N, H, D / H)
-        scores = torch.einsum("bhd,bnhd->bhn", queries, keys) / queries.shape[-1] ** 0.5
+        scores = compare(
+            self.query(query), self.key.weight, self.key.bias, places, self.n_heads
+        )  # (B, H, N)
         if valid is not None:
             scores = scores.masked_fill(~valid[:, None], float("-inf"))
         return self.dropout(scores.softmax(-1)).mean(1)

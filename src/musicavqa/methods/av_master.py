@@ -154,7 +154,7 @@ class Focus(nn.Module):
 
 
 class TakeFocus(nn.Module):
-    """Tokens (B, N, D) take in the focus (B, 8, D) by additive attention."""
+    """Tokens (B, N, D) take in the focus (C, 8, D) of their clip by additive attention."""
 
     def __init__(self, options: Options) -> None:
         super().__init__()
@@ -163,10 +163,10 @@ class TakeFocus(nn.Module):
         self.bias = nn.Parameter(torch.zeros(options.width))
         self.score = nn.Linear(options.width, 1)
 
-    def forward(self, tokens: Tensor, focus: Tensor) -> Tensor:
-        both = tokens[:, :, None] + (self.focus(focus) + self.bias)[:, None]  # (B, N, 8, D)
-        weights = self.score(torch.tanh(both)).softmax(2)
-        return (weights * both).sum(2)
+    def forward(self, tokens: Tensor, focus: Tensor, rows: Tensor) -> Tensor:
+        focus = (self.focus(focus) + self.bias)[rows]  # (B, 8, D)
+        scores = self.score(torch.tanh(tokens[:, :, None] + focus[:, None]))[..., 0]  # (B, N, 8)
+        return tokens + scores.softmax(2) @ focus
 
 
 class Head(nn.Module):
@@ -224,17 +224,17 @@ class Model(nn.Module):
         audio, visual = self._read(batch.streams)  # (C, T, D)
         words, said = self._words(batch)  # (B, W, D), (B, W)
         sentence = self.sentence_in(batch.texts[self.options.sentence_text])
-        focus_heard = self.focus(audio, valid, self.focus_heard)[rows]  # (B, 8, D)
-        focus_seen = self.focus(visual, valid, self.focus_seen)[rows]
-        audio, visual = audio[rows], visual[rows]
+        focus_heard = self.focus(audio, valid, self.focus_heard)  # (C, 8, D)
+        focus_seen = self.focus(visual, valid, self.focus_seen)
 
-        tokens, known = torch.cat([audio, visual, words], 1), torch.cat([there, there, said], 1)
-        tokens = self.overall(tokens, known)
-        focused = [self.take_seen(tokens, focus_seen), self.take_heard(tokens, focus_heard)]
+        known = torch.cat([there, there, said], 1)
+        tokens = self.overall(torch.cat([audio[rows], visual[rows], words], 1), known)
+        focused = [self.take_seen(tokens, focus_seen, rows)]
+        focused += [self.take_heard(tokens, focus_heard, rows)]
         fused = self.fusion(torch.cat([tokens, *focused], dim=-1))
         fused = fused.masked_fill(~known[..., None], -torch.inf).amax(1)  # (B, D)
-        heard = self.hear(audio, there, (words, said))
-        seen = self.see(visual, there, (words, said))
+        heard = self.hear(audio, valid, (words, said), rows=rows)
+        seen = self.see(visual, valid, (words, said), rows=rows)
 
         overall, _ = self.from_all(sentence, fused[:, None])
         by_ear, ears = self.from_sound(sentence, heard, there)
@@ -242,12 +242,13 @@ class Model(nn.Module):
         heads = (overall, by_ear, by_eye)
         losses = {"heads": _head_loss(heads, batch.answers)} if batch.answers is not None else {}
         if set(self.options.negatives) <= set(batch.negatives):
-            other_audio, other_visual = (x[rows] for x in self._read(batch.negatives))
-            preferred = [mean_of_seconds(heard, there), mean_of_seconds(seen, there)]
-            avoided = [
-                mean_of_seconds(self.hear(other_audio, there, (words, said)), there),
-                mean_of_seconds(self.see(other_visual, there, (words, said)), there),
+            other_audio, other_visual = self._read(batch.negatives)
+            others = [
+                self.hear(other_audio, valid, (words, said), rows=rows),
+                self.see(other_visual, valid, (words, said), rows=rows),
             ]
+            preferred = [mean_of_seconds(sense, there) for sense in (heard, seen)]
+            avoided = [mean_of_seconds(sense, there) for sense in others]
             contrast = self._contrast(fused, preferred, avoided)
             losses["contrast"] = self.options.contrast_weight * contrast
         return Output(overall + by_ear + by_eye, losses, {"time": (ears + eyes) / 2})

@@ -119,7 +119,7 @@ class VisualBERT(nn.Module):
     ) -> torch.Tensor:
         """The first state (B, D), after a tanh layer.
 
-        `vectors` (B, N, D) are placed in order; `seconds` (B, M, Dv), where given, follow them and
+        `vectors` (B, N, D) are placed in order; `seconds` (B, M, D), where given, follow them and
         carry no order. `there` (B, N) and `seconds_there` (B, M) are True for what is real.
         """
         if self.start is not None:
@@ -129,7 +129,7 @@ class VisualBERT(nn.Module):
         tokens = vectors + self._places(vectors.shape[1]) + self.kinds.weight[0]
         if seconds is not None and seconds_there is not None:
             marks = self.second_places.weight[0] + self.second_kinds.weight[1]
-            tokens = torch.cat([tokens, self.seconds(seconds) + marks], dim=1)
+            tokens = torch.cat([tokens, seconds + marks], dim=1)
             there = torch.cat([there, seconds_there], dim=1)
         tokens = self.dropout(self.norm(tokens))
         for layer in self.layers:
@@ -159,7 +159,7 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> Output:
         audio, visual = self._seconds(batch)
         rows, valid, words = batch.clip_of, batch.seconds, real_words(batch.words)
-        seconds = self.token(torch.cat([visual, audio], dim=1))[rows]  # (B, 2T, Dv)
+        seconds = self.reader.seconds(self.token(torch.cat([visual, audio], dim=1)))[rows]
         vectors = self.reader.words(batch.words)
         first = self.reader(vectors, words, seconds, valid.repeat(1, 2)[rows])
         logits = self.answer(self.dropout(first))

@@ -134,7 +134,7 @@ class Network(nn.Module):
         seen = self.attend.narrow(frames + self.frames(frames, places, valid))[rows]
         read = self.question(words, spelled, spoken)
         fused, weights = self.attend(seen, read, valid[rows], spoken)
-        return self.classifier(mean_of_seconds(self.resize(fused), valid[rows])), weights
+        return self.classifier(self.resize(fused)), weights
 
 
 def _question_sizes(options: Options) -> QuestionSizes:
@@ -184,7 +184,7 @@ class FrameEncoder(nn.Module):
 
 
 class CoAttention(nn.Module):
-    """Frames (B, N, D) and words (B, W, D) -> frames with what the words say to them (B, N, 4D)."""
+    """Frames (B, N, D) and words (B, W, D) -> the mean frame with what words say to it (B, 4D)."""
 
     def __init__(self, options: Options) -> None:
         super().__init__()
@@ -210,7 +210,8 @@ class CoAttention(nn.Module):
         over_frames = scores.masked_fill(~valid[:, :, None], -torch.inf).softmax(1)
         told = over_words @ words
         shown = over_words @ (over_frames.transpose(1, 2) @ frames)
-        fused = torch.cat([frames, told, frames * told, frames * shown], dim=-1)
+        said = (frames, told, frames * told, frames * shown)
+        fused = torch.cat([mean_of_seconds(part, valid) for part in said], dim=-1)
         weights = mean_of_seconds(over_frames.transpose(1, 2), spoken)  # (B, N)
         return fused, weights
 

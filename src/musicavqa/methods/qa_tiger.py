@@ -16,8 +16,8 @@ Where we differ:
   whose frozen CLIP text tower stands outside as the text streams. Words that are all zero are
   padding and masked; CLIP's own padding is not zero and is read, as released.
 * Padded seconds are masked, and the curves lie on each clip's own length.
-* The experts' second layer acts once on the sum over time (equal by linearity), and patches attend
-  to each other once per clip.
+* The experts' second layer acts once on the sum over time (equal by linearity). Sound, picture and
+  patches attend to themselves and each other once per clip.
 * The recipe's first Adam beta is 0.9 (0.95 there); dropout, which our sources do not state, is
   0.1 inside the HAN layer only.
 
@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from musicavqa.layers import N_ANSWERS
+from musicavqa.layers.by_clip import ByClip
 from musicavqa.layers.gaussian_experts import GaussianExperts
 from musicavqa.layers.han import HANLayer
 from musicavqa.layers.patches import picture_patches
@@ -135,13 +136,14 @@ class Model(nn.Module):
         question = self.question_in(batch.texts[options.question_text])  # (B, D)
         given = batch.texts[options.words_text]
         words = self.words_in(given), (given != 0).any(-1)  # (B, W, D), (B, W)
-        valid = batch.seconds[rows]  # (B, T)
-        audio = self.audio_in(streams[options.audio_stream])[rows]  # (B, T, D)
-        visual = self.visual_in(picture_vectors(streams[options.visual_stream]))[rows]
+        valid = batch.seconds  # (C, T)
+        audio = self.audio_in(streams[options.audio_stream])  # (C, T, D)
+        visual = self.visual_in(picture_vectors(streams[options.visual_stream]))
         audio, visual = (
-            self.exchange(audio, valid, (visual, valid), words),
-            self.exchange(visual, valid, (audio, valid), words),
-        )
+            self.exchange(audio, valid, (visual, valid), words, rows=rows),
+            self.exchange(visual, valid, (audio, valid), words, rows=rows),
+        )  # (B, T, D)
+        valid = valid[rows]
         patches = self.patch_in(picture_patches(streams[options.patch_stream]))  # (C, T, P, D)
         (by_ear, by_eye), where = self.patches(audio, visual, patches, rows)
 
@@ -153,10 +155,7 @@ class Model(nn.Module):
         seen = self.weigh(question, seen_by_ear, seen)
         logits = self.answer(torch.relu(self.weigh(question, seen, heard)))
 
-        time = (
-            sum(curves.sum(2) / curves.sum((1, 2))[:, None] for curves in (when_heard, when_seen))
-            / 2
-        )
+        time = (_shares(when_heard) + _shares(when_seen)) / 2
         space = torch.einsum("bt,btp->bp", time, where)
         return Output(logits, {}, {"time": time, "space": space})
 
@@ -184,13 +183,20 @@ class PatchReader(nn.Module):
         flat = flat + self.itself(flat, flat, flat, need_weights=False)[0]
         weights, biases = self.asked.in_proj_weight.chunk(3), self.asked.in_proj_bias.chunk(3)
         keys, values = (
-            self._heads(linear(flat.view_as(patches), weights[i], biases[i]))[rows] for i in (1, 2)
-        )  # (B, T, H, P, D / H)
-        queries = self._heads(linear(torch.stack([audio, visual], 2), weights[0], biases[0]))
+            self._heads(linear(flat.view_as(patches), weights[i], biases[i])) for i in (1, 2)
+        )  # (C, T, H, P, D / H)
+        beside = ByClip(rows, len(patches))
+        asked = linear(torch.stack([audio, visual], 2), weights[0], biases[0])  # (B, T, 2, D)
+        queries = self._heads(beside.gather(asked).transpose(1, 2).flatten(2, 3))
         where = (queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5).softmax(-1)
-        found = self.mlp(self.asked.out_proj((where @ values).transpose(2, 3).flatten(3)))
+        found = (where @ values).transpose(2, 3).flatten(3)  # (C, T, 2Q, D)
+        found, where = (
+            beside.spread(both.unflatten(2, (-1, 2)).transpose(1, 2))
+            for both in (found, where.mean(2))
+        )  # (B, T, 2, D), (B, T, 2, P)
+        found = self.mlp(self.asked.out_proj(found))
         ear, eye = self.ear_norm(found[:, :, 0]), self.eye_norm(found[:, :, 1])
-        return (ear, eye), where.mean((2, 3))
+        return (ear, eye), where.mean(2)
 
     def _heads(self, rows: Tensor) -> Tensor:
         return rows.unflatten(-1, (self.n_heads, -1)).transpose(2, 3)

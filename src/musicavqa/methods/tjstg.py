@@ -39,6 +39,7 @@ from torch.nn.functional import linear, normalize, one_hot
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from musicavqa.layers import N_ANSWERS, N_WORDS
+from musicavqa.layers.by_clip import ByClip
 from musicavqa.layers.grounding import MatchHead, match_loss
 from musicavqa.layers.question_pooling import QuestionPooling
 from musicavqa.layers.seconds import mean_of_seconds
@@ -215,25 +216,17 @@ class Model(nn.Module):
         pixels = self.pixels(maps.flatten(-2).transpose(-1, -2))  # (C, T, P, D)
         directions = normalize(pixels, dim=-1)
         by_sound = torch.einsum("ctpd,ctd->ctp", directions, normalize(audio, dim=-1)).softmax(-1)
-        place, n_places = _places(rows, len(audio))  # questions of one clip share its pixels
-        grouped = targets.new_zeros(len(audio), n_places, *targets.shape[1:])
-        grouped[rows, place] = normalize(targets, dim=-1)
-        by_target = torch.einsum("ctpd,cqtd->cqtp", directions, grouped).softmax(-1)
+        beside = ByClip(rows, len(audio))  # questions of one clip share its pixels
+        asked = beside.gather(normalize(targets, dim=-1))
+        by_target = torch.einsum("ctpd,cqtd->cqtp", directions, asked).softmax(-1)
         both = by_sound[:, None] + by_target
         cut = self.options.cut
         if self.options.compat == "paper":
             cut = cut * PLACES / both.shape[-1]
         where = both.masked_fill(both <= cut, 0.0).softmax(-1)  # (C, Q, T, P)
-        found = torch.einsum("cqtp,ctpd->cqtd", where, directions)[rows, place]
+        found = beside.spread(torch.einsum("cqtp,ctpd->cqtd", where, directions))
         means = pixels.mean(2)[rows]
-        return self.ground(torch.tanh(torch.cat([means, found], dim=-1))), where[rows, place]
-
-
-def _places(clip_of: Tensor, n_clips: int) -> tuple[Tensor, int]:
-    """Which question of its clip each one is (B,), and the largest number of them."""
-    same = one_hot(clip_of, n_clips)
-    place = same.cumsum(0).gather(1, clip_of[:, None])[:, 0] - 1
-    return place, int(same.sum(0).max())
+        return self.ground(torch.tanh(torch.cat([means, found], dim=-1))), beside.spread(where)
 
 
 def _divergence(first: Tensor, second: Tensor) -> Tensor:

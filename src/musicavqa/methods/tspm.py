@@ -15,7 +15,7 @@ Where we differ:
 * The default streams are ours (YAMNet, EfficientNet, MiniLM); `PUBLISHED` has those of the paper,
   with merged patches (ToMe). By default the question itself stands where the paper has a prompt.
 * Padded seconds are masked. A clip with fewer than `top_k` seconds gives all it has.
-* A patch is projected and read once for all questions that selected its second.
+* Patches of a second are read by its sound once for all questions that selected it.
 
 Parameters in the official configuration: 11 252 778. The release has 12 306 474, of which 791 040
 reach no answer, and so do the 262 656 of the values in the attention that selects.
@@ -127,9 +127,7 @@ class Model(nn.Module):
         shares = self.relevance(prompt, visual[rows], valid[rows])  # (B, T)
         places, there = places_of(best(shares, options.top_k, valid[rows]))  # (B, K)
         chosen = take_seconds(audio[rows], places)  # (B, K, D)
-        patches = self._patches(batch, self._frames(places))  # (B, K, P, D)
-        looked, spots = self.sounding(chosen.flatten(0, 1), patches.flatten(0, 1))
-        looked = looked.unflatten(0, places.shape)
+        looked, spots = self._look(batch, audio, places)  # (B, K, D), (B, K, P)
 
         if options.compat == "paper":
             strength = shares.gather(1, places)
@@ -148,7 +146,7 @@ class Model(nn.Module):
 
         when = (ears + eyes) / 2  # (B, K)
         time = torch.zeros_like(shares).scatter_add(1, places, when)
-        space = torch.einsum("bk,bkp->bp", when, spots.unflatten(0, places.shape))
+        space = torch.einsum("bk,bkp->bp", when, spots)
         return Output(logits, {}, {"time": time, "space": space}, features)
 
     def answer_from(self, features: dict[str, Tensor]) -> Tensor:
@@ -156,18 +154,26 @@ class Model(nn.Module):
         both = self.fusion(torch.tanh(torch.cat([features["audio"], features["visual"]], dim=-1)))
         return self.answer(torch.tanh(both * features["question"]))
 
+    def _look(self, batch: Batch, audio: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """What the sounds of seconds `places` (B, K) find in their patches, and in which.
+
+        No question has a say here, so each second of a clip, and each pair of a sound and a
+        picture, is read once, whoever selected it.
+        """
+        every = picture_patches(batch.streams[self.options.patch_stream])  # (C, T, P, channels)
+        n_seconds = every.shape[1]
+        pictures = batch.clip_of[:, None] * n_seconds + self._frames(places)
+        pairs, pair_of = (pictures * n_seconds + places).unique(return_inverse=True)  # (B, K)
+        read, picture_of = (pairs // n_seconds).unique(return_inverse=True)
+        patches = self.tokens(self.patch_in(every.flatten(0, 1)[read]), None)[picture_of]
+        found, spots = self.sounding(audio[pairs // n_seconds**2, pairs % n_seconds], patches)
+        return found[pair_of], spots[pair_of]
+
     def _frames(self, places: Tensor) -> Tensor:
         """Seconds (B, K) whose patches are read."""
         if self.options.compat == "paper":
             return places
         return torch.arange(places.shape[1], device=places.device).expand_as(places)
-
-    def _patches(self, batch: Batch, places: Tensor) -> Tensor:
-        """Patches (B, K, P, D) after attention to each other, each (clip, second) read once."""
-        every = picture_patches(batch.streams[self.options.patch_stream])  # (C, T, P, channels)
-        pairs = batch.clip_of[:, None] * every.shape[1] + places
-        read, where = pairs.unique(return_inverse=True)
-        return self.tokens(self.patch_in(every.flatten(0, 1)[read]), None)[where]
 
 
 OFFICIAL = Recipe(

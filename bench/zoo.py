@@ -1,0 +1,112 @@
+"""Train every method on bandstand with an equal budget, answer `test`, and print one table.
+
+    python bench/zoo.py --data data --features features [--epochs 4] [METHOD ...]
+
+Equal budget: the same clips, epochs, clips per step and questions per clip for every method, and no
+stages before answering; learning rate, optimiser and schedule are those of its own recipe. Methods
+come cheapest first; run again, it goes on where it stopped. The last line is the command that
+prints the table from the run folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+SET_NAME = "bandstand"
+
+
+def main() -> None:
+    settings = arguments()
+    if settings.one:
+        print(train_and_answer(settings.methods[0], settings.seeds[0], settings))
+        return
+    methods = settings.methods or by_cost(settings)
+    runs = []
+    for seed in settings.seeds:
+        for name in methods:
+            runs.append(alone(name, seed))
+            print(f"{name} seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "musicavqa.cli", "compare", *runs, "--table"]
+    subprocess.run([*command, "--data", str(settings.data)], check=True)
+    print("\nmusicavqa compare --table " + " ".join(runs))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("methods", nargs="*", help="in this order; default: all, cheapest first")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--features", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs"))
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--questions", type=int, default=4, help="per clip and epoch")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def by_cost(settings: argparse.Namespace) -> list[str]:
+    """All methods, those with the fewest FLOPs per question first."""
+    import torch
+
+    from musicavqa.batches import Collation, make_batches
+    from musicavqa.costs import count_flops
+    from musicavqa.datasets import load_dataset
+    from musicavqa.registry import list_methods, load_method
+    from musicavqa.workflow import embed_texts, open_streams
+
+    clips, questions = load_dataset(SET_NAME, settings.data, "val")
+    costs = {}
+    for name in list_methods():
+        torch.manual_seed(0)
+        method = load_method(name)
+        model = method.build(method.options()).eval()
+        if method.card.trained == "counting":
+            costs[name] = 0
+            continue
+        streams = open_streams(settings.features, method.streams(), SET_NAME)
+        collation = Collation(texts=embed_texts(method.texts(), questions[:1]))
+        batches = make_batches(clips, questions[:1], streams, collation=collation)
+        costs[name] = count_flops(model, next(batches))
+    return sorted(costs, key=lambda name: costs[name])
+
+
+def alone(name: str, seed: int) -> str:
+    """The run folder, made by a process of its own, so that its peak memory is its own."""
+    flags = [flag for flag in sys.argv[1:] if flag not in arguments().methods]
+    command = [sys.executable, __file__, name, *flags, "--one", "--seeds", str(seed)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.splitlines()[-1]
+
+
+def train_and_answer(name: str, seed: int, settings: argparse.Namespace) -> Path:
+    from musicavqa import workflow
+    from musicavqa.registry import load_method
+
+    recipe = load_method(name).recipe(SET_NAME)
+    recipe = dataclasses.replace(
+        recipe,
+        epochs=settings.epochs,
+        batch_clips=16,
+        max_questions_per_clip=settings.questions,
+        warmup_epochs=min(recipe.warmup_epochs, settings.epochs / 4),
+        patience=None,
+    )
+    run = workflow.train(
+        name,
+        settings.data,
+        settings.features,
+        settings.out,
+        seed=seed,
+        recipe=recipe,
+        stages={},
+    )
+    workflow.predict(run, settings.data, settings.features, "test")
+    return run
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""What a model costs: arithmetic counted, memory read from the system."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import warnings
+
+import torch
+
+from musicavqa.records import Batch
+
+
+def count_flops(model: torch.nn.Module, batch: Batch) -> int:
+    """FLOPs of the products in one forward pass, two per multiply-add.
+
+    Recurrent layers are taken apart into products (oneDNN off), so that they count.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of Intel GPUs, which nobody asked for
+        with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
+            model(batch)  # with gradients: the counter's hooks want a graph
+    return counter.get_total_flops()
+
+
+def peak_mb() -> float:
+    """Largest memory that this process has had, in MB (2**20 bytes)."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
