@@ -107,6 +107,13 @@ WHEELS: dict[str, Weight] = {
         {"nmp.onnx": "basic_pitch/saved_models/icassp_2022/nmp.onnx"},
         "Apache-2.0",
     ),
+    "beatnet": Weight(
+        "BeatNet",
+        "1.1.3",
+        "1ecfa17bdcbe899975a88bdb6efebd6970d846a4f3b6cfd5c6f320647c641c7e",
+        {f"model_{i}.pt": f"BeatNet/models/model_{i}_weights.pt" for i in (1, 2, 3)},
+        "CC BY 4.0 (Heydari, Cwitkowitz, Duan)",
+    ),
     "timgm6mb": Weight(
         "pretty_midi",
         "0.2.11.post0",
