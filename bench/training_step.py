@@ -10,7 +10,7 @@ What is left out on purpose, in favour of the plain one: reading features (the r
 a clip once per question), CLIP's text tower in QA-TIGER, three backward passes in AV-Master, heads
 of other tasks in LAViT. Methods without official code are not here.
 
-Times are CPU seconds of this thread, ours and plain in turns, the best of some runs.
+Times are CPU seconds, ours and plain in turns, the best of some runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import argparse
 import contextlib
 import dataclasses
 import sys
-import time
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
@@ -32,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from fixtures import make_batch, small_options
-from methods import answer, repeat_clips, step
+from methods import answer, in_turns, repeat_clips, step
 from musicavqa.layers import (
     factor_graph_attention,
     gaussian_experts,
@@ -358,17 +357,6 @@ def seeded(work: Callable[[], Tensor]) -> Tensor:
     """HCRN draws subsets in evaluation too, as released."""
     torch.manual_seed(0)
     return work()
-
-
-def in_turns(works: list[Callable[[], Any]], repeats: int) -> list[float]:
-    """CPU seconds of the fastest run of each, after one to warm up, one beside the other."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(1 + repeats):
-        for work, found in zip(works, times, strict=True):
-            start = time.thread_time()
-            work()
-            found.append(time.thread_time() - start)
-    return [min(found[1:]) for found in times]
 
 
 def row(plain: float, ours: float) -> str:
