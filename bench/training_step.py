@@ -125,21 +125,23 @@ def focus_on_copies(self, seconds, valid, queries):
 
 
 def relate_part_by_part(self, objects, context, shares):
-    """HCRN's unit: every subset listed, parts of a clip in a loop."""
-    if objects.shape[1] > 1 and objects.shape[1] == shares[0].shape[0]:
-        contexts = context.expand(-1, objects.shape[1], -1)
+    """HCRN's unit: every subset listed, parts of a clip in a loop, the context joined to each."""
+    n_groups, n_objects = objects.shape[1:3]
+    context = context.expand(-1, n_groups, -1)
+    if n_groups > 1 and n_groups == len(shares[0]):
         parts = [
-            relate_part_by_part(self, objects[:, [g]], contexts[:, [g]], [s[[g]] for s in shares])
-            for g in range(objects.shape[1])
+            relate_part_by_part(self, objects[:, [g]], context[:, [g]], [s[[g]] for s in shares])
+            for g in range(n_groups)
         ]
         return torch.cat(parts, dim=1)
-    n_objects = objects.shape[2]
-    for size in range(n_objects, 1, -1):
-        list(combinations(range(n_objects), size))
-    return RELATE(self, objects, context, shares)
-
-
-RELATE = hcrn.RelationUnit.forward
+    related = []
+    for place, share in enumerate(shares):
+        list(combinations(range(n_objects), n_objects - place))
+        subset = torch.einsum("bgnd,gn->bgd", objects, share.expand(n_groups, -1).to(objects))
+        both = torch.cat([subset, context], dim=-1)
+        new = nn.functional.elu(self.fuse[place](both))
+        related.append(new * torch.sigmoid(self.gate[place](both)) if self.gate else new)
+    return torch.stack(related, dim=2)
 
 
 def compare_all_pairs(self, one, two, there_one, there_two, rows=None):
