@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 
@@ -53,3 +54,20 @@ def test_what_cannot_work_says_so_in_one_line(monkeypatch, command_line, tmp_pat
     assert (code, out) == (1, "")
     assert told in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_prompt_stream_holds_the_statement_of_each_question():
+    from fixtures import make_clips, make_questions
+    from musicavqa.encoders import load_encoder
+    from musicavqa.questions import declare
+    from musicavqa.workflow import embed_texts
+
+    questions = make_questions(make_clips(1), per_clip=3)
+    streams = embed_texts(("text_minilm", "text_minilm_prompt"), questions)
+    for name, sentence in (
+        ("text_minilm", lambda question: question.text),
+        ("text_minilm_prompt", lambda question: declare(question.template, question.slots)),
+    ):
+        wanted = load_encoder("text_minilm").embed([sentence(question) for question in questions])
+        found = np.stack([streams[name][question.text] for question in questions])
+        np.testing.assert_allclose(found, wanted, atol=1e-5)

@@ -210,12 +210,15 @@ def _draw(
 def _texts(
     questions: Sequence[Question], texts: Mapping[str, Mapping[str, np.ndarray]]
 ) -> dict[str, torch.Tensor]:
-    return {
-        name: torch.from_numpy(
-            np.stack([np.asarray(rows[question.text], dtype=np.float32) for question in questions])
-        )
-        for name, rows in texts.items()
-    }
+    """Text streams (B, ...); a stream of words (B, W, D) ends with the longest question here."""
+    streams = {}
+    for name, rows in texts.items():
+        stacked = np.stack([np.asarray(rows[q.text], dtype=np.float32) for q in questions])
+        if stacked.ndim > 2:
+            n_words = stacked.any(axis=(0, 2)).nonzero()[0].max(initial=0) + 1
+            stacked = stacked[:, :n_words]
+        streams[name] = torch.from_numpy(stacked)
+    return streams
 
 
 def _negatives(

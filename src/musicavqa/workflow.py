@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musicavqa.datasets import leaks, load_dataset
+from musicavqa.questions import declare
 from musicavqa.records import Question
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from musicavqa.store import Store
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
+PROMPT = "_prompt"
+"""Ends the name of a text stream that holds statements instead of questions."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,22 @@ def open_streams(
 def embed_texts(
     names: Sequence[str], questions: Sequence[Question]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Text stream -> question text -> its rows, each distinct text encoded once."""
+    """Text stream -> question text -> its rows, each distinct text encoded once.
+
+    A stream '<encoder>_prompt' is what `encoder` makes of `questions.declare`, a statement of what
+    is asked about.
+    """
     from musicavqa.encoders import load_encoder
 
-    distinct = sorted({question.text for question in questions}) if names else []
-    return {
-        name: dict(zip(distinct, load_encoder(name).embed(distinct), strict=True)) for name in names
-    }
+    streams = {}
+    for name in names:
+        encoder = name.removesuffix(PROMPT)
+        said = {q.text: q.text if name == encoder else declare(q.template, q.slots)
+                for q in questions}  # fmt: skip
+        distinct = sorted(set(said.values()))
+        rows = dict(zip(distinct, load_encoder(encoder).embed(distinct), strict=True))
+        streams[name] = {text: rows[sentence] for text, sentence in said.items()}
+    return streams
 
 
 def train(
