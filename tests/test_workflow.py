@@ -71,3 +71,30 @@ def test_a_prompt_stream_holds_the_statement_of_each_question():
         wanted = load_encoder("text_minilm").embed([sentence(question) for question in questions])
         found = np.stack([streams[name][question.text] for question in questions])
         np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_clip_that_cannot_be_read_is_no_media_and_one_not_encoded_yet_an_error(
+    command_line, tmp_path
+):
+    data, features, runs = tmp_path / "data", tmp_path / "features", tmp_path / "runs"
+    for split, n in (("train", 2), ("val", 1), ("test", 2)):
+        command_line("render", data, "--split", split, "--clips", n, "--seconds", 3)
+    broken = min((data / "test" / "clips").glob("*.mp4"))
+    broken.write_bytes(b"")
+    extract = ("features", "extract", "bandstand", "--data", data, "--out", features)
+    assert command_line(*extract, "--streams", "audio_logmel")[0] == 1  # a clip was skipped
+    stores = ("--data", data, "--features", features)
+    run = command_line("train", "fcnlstm", *stores, "--out", runs, "--epochs", 1)[1].strip()
+    code, out, err = command_line("predict", run, *stores)
+    assert code == 0
+    report = json.loads(command_line("evaluate", out.strip(), "--data", data, "--json")[1])
+    overall = report["groups"]["overall"]
+    asked = [json.loads(line)["clip"] for line in (data / "test" / "questions.jsonl").open()]
+    lost = asked.count(broken.stem)
+    assert lost > 0
+    assert f"{lost} of {len(asked)} questions of bandstand/test are set aside" in err
+    assert (overall["asked"], overall["no_media"]) == (len(asked), lost)
+
+    command_line("render", data, "--split", "val", "--clips", 2, "--seconds", 3)
+    code, _, err = command_line("predict", run, *stores, "--split", "val")
+    assert (code, "rows for 1 of 2 clips are missing" in err) == (1, True)

@@ -123,14 +123,6 @@ def encode_words(texts: Sequence[str]) -> np.ndarray:
     return words
 
 
-def split_by_media(
-    questions: Sequence[Question], streams: Mapping[str, ClipStore]
-) -> tuple[list[Question], list[Question]]:
-    """(questions whose clip has every stream, those without media)."""
-    has = {q.clip: all(q.clip in store for store in streams.values()) for q in questions}
-    return [q for q in questions if has[q.clip]], [q for q in questions if not has[q.clip]]
-
-
 def scene_truth() -> TruthReader:
     """A reader of what a rendered clip's scene says, which remembers every (clip, T)."""
     known: dict[tuple[str, int], dict[str, np.ndarray]] = {}
@@ -155,8 +147,7 @@ def check_streams(clips: Sequence[str] | Mapping[str, Any], streams: Mapping[str
         if missing := [clip for clip in clips if clip not in store]:
             raise FeatureError(
                 f"{name!r} rows for {len(missing)} of {len(clips)} clips are missing "
-                f"(first: {missing[0]}). Extract them, or set those questions aside with "
-                "split_by_media."
+                f"(first: {missing[0]}). Extract them first."
             )
 
 
@@ -215,7 +206,7 @@ def _texts(
     for name, rows in texts.items():
         stacked = np.stack([np.asarray(rows[q.text], dtype=np.float32) for q in questions])
         if stacked.ndim > 2:
-            n_words = stacked.any(axis=(0, 2)).nonzero()[0].max(initial=0) + 1
+            n_words = np.nonzero(stacked.any(axis=(0, 2)))[0].max(initial=0) + 1
             stacked = stacked[:, :n_words]
         streams[name] = torch.from_numpy(stacked)
     return streams

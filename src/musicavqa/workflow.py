@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from musicavqa.datasets import leaks, load_dataset
 from musicavqa.questions import declare
-from musicavqa.records import Question
+from musicavqa.records import Clip, NoMediaWarning, Prediction, Question
 
 if TYPE_CHECKING:
     from musicavqa.evaluation import Evaluation
@@ -169,6 +170,8 @@ def train(
     names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
     questions = leaks.guard(questions, leaks.seen_in(validation), names, drop_leaks, clips=False)
     streams = open_streams(features, found.streams(), set_name, data)
+    questions, _ = _split_by_media(questions, clips, streams, names[0])
+    validation, _ = _split_by_media(validation, validation_clips, streams, names[1])
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
     dubbed, asked, rows = dub(list(known.values()), [*questions, *validation], streams)
     facts = training.Data(
@@ -203,7 +206,9 @@ def predict(
     """Answer every question of `split`; returns the prediction file in the run folder.
 
     `set_name` None is the set that the run was trained on. With `drop_leaks`, questions it was
-    trained on are not answered; LeakWarning says how many there are.
+    trained on are not answered; LeakWarning says how many there are. Questions about a clip that
+    has no file, or one that could not be read, get the status 'no media'; a clip that was merely
+    not encoded yet is a FeatureError.
     """
     import json
 
@@ -222,12 +227,40 @@ def predict(
     kept = {q.key for q in leaks.guard_run(questions, run, f"{asked_set}/{split}", drop_leaks)}
     todo = [question for question in runs.pending(path, questions) if question.key in kept]
     streams = open_streams(features, checkpoint.streams, asked_set, data)
+    todo, lost = _split_by_media(todo, clips, streams, f"{asked_set}/{split}")
+    runs.append_predictions(path, [Prediction(q.key, None, status="no media") for q in lost])
     texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
     collation = Collation(mute=tuple(about["mute"]), texts=texts)
     dubbed, asked, rows = dub(clips, todo, streams)
     batches = make_batches(dubbed, asked, rows, collation=collation)
     training.write_answers(path, checkpoint, batches)
     return path
+
+
+def _split_by_media(
+    questions: Sequence[Question], clips: Sequence[Clip], stores: Mapping[str, Store], name: str
+) -> tuple[list[Question], list[Question]]:
+    """(questions that can be answered, those whose clip has no media that can be read).
+
+    NoMediaWarning says how many of `name` those are.
+    """
+    lost = {
+        clip.id
+        for clip in clips
+        for store in stores.values()
+        if clip.id not in store and (clip.path is None or clip.id in store.manifest["skipped"])
+    }
+    kept = [question for question in questions if question.clip not in lost]
+    without = [question for question in questions if question.clip in lost]
+    if without:
+        warnings.warn(
+            NoMediaWarning(
+                f"{len(without)} of {len(questions)} questions of {name} are set aside: their "
+                f"{len(lost)} clips have no media that can be read (first: {min(lost)})."
+            ),
+            stacklevel=3,
+        )
+    return kept, without
 
 
 def evaluate(

@@ -53,18 +53,18 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def told_leaks() -> Iterator[None]:
-    """Leak warnings as one line each on stderr."""
+def told_counts() -> Iterator[None]:
+    """Warnings that count rows, as one line each on stderr."""
     import warnings
 
-    from musicavqa.datasets.leaks import LeakWarning
+    from musicavqa.records import CountedWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", LeakWarning)
+        warnings.simplefilter("always", CountedWarning)
         plain = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, LeakWarning):
+            if issubclass(category, CountedWarning):
                 print(f"warning: {message}", file=sys.stderr)
             else:
                 plain(message, category, *where, **more)

@@ -13,7 +13,7 @@ from musicavqa.cli.shared import (
     Features,
     SetName,
     app,
-    told_leaks,
+    told_counts,
 )
 
 
@@ -44,7 +44,7 @@ def train(
     """Train a method with its recipe; a killed run goes on where it stopped."""
     from musicavqa import workflow
 
-    with told_leaks():
+    with told_counts():
         folder = workflow.train(
             method,
             data,
@@ -77,7 +77,7 @@ def predict(
     """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
     from musicavqa import workflow
 
-    with told_leaks():
+    with told_counts():
         print(workflow.predict(run, data, features, split, set_name, drop_leaks))
 
 
