@@ -40,7 +40,6 @@ from musicavqa.encoders.vision import (
 )
 from musicavqa.encoders.weights import OFFICIAL, WeightError, add
 from musicavqa.media import Media, Pictures, read
-from musicavqa.registry import list_methods, load_method, readers
 from seeded_weights import seeded
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "encoders_visual.json").read_text())
@@ -464,10 +463,3 @@ def test_pictures_are_resized_as_pillow_does(make_media, tmp_path, rotation, siz
     difference = np.abs(own.astype(int) - centre(reference, *size))
     assert difference.max() <= 2  # grey levels; both round between their two passes
     assert difference.mean() < 0.2
-
-
-def test_readers_of_a_stream_follow_the_method_files():
-    assert "avst" in readers("visual_effnet")
-    assert "qa_tiger" in readers("text_minilm_words")
-    assert readers("visual_nothing") == []
-    assert all(load_method(name).streams() or not readers(name) for name in list_methods())

@@ -137,12 +137,6 @@ def load_method(name_or_path: str | Path) -> Method:
     return Method(name, module)
 
 
-def readers(stream: str) -> list[str]:
-    """Methods that read this stream, of clips or of texts, with their default options."""
-    methods = map(load_method, list_methods())
-    return [m.name for m in methods if stream in (*m.streams(), *m.texts())]
-
-
 def list_plugins() -> list[str]:
     """Names of all built-in plug-ins."""
     import musicavqa.plugins as folder
