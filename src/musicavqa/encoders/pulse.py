@@ -66,9 +66,7 @@ def confidence(activation: np.ndarray, beats: np.ndarray) -> np.ndarray:
         first, last = max(0, index - AROUND_BEATS), min(len(beats) - 1, index + AROUND_BEATS)
         span = slice(beats[first], beats[last] + 1)
         rest = activation[span][between[span]]
-        found[index] = np.quantile(peaks[first : last + 1], 0.25) - (
-            rest.mean() if len(rest) else 1
-        )
+        found[index] = np.quantile(peaks[first : last + 1], 0.25) - (rest.mean() if len(rest) else 1)
     return np.clip(found, 0.0, 1.0)
 
 
