@@ -8,6 +8,7 @@ import torch
 
 from fixtures import make_batch, make_clips, make_questions, make_streams, small_options
 from musicavqa import training
+from musicavqa.layers import causal_regularization
 from musicavqa.layers.sense_balance import dominance
 from musicavqa.methods.card import Recipe
 from musicavqa.plugins.contract import connect
@@ -140,7 +141,7 @@ def test_opm_of_the_paper_waits_for_the_ratio_of_a_step_before():
 
 def test_coca_weighs_shortcuts_by_certainty_and_spares_what_a_question_needs_not():
     _, batch, chain = build("avst_baseline", "coca")
-    plugin = chain["coca"]
+    plugin = chain["coca"].terms
     guesses = torch.zeros(len(batch.keys), 3, 42)
     guesses[:, 0, 0] = 20.0
     weights = plugin.weights(guesses.requires_grad_(), batch.words)
@@ -162,20 +163,31 @@ def test_coca_without_weight_is_the_plain_method():
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_the_method_coca_is_avst_with_the_plugin():
+    model, batch, chain = build("avst", "coca")
+    method = load_method("coca").build(small_options(load_method("coca")))
+    method.load_state_dict(model.state_dict(), strict=False)
+    losses, gradients = step(model, batch, chain)
+    nothing = connect({}, "coca", method, batch)
+    again, same = step(method.train(), batch, nothing)
+    for term in ("counterfactual", "factual"):
+        torch.testing.assert_close(again[term], losses[f"coca.{term}"])
+    torch.testing.assert_close(same, gradients)
+
+
 def test_coca_exchanges_with_other_clips_and_pairs_equal_answers():
-    coca = load_plugin("coca")
     for n_clips in (2, 3, 7):
-        others = coca._others(n_clips, torch.device("cpu"))
+        others = causal_regularization._others(n_clips, torch.device("cpu"))
         assert (others != torch.arange(n_clips)).all()
         assert sorted(others.tolist()) == list(range(n_clips))
     _, batch, _ = build("gru")
     answers = torch.arange(len(batch.keys)) % 2
-    rows, partners = coca._same_answer(dataclasses.replace(batch, answers=answers))
+    rows, partners = causal_regularization._same_answer(dataclasses.replace(batch, answers=answers))
     assert sorted(batch.clip_of[rows].tolist()) == [0, 1, 2, 3]
     assert (answers[rows] == answers[partners]).all()
     assert (batch.clip_of[rows] != batch.clip_of[partners]).all()
     nobody = dataclasses.replace(batch, answers=torch.arange(len(batch.keys)))
-    assert len(coca._same_answer(nobody)[0]) == 0
+    assert len(causal_regularization._same_answer(nobody)[0]) == 0
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ def test_every_verb_follows_the_other(command_line, root):
         arguments = ("--split", split, "--clips", n, "--seconds", 4)
         assert command_line("render", data, *arguments)[0] == 0
     stores = ("--data", data, "--features", features)
-    encoders = ("--encoder", "audio_logmel", "--encoder", "visual_motion")
-    code, out, _ = command_line("features", "--data", data, "--out", features, *encoders)
+    encoders = ("--streams", "audio_logmel,visual_motion")
+    command = ("features", "extract", "bandstand")
+    code, out, _ = command_line(*command, "--data", data, "--out", features, *encoders)
     assert (code, "rows written" in out) == (0, True)
     code, out, _ = command_line("train", "question_gru", *stores, "--out", runs, "--epochs", 1)
     assert code == 0
@@ -39,7 +40,10 @@ def test_every_verb_follows_the_other(command_line, root):
         (("train", "bandleeder"), "Did you mean bandleader"),
         (("train", "bandleader", "--data", "nowhere"), "musicavqa render --split train"),
         (("render", "--split", "rehearsal"), "rehearsal"),
-        (("features", "--data", "nowhere"), "no rendered split in nowhere"),
+        (
+            ("features", "extract", "bandstand", "--data", "nowhere"),
+            "no rendered split in nowhere",
+        ),
         (("evaluate", "nothing.jsonl", "--data", "nowhere"), "nowhere"),
     ],
 )

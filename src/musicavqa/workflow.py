@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicavqa.datasets import dataset, leaks, load_dataset
+from musicavqa.datasets import leaks, load_dataset
 from musicavqa.records import Question
 
 if TYPE_CHECKING:
     from musicavqa.evaluation import Evaluation
+    from musicavqa.extraction import Engine
+    from musicavqa.extraction import Progress as ExtractionProgress
     from musicavqa.extraction import Report as ExtractionReport
     from musicavqa.methods.card import Recipe
     from musicavqa.store import Store
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -49,44 +50,54 @@ def render(root: Path, split: str, n_clips: int, **options: Any) -> Path:
 
 def extract_features(
     data: Path,
-    out: Path,
+    out: Path | str,
     splits: Sequence[str] | None = None,
     encoders: Sequence[str] | None = None,
-    workers: int = 1,
-    progress: Progress | None = None,
+    engine: Engine | int = 1,
+    progress: Callable[[ExtractionProgress], None] | None = None,
     set_name: str = "bandstand",
 ) -> ExtractionReport:
-    """Encode the clips of these splits (None: all there are) into the store under `out`."""
-    from musicavqa.extraction import extract
+    """Encode the clips of these splits (None: all there are) into the store under `out`.
 
-    splits = splits or dataset(set_name).splits(Path(data))
-    clips = {clip.id: clip for split in splits for clip in load_dataset(set_name, data, split)[0]}
-    if all(clip.path is None for clip in clips.values()):
-        raise FileNotFoundError(
-            f"There is no video under {data} for any of the {len(clips)} clips of {set_name}. "
-            "Where they go is in docs/datasets.md."
-        )
-    names = list(encoders or DEFAULT_ENCODERS)
-    return extract(list(clips.values()), names, Path(out), set_name, workers, progress)
+    `out` is a folder, or an address such as s3://bucket/prefix.
+    """
+    from musicavqa.extraction import extract
+    from musicavqa.footage import clips_of
+
+    clips = clips_of(set_name, data, splits)
+    return extract(clips, list(encoders or DEFAULT_ENCODERS), out, set_name, engine, progress)
 
 
 def open_streams(
-    features: Path, encoders: Sequence[str], set_name: str = "bandstand"
+    features: Path | str,
+    encoders: Sequence[str],
+    set_name: str = "bandstand",
+    data: Path | str = "DATA",
 ) -> dict[str, Store]:
-    """The stores of these encoders, as made by `extract_features` with today's weights."""
-    from musicavqa.encoders import load_spec
-    from musicavqa.store import Store
+    """The stores of these encoders, as made by `extract_features` with today's weights.
 
-    root = Path(features) / set_name
-    folders = {name: root / f"{name}-{load_spec(name).hash8}" for name in encoders}
-    missing = [name for name, folder in folders.items() if not folder.is_dir()]
+    Where we made none, features that others made and that were imported are taken. `data` is only
+    named in what to run.
+    """
+    from musicavqa.encoders import list_encoders, load_spec
+    from musicavqa.store import IMPORTED, Store, folder
+
+    root, own = folder(features) / set_name, set(list_encoders())
+    stores, missing = {}, []
+    for name in encoders:
+        for version in ([load_spec(name).hash8] if name in own else []) + [IMPORTED]:
+            if (root / f"{name}-{version}").exists():
+                stores[name] = Store.open(root / f"{name}-{version}")
+                break
+        else:
+            missing.append(name)
     if missing:
-        flags = " ".join(f"--encoder {name}" for name in missing)
-        flags += "" if set_name == "bandstand" else f" --set {set_name}"
+        streams = ",".join(missing)
         raise FileNotFoundError(
-            f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features {flags}"
+            f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features extract "
+            f"{set_name} --data {data} --streams {streams} --out {features}"
         )
-    return {name: Store.open(folder) for name, folder in folders.items()}
+    return stores
 
 
 def embed_texts(
@@ -104,7 +115,7 @@ def embed_texts(
 def train(
     method: str,
     data: Path,
-    features: Path,
+    features: Path | str,
     out: Path,
     *,
     seed: int = 0,
@@ -145,7 +156,7 @@ def train(
         )
     names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
     questions = leaks.guard(questions, leaks.seen_in(validation), names, drop_leaks, clips=False)
-    streams = open_streams(features, found.streams(), set_name)
+    streams = open_streams(features, found.streams(), set_name, data)
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
     dubbed, asked, rows = dub(list(known.values()), [*questions, *validation], streams)
     facts = training.Data(
@@ -172,7 +183,7 @@ def train(
 def predict(
     run: Path,
     data: Path,
-    features: Path,
+    features: Path | str,
     split: str = "test",
     set_name: str | None = None,
     drop_leaks: bool = False,
@@ -198,7 +209,7 @@ def predict(
     path = runs.predictions_path(run, name)
     kept = {q.key for q in leaks.guard_run(questions, run, f"{asked_set}/{split}", drop_leaks)}
     todo = [question for question in runs.pending(path, questions) if question.key in kept]
-    streams = open_streams(features, checkpoint.streams, asked_set)
+    streams = open_streams(features, checkpoint.streams, asked_set, data)
     texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
     collation = Collation(mute=tuple(about["mute"]), texts=texts)
     dubbed, asked, rows = dub(clips, todo, streams)

@@ -26,7 +26,9 @@ DropLeaks = Annotated[
     bool, typer.Option("--drop-leaks", help="Leave out questions that were trained on.")
 ]
 Split = Annotated[str, typer.Option(help="The split that was answered.")]
-Features = Annotated[Path, typer.Option(help="Folder of the feature store (made by `features`).")]
+Features = Annotated[
+    str, typer.Option(help="Folder of the feature store, or its address (s3://bucket/prefix).")
+]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
 
 

@@ -1,4 +1,4 @@
-"""Short-time spectra and mel filters in numpy, shared by the sound encoders."""
+"""Short-time spectra, mel and octave filters in numpy, shared by the sound encoders."""
 
 from __future__ import annotations
 
@@ -70,3 +70,41 @@ def seconds_of_sound(waveform: np.ndarray, n_samples: int) -> np.ndarray:
     """The waveform (channels, n) cut, or filled with silence, to `n_samples`."""
     kept = waveform[:, :n_samples]
     return np.pad(kept, ((0, 0), (0, n_samples - kept.shape[1])))
+
+
+def centred(samples: np.ndarray, window: int, hop: int, n_frames: int) -> np.ndarray:
+    """Samples (..., m) cut or filled with silence for exactly `n_frames` frames of `spectra`.
+
+    Frame i is then centred on the middle of its hop, (i + 0.5) * hop; window is at least hop.
+    """
+    before, total = (window - hop) // 2, (n_frames - 1) * hop + window
+    kept = samples[..., : total - before]
+    behind = total - before - kept.shape[-1]
+    return np.pad(kept, [(0, 0)] * (samples.ndim - 1) + [(before, behind)])
+
+
+def octave_matrix(
+    bins_hz: np.ndarray, per_octave: int, range_hz: tuple[float, float]
+) -> np.ndarray:
+    """Triangular filters (bins, bands) of unit area, evenly spaced in pitch around 440 Hz; float32.
+
+    Böck, Krebs and Schedl 2012: centres are moved to the nearest bin, and centres that fall on one
+    bin are one filter, so low bands are wider apart than they are high up.
+    """
+    lowest, highest = (per_octave * np.log2(edge / 440.0) for edge in range_hz)
+    steps = np.arange(np.floor(lowest), np.ceil(highest))
+    centres_hz = 440.0 * 2 ** (steps / per_octave)
+    inside = (centres_hz >= range_hz[0]) & (centres_hz <= range_hz[1])
+    edges = np.unique(_nearest(bins_hz, centres_hz[inside]))
+    columns = []
+    for low, peak, high in zip(edges[:-2], edges[1:-1], edges[2:], strict=True):
+        column = np.interp(np.arange(len(bins_hz)), [low, peak, high], [0.0, 1.0, 0.0])
+        columns.append(column / column.sum())
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _nearest(sorted_values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Index of the nearest of the sorted values; the higher one of two equally near."""
+    above = np.clip(np.searchsorted(sorted_values, wanted), 1, len(sorted_values) - 1)
+    below_is_nearer = wanted - sorted_values[above - 1] < sorted_values[above] - wanted
+    return above - below_is_nearer

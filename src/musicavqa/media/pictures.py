@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from musicavqa.media.clock import LEAP_S, Clock
+from musicavqa.media.resizing import resized
 from musicavqa.media.wanted import Pictures
 
 SLACK_S = 1e-3  # Matroska rounds times to a millisecond
@@ -22,7 +23,9 @@ class Grid:
         self.wanted = wanted
         self.kept: list[np.ndarray] = []
         self.reformatter = VideoReformatter()
-        self.filter = Interpolation[wanted.filter.upper()]
+        self.how = wanted.filter.removeprefix("pil_")
+        self.as_pillow = wanted.filter.startswith("pil_")
+        self.filter = Interpolation[self.how.upper()]
 
     def show(self, frame: Any, until_s: float) -> None:
         """Keep `frame` for every grid time that is still open before `until_s`."""
@@ -33,6 +36,8 @@ class Grid:
 
     def convert(self, frame: Any) -> np.ndarray:
         """Upright array of the wanted size; a turned phone video is resized, then turned."""
+        if self.as_pillow:
+            return self._middle(self._like_pillow(frame))
         n_quarter_turns = round(frame.rotation / 90) % 4
         turned = n_quarter_turns % 2
         shown = (frame.width, frame.height) if turned else (frame.height, frame.width)
@@ -42,6 +47,12 @@ class Grid:
             frame, width, height, self.wanted.pixels, interpolation=self.filter
         )
         return self._middle(np.rot90(small.to_ndarray(), n_quarter_turns))
+
+    def _like_pillow(self, frame: Any) -> np.ndarray:
+        """The picture at its own size, turned upright, then resized outside swscale."""
+        own = self.reformatter.reformat(frame, format=self.wanted.pixels).to_ndarray()
+        upright = np.rot90(own, round(frame.rotation / 90) % 4)
+        return resized(upright, *self._scaled(*upright.shape[:2]), self.how)
 
     def array(self) -> np.ndarray:
         """All kept pictures, (n, H, W, 3) or (n, H, W)."""

@@ -28,8 +28,9 @@ class Pictures:
     pixels: Literal["rgb24", "gray"] = "rgb24"
     fit: Literal["stretch", "crop"] = "stretch"
     """'stretch' ignores the picture's shape; 'crop' scales it to cover and takes the middle."""
-    filter: Literal["bilinear", "bicubic", "area"] = "bilinear"
-    """Of swscale, which widens it where it shrinks, so that fine detail does not alias."""
+    filter: Literal["bilinear", "bicubic", "area", "pil_bilinear", "pil_bicubic"] = "bilinear"
+    """Of swscale, or of Pillow (equal to one grey level, for networks whose published features
+    went through it); both widen where they shrink, so that fine detail does not alias."""
 
     def __post_init__(self) -> None:
         if not self.rate_hz > 0 or min(self.size) < 1:

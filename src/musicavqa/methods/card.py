@@ -19,6 +19,8 @@ class Card:
     """Streams read with default options; `Options.streams` overrules it where that exists."""
     texts: tuple[str, ...] = ()
     """Text streams of the question, likewise; 'text_minilm' for one. Words are always there."""
+    truth: bool = False
+    """Learns from `batch.truth`, what a rendered clip's scene says, beside the answers."""
     specialised_input: bool = False
     """Survey mark: inputs made for music (source separation, pitch, rhythm ...)."""
     spatial_temporal: bool = False

@@ -48,6 +48,7 @@ CARD = Card(
     venue="EMNLP Findings",
     family="spatio-temporal grounding",
     streams=("audio_yamnet", "visual_effnet"),
+    truth=True,
     spatial_temporal=True,
     music_specific=True,
     reference="official code",
