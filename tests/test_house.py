@@ -26,7 +26,8 @@ ALLOWED = {
     "encoders": {"encoders", "media"},
     "store": set(),
     "extraction": {"encoders", "media", "store"},
-    "batches": {"store", "bandstand"},
+    "segments": set(),
+    "batches": {"segments", "store", "bandstand"},
     "dubbing": {"batches"},
     "datasets": {"datasets", "bandstand"},
     "bandstand": {"bandstand", "builders", "encoders"},
@@ -47,6 +48,7 @@ ALLOWED = {
 }
 FORBIDDEN = {
     "metrics": {"torch", "av", "cv2", "scipy"},
+    "segments": {"torch", "av", "cv2", "scipy"},
     "methods": {"av", "cv2", "onnxruntime"},
     "layers": {"av", "cv2", "onnxruntime"},
     "plugins": {"av", "cv2", "onnxruntime"},

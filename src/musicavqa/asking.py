@@ -127,11 +127,15 @@ def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> 
     from musicavqa.extraction import encode_media
     from musicavqa.media import FRAMES, MOTION, SOUND, read
     from musicavqa.registry import load_checkpoint
+    from musicavqa.segments import to_seconds
 
-    media = read(path, (FRAMES, MOTION, SOUND))
     loaded = load_checkpoint(checkpoint)
-    encoders = [load_encoder(name) for name in loaded.streams]
-    return Performance(media, encode_media(media, encoders), loaded)
+    encoders = {name: load_encoder(name) for name in loaded.streams}
+    wanted = [item for encoder in encoders.values() for item in encoder.spec.reads]
+    media = read(path, (FRAMES, MOTION, SOUND, *wanted))
+    rows = encode_media(media, list(encoders.values()))
+    streams = {name: to_seconds(rows[name], encoders[name].spec.rate_hz) for name in rows}
+    return Performance(media, streams, loaded)
 
 
 def ask(path: Path | str, *questions: str, checkpoint: Path = DEFAULT_CHECKPOINT) -> list[Reply]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,8 @@ import torch
 from musicavqa import answers
 from musicavqa.questions import tokenize, vocabulary
 from musicavqa.records import SENSES, Batch, Clip, Question
-from musicavqa.store import FeatureError
+from musicavqa.segments import to_seconds
+from musicavqa.store import FeatureError, Store
 
 N_WORDS_PADDED = 14
 """Least width of `Batch.words`: the longest template. Released code reads the padding too."""
@@ -31,11 +33,34 @@ TruthReader = Callable[[Clip, int], dict[str, np.ndarray]]
 
 
 class ClipStore(Protocol):
-    """One stream: clip id -> array (T, ...), any float dtype."""
+    """One stream: clip id -> array (T, ...), one row per second, any float dtype."""
 
     def __getitem__(self, clip: str, /) -> np.ndarray: ...
 
     def __contains__(self, clip: object, /) -> bool: ...
+
+
+@dataclass(frozen=True)
+class BySecond:
+    """A store of another rate, pooled to the grid of a batch by the rule of `segments`."""
+
+    store: Store
+
+    def __getitem__(self, clip: str, /) -> np.ndarray:
+        return to_seconds(self.store[clip], self.store.description.rate_hz)
+
+    def __contains__(self, clip: object, /) -> bool:
+        return clip in self.store
+
+    @property
+    def folder(self) -> Path:
+        """Where the store lies; its name says what made the rows."""
+        return self.store.folder
+
+
+def by_second(store: Store) -> Store | BySecond:
+    """The store as a batch reads it: one row per second, whatever its rate."""
+    return store if store.description.rate_hz == 1.0 else BySecond(store)
 
 
 @dataclass(frozen=True)
@@ -150,8 +175,13 @@ def scene_truth() -> TruthReader:
 
 
 def check_streams(clips: Sequence[str] | Mapping[str, Any], streams: Mapping[str, Any]) -> None:
-    """Raise FeatureError when a stream lacks rows of one of these clips."""
+    """Raise FeatureError when a stream lacks rows of one of these clips, or has another rate."""
     for name, store in streams.items():
+        if isinstance(store, Store) and by_second(store) is not store:
+            raise FeatureError(
+                f"{name!r} has {store.description.rate_hz:g} rows per second, a batch has one. "
+                "Wrap the store in batches.by_second, as workflow.open_streams does."
+            )
         if missing := [clip for clip in clips if clip not in store]:
             raise FeatureError(
                 f"{name!r} rows for {len(missing)} of {len(clips)} clips are missing "

@@ -15,6 +15,7 @@ from musicavqa.datasets import dataset, leaks, load_dataset
 from musicavqa.records import Question
 
 if TYPE_CHECKING:
+    from musicavqa.batches import BySecond
     from musicavqa.evaluation import Evaluation
     from musicavqa.extraction import Report as ExtractionReport
     from musicavqa.methods.card import Recipe
@@ -72,8 +73,9 @@ def extract_features(
 
 def open_streams(
     features: Path, encoders: Sequence[str], set_name: str = "bandstand"
-) -> dict[str, Store]:
-    """The stores of these encoders, as made by `extract_features` with today's weights."""
+) -> dict[str, Store | BySecond]:
+    """The streams of these encoders by the second, as made with today's weights."""
+    from musicavqa.batches import by_second
     from musicavqa.encoders import load_spec
     from musicavqa.store import Store
 
@@ -86,7 +88,7 @@ def open_streams(
         raise FileNotFoundError(
             f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features {flags}"
         )
-    return {name: Store.open(folder) for name, folder in folders.items()}
+    return {name: by_second(Store.open(folder)) for name, folder in folders.items()}
 
 
 def embed_texts(

@@ -100,7 +100,6 @@ def as_rows(activations: np.ndarray, pulse: Pulse) -> np.ndarray:
 
 def _network(weights: dict[str, Any]) -> Any:
     """The network of `weights`; RuntimeError names keys that are missing or unknown."""
-    import torch
     from torch import nn
     from torch.nn import functional
 
