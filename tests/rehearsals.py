@@ -1,4 +1,4 @@
-"""Bandstand clips whose beat, bar, tempo and key are known: one piece, played together from the start.
+"""Bandstand clips whose beat, bar, tempo and key are known: one piece, played together.
 
 A sampled scene lets its players enter anywhere, each at a speed of its own, so that an ensemble has
 no common beat. Here the heard players of a sampled scene get new notes: the same piece at the same
@@ -98,8 +98,6 @@ def rehearse(index: int, duration_s: float = 30.0) -> Rehearsal:
     start_s, stop_s = float(rng.uniform(0.1, 1.0)), duration_s - 0.2
     heard = [player for player in scene["players"] if player["notes"]]
     for player in heard:
-        player["notes"] = part(
-            player["instrument"], rng, [(start_s, stop_s)], music, factor=factor
-        )
+        player["notes"] = part(player["instrument"], rng, [(start_s, stop_s)], music, factor=factor)
     scene["voiceover"] = None
     return Rehearsal(scene, music, music.tempo_bpm * factor, start_s, stop_s)

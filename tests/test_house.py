@@ -27,6 +27,8 @@ ALLOWED = {
     "store": {"store"},
     "extraction": {"encoders", "extraction", "media", "store"},
     "exchange": {"encoders", "exchange", "extraction", "store"},
+    "segments": set(),
+    "grids": {"segments", "store"},
     "batches": {"store", "bandstand"},
     "dubbing": {"batches"},
     "datasets": {"datasets", "bandstand"},
@@ -48,6 +50,7 @@ ALLOWED = {
 }
 FORBIDDEN = {
     "metrics": {"torch", "av", "cv2", "scipy"},
+    "segments": {"torch", "av", "cv2", "scipy"},
     "methods": {"av", "cv2", "onnxruntime"},
     "layers": {"av", "cv2", "onnxruntime"},
     "plugins": {"av", "cv2", "onnxruntime"},

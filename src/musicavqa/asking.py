@@ -125,13 +125,22 @@ def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> 
     """
     from musicavqa.encoders import load_encoder
     from musicavqa.extraction import encode_media
+    from musicavqa.grids import grid_step, on_grid
     from musicavqa.media import FRAMES, MOTION, SOUND, read
     from musicavqa.registry import load_checkpoint
 
-    media = read(path, (FRAMES, MOTION, SOUND))
     loaded = load_checkpoint(checkpoint)
-    encoders = [load_encoder(name) for name in loaded.streams]
-    return Performance(media, encode_media(media, encoders), loaded)
+    encoders = {name: load_encoder(name) for name in loaded.streams}
+    wanted = [item for encoder in encoders.values() for item in encoder.spec.reads]
+    media = read(path, (FRAMES, MOTION, SOUND, *wanted))
+    rows = encode_media(media, list(encoders.values()))
+    specs = {name: encoder.spec for name, encoder in encoders.items()}
+    step_s = grid_step(spec.every_s for spec in specs.values())
+    streams = {
+        name: on_grid(rows[name], spec.rate_hz, spec.every_s, step_s)
+        for name, spec in specs.items()
+    }
+    return Performance(media, streams, loaded)
 
 
 def ask(path: Path | str, *questions: str, checkpoint: Path = DEFAULT_CHECKPOINT) -> list[Reply]:

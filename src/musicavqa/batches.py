@@ -31,7 +31,7 @@ TruthReader = Callable[[Clip, int], dict[str, np.ndarray]]
 
 
 class ClipStore(Protocol):
-    """One stream: clip id -> array (T, ...), any float dtype."""
+    """One stream: clip id -> array (T, ...), one row per second, any float dtype."""
 
     def __getitem__(self, clip: str, /) -> np.ndarray: ...
 

@@ -45,7 +45,7 @@ def every_nth_second(duration_s: float, n: int = 6) -> np.ndarray:
 
 
 def beats(duration_s: float, rows: np.ndarray, rate_hz: float) -> np.ndarray:
-    """From beat to beat, by rows (T, 5) of `music_beats`; one span where there is no usable beat."""
+    """From beat to beat, by rows (T, 5) of `music_beats`; one span without a usable beat."""
     return cut(duration_s, event_times(rows[:, 2], rate_hz))
 
 
@@ -80,7 +80,7 @@ BY_MUSIC: dict[str, tuple[str, Callable[[float, np.ndarray, float], np.ndarray]]
 def segment(
     name: str, duration_s: float, rows: np.ndarray | None = None, rate_hz: float = 1.0
 ) -> np.ndarray:
-    """Spans (N, 2) by the name of a segmenter; those in `BY_MUSIC` need the rows of their stream."""
+    """Spans (N, 2) by the name of a segmenter; those in `BY_MUSIC` need their stream's rows."""
     if name in UNIFORM:
         return UNIFORM[name](duration_s)
     if name not in BY_MUSIC:
@@ -123,7 +123,7 @@ def pool(
 
 
 def overlaps(n_rows: int, rate_hz: float, start_s: float, end_s: float) -> tuple[int, np.ndarray]:
-    """First row that shares time with [start_s, end_s), and the seconds that it and the next share."""
+    """First row that shares time with the span, and the seconds that it and each next one share."""
     first = max(0, int(np.floor((start_s + TINY_S) * rate_hz)))
     last = min(n_rows, int(np.ceil((end_s - TINY_S) * rate_hz)))
     edges = np.arange(first, max(first, last) + 1) / rate_hz
@@ -132,8 +132,10 @@ def overlaps(n_rows: int, rate_hz: float, start_s: float, end_s: float) -> tuple
 
 def to_seconds(rows: np.ndarray, rate_hz: float) -> np.ndarray:
     """Rows (T, ...) of any rate pooled to whole seconds (round up of T / rate_hz, ...)."""
-    duration_s = len(rows) / rate_hz
-    return pool(rows, rate_hz, seconds(duration_s))[0] if len(rows) else np.asarray(rows)
+    rows = np.asarray(rows)
+    if rate_hz == 1.0 or not len(rows):
+        return rows
+    return pool(rows, rate_hz, seconds(len(rows) / rate_hz))[0]
 
 
 def repeat(rows: np.ndarray, n_rows: int) -> np.ndarray:

@@ -153,6 +153,7 @@ def train(
     """
     from musicavqa import training
     from musicavqa.dubbing import dub
+    from musicavqa.grids import on_one_grid
     from musicavqa.registry import load_method
 
     found = load_method(method)
@@ -173,7 +174,8 @@ def train(
     questions, _ = _split_by_media(questions, clips, streams, names[0])
     validation, _ = _split_by_media(validation, validation_clips, streams, names[1])
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
-    dubbed, asked, rows = dub(list(known.values()), [*questions, *validation], streams)
+    both = [*questions, *validation]
+    dubbed, asked, rows = dub(list(known.values()), both, on_one_grid(streams))
     facts = training.Data(
         name=set_name,
         clips=dubbed,
@@ -215,6 +217,7 @@ def predict(
     from musicavqa import runs, training
     from musicavqa.batches import Collation, make_batches
     from musicavqa.dubbing import dub
+    from musicavqa.grids import on_one_grid
     from musicavqa.registry import load_checkpoint
 
     run = Path(run)
@@ -231,7 +234,7 @@ def predict(
     runs.append_predictions(path, [Prediction(q.key, None, status="no media") for q in lost])
     texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
     collation = Collation(mute=tuple(about["mute"]), texts=texts)
-    dubbed, asked, rows = dub(clips, todo, streams)
+    dubbed, asked, rows = dub(clips, todo, on_one_grid(streams))
     batches = make_batches(dubbed, asked, rows, collation=collation)
     training.write_answers(path, checkpoint, batches)
     return path

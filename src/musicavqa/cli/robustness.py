@@ -63,6 +63,7 @@ def _stress(run: Path, asked: Part, features: str, seed: int) -> StressReport:
     from musicavqa import workflow
     from musicavqa.datasets import load_dataset
     from musicavqa.dubbing import dub
+    from musicavqa.grids import on_one_grid
     from musicavqa.registry import load_checkpoint
     from musicavqa.robustness import Examination, stress
 
@@ -70,7 +71,7 @@ def _stress(run: Path, asked: Part, features: str, seed: int) -> StressReport:
     clips, questions = load_dataset(asked.name, asked.root, asked.split)
     stores = workflow.open_streams(features, checkpoint.streams, asked.name)
     texts = workflow.embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
-    dubbed, rows, streams = dub(clips, questions, stores)
+    dubbed, rows, streams = dub(clips, questions, on_one_grid(stores))
     with progress("disturbing") as tick:
         return stress(Examination(run, dubbed, rows, asked.split, streams, texts, seed), tick)
 

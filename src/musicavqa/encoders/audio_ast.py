@@ -62,7 +62,9 @@ def load(device: str = "cpu") -> SoundEncoder:
         return shares(n, len(times), hop_s, patch_s) @ times
 
     def cut(sound: np.ndarray, n: int) -> np.ndarray:
-        return in_turn(sound, step * config.time_stride * HOP, (config.max_length - 1) * HOP + WINDOW)
+        return in_turn(
+            sound, step * config.time_stride * HOP, (config.max_length - 1) * HOP + WINDOW
+        )
 
     return SoundEncoder(SPEC, cut, spectra, tokens, pool, device, batch=4)
 

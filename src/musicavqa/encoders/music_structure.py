@@ -33,7 +33,9 @@ APART_S = 0.5
 """Two boundaries are at least so far apart; entries of bandstand are 0.6 s apart."""
 THRESHOLD_DB = 8.0
 
-SPEC = Spec(name="music_structure", stream="music_structure", shape=(2,), reads=(SOUND,), rate_hz=10.0)
+SPEC = Spec(
+    name="music_structure", stream="music_structure", shape=(2,), reads=(SOUND,), rate_hz=10.0
+)
 
 
 def load() -> Structure:

@@ -63,10 +63,11 @@ def confidence(activation: np.ndarray, beats: np.ndarray) -> np.ndarray:
     between[near] = False
     found = np.zeros(len(beats), np.float32)
     for index in range(len(beats)):
-        first, last = max(0, index - AROUND_BEATS), min(len(beats) - 1, index + AROUND_BEATS)
-        span = slice(beats[first], beats[last] + 1)
+        around = slice(max(0, index - AROUND_BEATS), index + AROUND_BEATS + 1)
+        span = slice(beats[around][0], beats[around][-1] + 1)
         rest = activation[span][between[span]]
-        found[index] = np.quantile(peaks[first : last + 1], 0.25) - (rest.mean() if len(rest) else 1)
+        if len(rest):
+            found[index] = np.quantile(peaks[around], 0.25) - rest.mean()
     return np.clip(found, 0.0, 1.0)
 
 

@@ -83,10 +83,9 @@ class Options:
 PUBLISHED = Options(
     audio_stream="audio_vggish",
     audio_width=128,
-    visual_stream="visual_resnet18_map",
+    visual_stream="visual_resnet18_map",  # every sixth second, and so the grid of all
     visual_width=512,
     n_words=93,
-    every_nth_second=6,
 )
 """Inputs and vocabulary size of MUSIC-AVQA."""
 

@@ -66,9 +66,8 @@ class Options:
 PUBLISHED = Options(
     audio_stream="audio_vggish",
     audio_width=128,
-    visual_stream="visual_resnet18_map",
+    visual_stream="visual_resnet18_map",  # every sixth second, and so the grid of all
     visual_width=512,
-    every_nth_second=6,
 )
 """Inputs of the paper; with `n_words=93` and compat="released" official weights fit."""
 
