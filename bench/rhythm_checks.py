@@ -20,7 +20,7 @@ from musicavqa.bandstand import truth
 from musicavqa.bandstand.patches import PERCUSSION
 from musicavqa.bandstand.sound import RATE_HZ
 from musicavqa.media import Media
-from stream_checks import Clip, Measure, Scores, against_truth, encoded, ranked
+from stream_checks import ROWS_HZ, Clip, Measure, Scores, against_truth, encoded, ranked
 
 SHORT_S, LONG_S = 0.05, 0.5
 """How near an onset or beat, and how near a boundary must be (mir_eval's usual windows)."""
@@ -86,14 +86,22 @@ def check_hpss(encoder: Any, clips: Sequence[Clip]) -> list[Measure]:
 
 
 def _score_hpss(clip: Clip, rows: np.ndarray) -> Scores:
-    """Rows in which the drums have most of the power against rows in which they have little."""
+    """Rows in which a note begins against others that sound; drums against the rest."""
     drums = np.array([player["instrument"] in PERCUSSION for player in clip.scene["players"]])
     power = clip.power
-    share = power[:, drums].sum(axis=1) / np.maximum(power.sum(axis=1), 1e-9)
     heard = power.sum(axis=1) > 1e-5
     struck = (rows[:, 1] - rows[:, 0]).mean(axis=1)
-    many, few = struck[heard & (share > 0.7)], struck[heard & (share < 0.3)]
-    return {"drums more percussive than the rest": ranked(many, few)}
+    notes = [note[0] for player in clip.scene["players"] for note in player["notes"]]
+    begins = np.zeros(clip.n_rows, bool)
+    begins[(np.array(notes) * ROWS_HZ).astype(int)] = True
+    share = power[:, drums].sum(axis=1) / np.maximum(power.sum(axis=1), 1e-9)
+    many, few = struck[heard & (share > 0.6)], struck[heard & (share < 0.4)]
+    return {
+        "more percussive where a note begins": ranked(
+            struck[heard & begins], struck[heard & ~begins]
+        ),
+        "more percussive where drums prevail": ranked(many, few),
+    }
 
 
 # Beats, tempo and key.
