@@ -1,9 +1,9 @@
 """What each music stream gets right on rendered clips, whose notes, levels and places are known.
 
-`CHECKS[stream](encoder, clips)` gives one `Measure` per thing that is measured: a number from 0 to 1
-per clip (NaN where the clip has nothing to measure) and, for the same clips, what a guess without
+`CHECKS[stream](encoder, clips)` gives one `Measure` per thing that is measured: a number from 0 to
+1 per clip (NaN where the clip has nothing to measure) and, for the same clips, what a guess without
 listening scores: by default the estimate of one clip against the truth of the next one. A new
-stream needs one function here and its name in CHECKS.
+stream needs one function here (or in rhythm_checks.py) and its name in CHECKS.
 """
 
 from __future__ import annotations

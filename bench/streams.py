@@ -21,13 +21,16 @@ from typing import Any
 
 import numpy as np
 
+import rhythm_checks
+import stream_checks
 from musicavqa.bandstand.render import render
 from musicavqa.bandstand.scene import sample_scene
 from musicavqa.encoders import list_encoders, load_encoder
 from musicavqa.media import Media, Sound
 from musicavqa.metrics.bootstrap import clustered_interval
-from stream_checks import CHECKS, Clip, Measure
+from stream_checks import Clip, Measure
 
+CHECKS = stream_checks.CHECKS | rhythm_checks.CHECKS
 SPLIT, MINUTE_S = "val", 60
 HEAD = ("stream", "measure", "share, % [95 %]", "naive, %", "clips", "CPU s a minute")
 

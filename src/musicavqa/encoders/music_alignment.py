@@ -3,10 +3,10 @@
 Row (4, 2) of one second, for the left, the middle, the right and the whole picture: the lag in
 seconds (positive: the sound is later than the motion) and its strength, 0 to 1: the highest
 normalised cross-correlation, within half a second either way, of the onset strength of the sound
-and the rises of the motion energy (`music_motion`). It is taken over the ten seconds around the row,
-or the nearest ten that lie inside the clip: six are too few notes (the lag of rendered clips was
-right in half of the cases instead of three quarters). Zeros without sound, without pictures, or
-where nothing correlates. Pictures come ten times a second, so a lag is good to about 0.1 s.
+and the rises of the motion energy (`music_motion`). It is taken over the ten seconds around the
+row, or the nearest ten that lie inside the clip; in six there are too few notes. Zeros without
+sound, without pictures, or where nothing correlates. Pictures come ten times a second, so a lag is
+good to about 0.1 s.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Notes: which of the 88 keys of a piano sound, in 100 ms rows, and note events on request.
 
 Basic Pitch (Bittner et al. 2022, ICASSP), the ONNX file of the package `basic-pitch`. Row (88,):
-the mean of the note posteriorgram, 0 to 1, from A0 (MIDI 21) up; a key that does not sound lies near
-0.1, one above 0.3 sounds. `posteriors` gives the three posteriorgrams at their own rate and
+the mean of the note posteriorgram, 0 to 1, from A0 (MIDI 21) up; a key that does not sound lies
+near 0.1, one above 0.3 sounds. `posteriors` gives the three posteriorgrams at their own rate and
 `find_notes` the published decoding of them.
 
 Windows of 43,844 samples at 22.05 kHz overlap by 30 frames of 256 samples, and 15 frames are
