@@ -41,7 +41,9 @@ from musicavqa.layers import (
 )
 from musicavqa.layers.han import HANLayer
 from musicavqa.layers.question_pooling import QuestionPooling
-from musicavqa.methods import av_master, hcrn, tspm
+from musicavqa.layers.seconds import mean_of_seconds
+from musicavqa.layers.words import real_words
+from musicavqa.methods import av_master, hcrn, psac, tspm
 from musicavqa.records import Batch
 from musicavqa.registry import load_method
 
@@ -155,13 +157,18 @@ def compare_all_pairs(self, one, two, there_one, there_two, rows=None):
     return of_two, of_one
 
 
-def spell_every_word(model: Model) -> Patches:
-    """PSAC spells each word of each question, not each word of the vocabulary."""
+def read_every_word_and_frame(model: Model) -> Patches:
+    """PSAC spells each word of each question and resizes each frame before the mean."""
     network, spell = model.network, model.network.question.spell
 
     def forward(frames, places, valid, words, _, rows):
-        spelled = spell(model.spelling[words])
-        return type(network).forward(network, frames, places, valid, words, spelled, rows)
+        spoken = real_words(words)
+        seen = network.attend.narrow(frames + network.frames(frames, places, valid))[rows]
+        read = network.question(words, spell(model.spelling[words]), spoken)
+        with patch.object(psac, "mean_of_seconds", lambda part, there: part):
+            fused, weights = network.attend(seen, read, valid[rows], spoken)
+        resized = mean_of_seconds(network.resize(fused), valid[rows])
+        return network.classifier(resized), mean_of_seconds(weights, spoken)
 
     def no_table(letters):
         return torch.zeros(len(letters), model.options.width)
@@ -265,7 +272,7 @@ PLAIN: dict[str, tuple[str, Patches, Callable[[Any], Any] | None]] = {
     ),
     "mccd": ("three senses alone in evaluation", [], read_senses_alone),
     "mcan": ("", [], None),
-    "psac": ("every word spelled", [], None),
+    "psac": ("every word spelled, every frame resized", [], None),
     "hcrn": (
         "all subsets listed, parts in a loop",
         [(hcrn.RelationUnit, "forward", relate_part_by_part)],
@@ -299,7 +306,7 @@ class Plain(nn.Module):
             return self.model(batch)
 
     def _own(self) -> Patches:
-        return spell_every_word(self.model) if self.name == "psac" else []
+        return read_every_word_and_frame(self.model) if self.name == "psac" else []
 
 
 @contextlib.contextmanager

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from fixtures import SMALL, load_method, make_clips, make_questions, make_streams, make_texts
 from musicavqa.batches import Collation, make_batches
+from musicavqa.layers.by_clip import ByClip
 from musicavqa.layers.gaussian_experts import GaussianExperts
 from musicavqa.layers.selection import Relevance, best, pass_back, places_of, without_values
+from musicavqa.layers.single_query import ask
 from musicavqa.methods.pstp_net import _segments
 
 LENGTHS = st.lists(st.integers(1, 13), min_size=1, max_size=4)
@@ -49,6 +51,33 @@ def test_relevance_is_the_weights_of_torch_attention():
     query, places, valid = torch.randn(3, 16), torch.randn(3, 5, 16), first_seconds([5, 2, 4])
     _, weights = theirs(query[:, None], places, places, key_padding_mask=~valid)
     torch.testing.assert_close(ours(query, places, valid), weights[:, 0])
+
+
+def test_one_query_finds_what_torch_attention_finds():
+    attention = torch.nn.MultiheadAttention(16, 4, batch_first=True)
+    torch.nn.init.normal_(attention.in_proj_bias)
+    query, places, valid = torch.randn(3, 16), torch.randn(3, 5, 16), first_seconds([5, 2, 4])
+    wanted, weights = attention(query[:, None], places, places, key_padding_mask=~valid)
+    found, ours = ask(attention, query, places, valid)
+    torch.testing.assert_close(found, wanted[:, 0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(ours, weights[:, 0])
+    gradients = (
+        torch.autograd.grad(output.square().sum(), list(attention.parameters()))
+        for output in (found, wanted)
+    )
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=9))
+def test_questions_put_beside_their_clip_come_back_in_order(clips):
+    clip_of, questions = torch.tensor(clips), torch.arange(1, len(clips) + 1)
+    beside = ByClip(clip_of, 4)
+    table = beside.gather(questions)
+    assert torch.equal(beside.spread(table), questions)
+    assert [set(row) - {0} for row in table.tolist()] == [
+        {i + 1 for i, clip in enumerate(clips) if clip == c} for c in range(4)
+    ]
 
 
 def test_a_selection_keeps_its_values_and_learns_through_its_shares():

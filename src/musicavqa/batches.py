@@ -206,7 +206,7 @@ def _texts(
     for name, rows in texts.items():
         stacked = np.stack([np.asarray(rows[q.text], dtype=np.float32) for q in questions])
         if stacked.ndim > 2:
-            n_words = np.nonzero(stacked.any(axis=(0, 2)))[0].max(initial=0) + 1
+            n_words = np.flatnonzero(stacked.any(axis=(0, 2))).max(initial=0) + 1
             stacked = stacked[:, :n_words]
         streams[name] = torch.from_numpy(stacked)
     return streams
