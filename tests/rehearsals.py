@@ -98,8 +98,6 @@ def rehearse(index: int, duration_s: float = 30.0) -> Rehearsal:
     start_s, stop_s = float(rng.uniform(0.1, 1.0)), duration_s - 0.2
     heard = [player for player in scene["players"] if player["notes"]]
     for player in heard:
-        player["notes"] = part(
-            player["instrument"], rng, [(start_s, stop_s)], music, factor=factor
-        )
+        player["notes"] = part(player["instrument"], rng, [(start_s, stop_s)], music, factor=factor)
     scene["voiceover"] = None
     return Rehearsal(scene, music, music.tempo_bpm * factor, start_s, stop_s)
