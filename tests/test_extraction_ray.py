@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,8 @@ def cluster():
 
     package = str(Path(__import__("musicavqa").__file__).parents[1])
     patch = pytest.MonkeyPatch()
+    slow_clock = SimpleNamespace(**{**vars(time), "monotonic": lambda: time.monotonic() / 10})
+    patch.setattr("ray._private.node.time", slow_clock)  # it gives a node 30 s to start: 300
     patch.setenv("PYTHONPATH", os.pathsep.join([package, str(Path(__file__).parent)]))
     small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from musicavqa.extraction.claims import FOLDER as CLAIMS
 from musicavqa.extraction.claims import dead_claims, waited_for
-from musicavqa.extraction.encoding import Encoder, describe, encode_media, load_all
+from musicavqa.extraction.encoding import Encoder, describe, encode_media, get_weights, specs
 from musicavqa.extraction.engines import open_engine, run
 from musicavqa.extraction.plan import Job, Note, Outcome, check_clips, jobs
 from musicavqa.extraction.work import Task
@@ -77,8 +77,9 @@ def extract(
     engine = Engine(workers=engine) if isinstance(engine, int) else engine
     check_clips(clips)
     place = folder(root) / set_name
-    loaded = load_all(encoders, engine.device)
-    facts = {name: describe(encoder) for name, encoder in loaded.items()}
+    cards = specs(encoders)
+    get_weights(cards.values())
+    facts = {name: describe(spec) for name, spec in cards.items()}
     writers = {name: Writer(place / fact.folder_name, fact) for name, fact in facts.items()}
     order = {clip.id: index for index, clip in enumerate(clips)}
     present = {name: writer.done() & set(order) for name, writer in writers.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Protocol
 
@@ -29,23 +29,38 @@ class Encoder(Protocol):
         ...
 
 
-def load_all(encoders: Sequence[str | Encoder], device: str = "cpu") -> dict[str, Encoder]:
-    """Encoders by name; objects pass through, and names are loaded once per process."""
-    loaded = [_load_named(item, device) if isinstance(item, str) else item for item in encoders]
-    by_name: dict[str, Encoder] = {encoder.spec.name: encoder for encoder in loaded}
-    if len(by_name) < len(loaded):
-        raise ValueError(f"An encoder is named twice: {[e.spec.name for e in loaded]}.")
-    for name, encoder in by_name.items():
-        if not encoder.spec.reads:
+def specs(encoders: Sequence[str | Encoder]) -> dict[str, Spec]:
+    """Cards by name, without loading a network; ValueError for one that cannot be extracted."""
+    from musicavqa.encoders import load_spec
+
+    found = [load_spec(item) if isinstance(item, str) else item.spec for item in encoders]
+    by_name = {spec.name: spec for spec in found}
+    if len(by_name) < len(found):
+        raise ValueError(f"An encoder is named twice: {[spec.name for spec in found]}.")
+    for name, spec in by_name.items():
+        if not spec.reads:
             raise ValueError(f"{name!r} reads no media; it is an encoder of questions.")
     return by_name
 
 
-def describe(encoder: Encoder) -> Description:
+def load_all(encoders: Sequence[str | Encoder], device: str = "cpu") -> dict[str, Encoder]:
+    """Encoders by name; objects pass through, and names are loaded once per process."""
+    loaded = [_load_named(item, device) if isinstance(item, str) else item for item in encoders]
+    return dict(zip(specs(encoders), loaded, strict=True))
+
+
+def get_weights(cards: Iterable[Spec]) -> None:
+    """Fetch what is fetched on first use, once, before workers ask for it; WeightError."""
+    from musicavqa.encoders.weights import weight_file
+
+    for name in dict.fromkeys(name for spec in cards for name in spec.weights):
+        weight_file(name)
+
+
+def describe(spec: Spec) -> Description:
     """The store's description of an encoder, with the sha256 of its weights."""
     from musicavqa.encoders.weights import digest
 
-    spec = encoder.spec
     return Description(
         encoder=spec.name,
         hash8=spec.hash8,

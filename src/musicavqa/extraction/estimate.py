@@ -93,7 +93,7 @@ def _lacking(
     """By encoder, the ids of the clips that are not stored."""
     found = {}
     for name, encoder in loaded.items():
-        stored = index(place / describe(encoder).folder_name)
+        stored = index(place / describe(encoder.spec).folder_name)
         found[name] = {clip.id for clip in clips if clip.id not in stored}
     return found
 

@@ -76,7 +76,7 @@ def recompute(
     """
     loaded = load_all(encoders)
     place = folder(root) / set_name
-    stores = {n: Store.open(place / describe(e).folder_name) for n, e in loaded.items()}
+    stores = {n: Store.open(place / describe(e.spec).folder_name) for n, e in loaded.items()}
     there = [clip for clip in clips if all(clip.id in store for store in stores.values())]
     if not there:
         raise FeatureError(f"None of the {len(clips)} clips is in {', '.join(stores)} of {place}.")

@@ -63,8 +63,8 @@ def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
     loaded, outcome = load_all(task.encoders, task.device), Outcome()
     writers = {
         name: Writer(
-            task.folder / describe(encoder).folder_name,
-            describe(encoder),
+            task.folder / describe(encoder.spec).folder_name,
+            describe(encoder.spec),
             group=job.group,
             before_writing=claim.check,
         )
