@@ -28,6 +28,4 @@ SPEC = Spec(
 def load() -> SoundTransform:
     """The transform."""
     step = EVERY_S * SOUND.rate_hz
-    return SoundTransform(
-        SPEC, lambda sound, n: in_turn(sound, step, SPECTRUM.n_samples), SPECTRUM
-    )
+    return SoundTransform(SPEC, lambda sound, n: in_turn(sound, step, SPECTRUM.n_samples), SPECTRUM)

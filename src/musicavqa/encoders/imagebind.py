@@ -146,7 +146,9 @@ def load_sense(path: Path, sense: str) -> Patched | Sentences:
     try:
         network = (Sentences if sense == "text" else Patched)(state, sense)
     except (KeyError, IndexError) as error:
-        raise WeightError(f"{path.name} has no {sense} of ImageBind: {error} is missing.") from error
+        raise WeightError(
+            f"{path.name} has no {sense} of ImageBind: {error} is missing."
+        ) from error
     load_into(network, state, path)
     scale = official.get(f"modality_postprocessors.{sense}.1.log_logit_scale")
     network.temperature = 1.0 if scale is None else float(scale.exp().clamp(max=100.0))

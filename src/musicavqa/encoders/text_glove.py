@@ -37,7 +37,9 @@ def load() -> GloVe:
     path = weight_file("glove")
     words, vectors = read_table(path)
     if vectors.shape[1] != SPEC.shape[1]:
-        raise WeightError(f"{path.name} has {vectors.shape[1]} numbers a word, not {SPEC.shape[1]}.")
+        raise WeightError(
+            f"{path.name} has {vectors.shape[1]} numbers a word, not {SPEC.shape[1]}."
+        )
     return GloVe(words, vectors)
 
 
@@ -92,9 +94,13 @@ def _read_text(path: Path) -> tuple[list[str], np.ndarray]:
             try:
                 rows.append(np.array(numbers, np.float32))
             except ValueError as error:
-                raise WeightError(f"{path.name}, line {number} is no word vector: {error}.") from error
+                raise WeightError(
+                    f"{path.name}, line {number} is no word vector: {error}."
+                ) from error
             if len(rows[-1]) != width:
-                raise WeightError(f"{path.name}, line {number} has {len(numbers)} numbers, not {width}.")
+                raise WeightError(
+                    f"{path.name}, line {number} has {len(numbers)} numbers, not {width}."
+                )
             words.append(word)
     if not rows or not width:
         raise WeightError(f"{path.name} holds no word vectors.")
