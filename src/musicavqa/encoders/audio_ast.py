@@ -2,14 +2,14 @@
 
 Gong et al. 2021, fine-tuned on AudioSet; the network is transformers' ASTModel (extra `encoders`).
 Front end of the authors: Kaldi banks of 128 bands under a Hann window, 1024 frames, then
-(x + 4.2677393) / (2 * 4.5689974); silence is heard behind the end (theirs puts zeros there). Patches of 16 frames follow every 10
-frames, so 100 of the 101 in a window begin in its ten seconds; a row is the mean of those under its
-second. LAST-Att adds such tokens to its Swin stream (methods/LAST-Att.md); how is not published.
+(x + 4.2677393) / (2 * 4.5689974); silence is heard behind the end (theirs puts zeros there).
+Patches of 16 frames follow every 10 frames, so 100 of the 101 in a window begin in its ten seconds;
+a row is the mean of those under its second. LAST-Att adds such tokens to its Swin stream
+(methods/LAST-Att.md); how is not published.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import numpy as np
 from torch import Tensor
 
 from musicavqa.encoders.cache import WeightError
-from musicavqa.encoders.checkpoints import load_into, read_state
 from musicavqa.encoders.fbank import Fbank
 from musicavqa.encoders.hearing import SoundEncoder
 from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
 from musicavqa.encoders.windows import in_turn, shares
 from musicavqa.media import SOUND
@@ -42,7 +42,9 @@ SPEC = Spec(
 
 def load(device: str = "cpu") -> SoundEncoder:
     """The network with the authors' weights."""
-    network = load_ast(weight_file("ast")).eval().requires_grad_(False).to(device)
+    path = weight_file("ast")
+    network = frozen(load_ast(path), device)
+    fits(SPEC, (network.config.hidden_size,), path)
     config, fbank = network.config, Fbank(network.config.num_mel_bins, "hanning")
     patch_s, hop_s = (n * HOP / RATE_HZ for n in (config.patch_size, config.time_stride))
     n_bands = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
@@ -70,17 +72,23 @@ def load(device: str = "cpu") -> SoundEncoder:
 
 
 def load_ast(path: Path) -> Any:
-    """ASTModel from a folder in transformers' layout, with or without a classifier."""
+    """ASTModel from a folder in transformers' layout, with or without a classifier.
+
+    transformers reads the folder itself, because it renamed the tensors between its versions.
+    """
     try:
-        from transformers import ASTConfig, ASTModel
+        from transformers import ASTModel
     except ImportError as error:
         raise ImportError("This needs transformers: pip install 'musicavqa[encoders]'") from error
 
-    beside = path.parent / "config.json"
-    if not beside.is_file():
+    if not (path.parent / "config.json").is_file():
         raise WeightError(f"{path.name} needs config.json beside it; add the folder of both.")
-    network = ASTModel(ASTConfig.from_dict(json.loads(beside.read_text(encoding="utf-8"))))
-    name = "audio_spectrogram_transformer."
-    state = {key.removeprefix(name): tensor for key, tensor in read_state(path).items()}
-    load_into(network, state, path, HEAD)
+    network, found = ASTModel.from_pretrained(
+        path.parent, local_files_only=True, weights_only=True, output_loading_info=True
+    )
+    unknown = [key for key in found["unexpected_keys"] if not key.startswith(HEAD)]
+    faults = {"unknown": unknown, "missing": sorted(found["missing_keys"])}
+    faults["of another shape"] = [str(key) for key in found["mismatched_keys"]]
+    if any(faults.values()):
+        raise WeightError(f"{path.name} does not fit ASTModel: {faults}.")
     return network

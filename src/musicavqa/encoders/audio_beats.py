@@ -1,10 +1,10 @@
 """BEATs (iteration 3): 768 numbers of each second, heard in windows of 10.24 s.
 
 The official front end: 16-bit scale, Kaldi banks of 128 bands with Povey's window, then
-(x - 15.41663) / (2 * 6.55582). A window is 1024 frames, so 64 x 8 patches of 0.16 s that follow each
-other without a gap; silence is heard behind the end (VAST puts zeros into the spectrum there). A row
-is the mean of the patches under its second. Read by VAST, ChatBridge and VideoLLaMA 2 (methods/mllm);
-VAST and ChatBridge hear 64 bands instead of 128.
+(x - 15.41663) / (2 * 6.55582). A window is 1024 frames, so 64 x 8 patches of 0.16 s that follow
+each other without a gap; silence is heard behind the end (VAST puts zeros into the spectrum). A row
+is the mean of the patches under its second. Read by VAST, ChatBridge and VideoLLaMA 2
+(methods/mllm); VAST and ChatBridge hear 64 bands instead of 128.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from musicavqa.encoders.beats import load_beats
 from musicavqa.encoders.fbank import Fbank
 from musicavqa.encoders.hearing import SoundEncoder
 from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
 from musicavqa.encoders.windows import in_turn, shares
 from musicavqa.media import SOUND
@@ -36,7 +37,9 @@ SPEC = Spec(
 
 def load(device: str = "cpu") -> SoundEncoder:
     """The network with Microsoft's weights."""
-    network = load_beats(weight_file("beats")).eval().requires_grad_(False).to(device)
+    path = weight_file("beats")
+    network = frozen(load_beats(path), device)
+    fits(SPEC, (network.sizes.encoder_embed_dim,), path)
     patch = network.sizes.input_patch_size
 
     def pool(tokens: np.ndarray, n: int) -> np.ndarray:

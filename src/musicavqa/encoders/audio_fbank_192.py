@@ -1,8 +1,8 @@
 """The spectrum that LAVisH puts through its picture network: 192 frames of 192 Kaldi bands.
 
 The 1.935 s around each second at 16 kHz, 10 ms steps, Hann window, then
-(x + 5.385333) / (2 * 3.592864). LAVisH cuts ten such windows evenly over the clip; here every second
-has its own, moved inside the clip at its ends. Repeat it to three channels where a picture is due.
+(x + 5.385333) / (2 * 3.592864). LAVisH cuts ten such windows evenly over the clip; here every
+second has its own, moved inside the clip at its ends. Repeat it to three channels for a picture.
 """
 
 from __future__ import annotations

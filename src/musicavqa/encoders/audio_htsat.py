@@ -11,6 +11,7 @@ import numpy as np
 from musicavqa.encoders.hearing import SoundEncoder
 from musicavqa.encoders.htsat import RATE_HZ, load_htsat, log_mel
 from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
 from musicavqa.encoders.windows import one_second_each
 from musicavqa.media import Sound
@@ -29,7 +30,9 @@ SPEC = Spec(
 
 def load(device: str = "cpu") -> SoundEncoder:
     """The network with the authors' AudioSet weights."""
-    network = load_htsat(weight_file("htsat")).eval().requires_grad_(False).to(device)
+    path = weight_file("htsat")
+    network = frozen(load_htsat(path), device)
+    fits(SPEC, (network.encoder.num_features,), path)
     n_bands = network.encoder.config.num_mel_bins
 
     def spectra(seconds: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from musicavqa.encoders.fbank import Fbank, framed
 from musicavqa.encoders.hearing import SoundEncoder
 from musicavqa.encoders.imagebind import load_sense
 from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
 from musicavqa.encoders.windows import centred
 from musicavqa.media import SOUND
@@ -33,8 +34,9 @@ SPEC = Spec(
 
 def load(device: str = "cpu") -> SoundEncoder:
     """The sound tower with Meta's weights."""
-    network = load_sense(weight_file("imagebind"), "audio")
-    network = network.eval().requires_grad_(False).to(device)
+    path = weight_file("imagebind")
+    network = frozen(load_sense(path, "audio"), device)
+    fits(SPEC, (network.project.out_features,), path)
     return SoundEncoder(
         SPEC, lambda sound, n: centred(sound, n, RATE_HZ, SAMPLES), spectra, network, device=device
     )

@@ -18,6 +18,7 @@ import numpy as np
 from musicavqa.encoders.mel import magnitudes, mel_matrix, seconds_of_sound
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.encoders.weights import weight_file
+from musicavqa.encoders.windows import shares
 from musicavqa.media import SOUND
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ class YamNet:
             return np.zeros((n, *SPEC.shape), np.float16)
         patches = self.patches(seconds_of_sound(waveform, n * RATE_HZ).mean(axis=0))
         rows = np.stack([self.run(patch) for patch in patches])
-        return (_overlaps(n, len(patches)) @ rows).astype(np.float16)
+        return (shares(n, len(patches), PATCH_HOP / FRAMES_HZ, PATCH / FRAMES_HZ) @ rows).astype(
+            np.float16
+        )
 
     def patches(self, samples: np.ndarray) -> np.ndarray:
         """Quantised log-mel patches (n, 96, 64) uint8 of a mono signal of whole seconds."""
@@ -81,16 +84,6 @@ class YamNet:
         """Embedding and probabilities (1545,) of one patch; the graph takes one at a time."""
         embedding, scores = self.session.run(list(OUTPUTS), {"audio": patch[None, None]})
         return np.concatenate([embedding[0], 1 / (1 + np.exp(-np.clip(scores[0], -30, 30)))])
-
-
-def _overlaps(n: int, n_patches: int) -> np.ndarray:
-    """Share (n, n_patches) of each patch in each second; rows sum to one."""
-    start_s = np.arange(n_patches) * PATCH_HOP / FRAMES_HZ
-    second_s = np.arange(n)[:, None]
-    end_s = start_s + PATCH / FRAMES_HZ
-    shared = np.minimum(second_s + 1, end_s) - np.maximum(second_s, start_s)
-    shared = np.maximum(shared, 0.0)
-    return shared / shared.sum(axis=1, keepdims=True)
 
 
 def _session(path: Path) -> Any:

@@ -16,6 +16,7 @@ import torch
 from musicavqa.encoders.cache import WeightError
 from musicavqa.encoders.checkpoints import load_into, read_state
 from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
 
 BATCH = 64
@@ -34,10 +35,8 @@ class BertEncoder:
         if not beside.is_file():
             raise WeightError(f"{spec.name} needs tokenizer.json beside {path.name}; add a folder.")
         self.spec, self.words, self.longest, self.device = spec, words, longest, device
-        self.network = load_bert(path).eval().requires_grad_(False).to(device)
-        width = self.network.config.hidden_size
-        if width != spec.shape[-1]:
-            raise WeightError(f"{path.name} is {width} wide, {spec.name} is {spec.shape[-1]}.")
+        self.network = frozen(load_bert(path), device)
+        fits(spec, (*spec.shape[:-1], self.network.config.hidden_size), path)
         self.tokenizer = Tokenizer.from_file(str(beside))
         self.tokenizer.enable_truncation(longest)
         self.tokenizer.enable_padding()

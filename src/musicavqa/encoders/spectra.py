@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musicavqa.encoders.fbank import Fbank, framed
-from musicavqa.encoders.spec import Spec, n_rows
+from musicavqa.encoders.spec import Spec, n_kept, n_rows
 from musicavqa.encoders.windows import mono
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class SoundTransform:
         sound: Sound = self.spec.reads[0]  # type: ignore[assignment]
         waveform = media[sound]
         if waveform is None:
-            n_kept = -(-n // self.spec.every_s)
-            return np.zeros((n_kept, *self.spec.shape), self.spec.dtype)
+            kept = n_kept(self.spec, media.duration_s)
+            return np.zeros((kept, *self.spec.shape), self.spec.dtype)
         return self.rows(self.cut(mono(waveform, n * sound.rate_hz), n))
 
     def rows(self, windows: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """ImageBind's sentences: a question as 1024 numbers of length one, in the space of sound and sight.
 
-The tokeniser is CLIP's (tokenizer.json beside the weights): 77 pieces with both marks, zeros behind.
+The tokeniser is CLIP's (tokenizer.json beside the weights): 77 pieces, zeros behind the end mark.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from musicavqa.encoders.cache import WeightError
 from musicavqa.encoders.imagebind import load_sense
 from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
 
 BATCH = 64
@@ -48,7 +49,8 @@ class ImageBindText:
                 f"{SPEC.name} needs CLIP's tokenizer.json beside {path.name}: put both into one "
                 f"folder and run `musicavqa doctor --add {SPEC.weights[0]}=FOLDER`."
             )
-        self.network = load_sense(path, "text").eval().requires_grad_(False).to(device)
+        self.network = frozen(load_sense(path, "text"), device)
+        fits(SPEC, (self.network.project.out_features,), path)
         self.device, self.longest = device, self.network.places.shape[1]
         self.tokenizer = Tokenizer.from_file(str(beside))
         self.tokenizer.enable_truncation(self.longest)
@@ -58,8 +60,7 @@ class ImageBindText:
         """(n, 1024) float32 of length one."""
         starts = range(0, len(texts), BATCH)
         blocks = [self._embed(list(texts[start : start + BATCH])) for start in starts]
-        width = self.network.project.out_features
-        return np.concatenate([np.zeros((0, width), np.float32), *blocks])
+        return np.concatenate([np.zeros((0, *SPEC.shape), np.float32), *blocks])
 
     @torch.inference_mode()
     def _embed(self, texts: list[str]) -> np.ndarray:

@@ -20,6 +20,7 @@ from musicavqa.encoders.checkpoints import load_into, read_state
 from musicavqa.encoders.hearing import SoundEncoder
 from musicavqa.encoders.mel import magnitudes, mel_matrix
 from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
 from musicavqa.encoders.windows import one_second_each
 
@@ -109,10 +110,16 @@ def load_components(path: Path) -> PrincipalComponents:
 
 def vggish_encoder(spec: Spec, device: str) -> SoundEncoder:
     """The encoder behind `spec`; a second name in its weights means principal components."""
-    network: nn.Module = load_vggish(weight_file(spec.weights[0]))
+    path = weight_file(spec.weights[0])
+    vggish = load_vggish(path)
+    fits(spec, (len(vggish.embeddings["4"].weight),), path)
+    network: nn.Module = vggish
     if len(spec.weights) > 1:
-        network = nn.Sequential(network, load_components(weight_file(spec.weights[1])))
-    network = network.eval().requires_grad_(False).to(device)
+        network = nn.Sequential(vggish, load_components(weight_file(spec.weights[1])))
     return SoundEncoder(
-        spec, lambda sound, n: one_second_each(sound, n, RATE_HZ), patches, network, device=device
+        spec,
+        lambda sound, n: one_second_each(sound, n, RATE_HZ),
+        patches,
+        frozen(network, device),
+        device=device,
     )
