@@ -83,13 +83,12 @@ def open_streams(
     Where we made none, features that others made and that were imported are taken. `data` is only
     named in what to run.
     """
-    from musicavqa.encoders import list_encoders, load_spec
-    from musicavqa.store import IMPORTED, Store, folder
+    from musicavqa.store import Store, folder
 
-    root, own = folder(features) / set_name, set(list_encoders())
+    root = folder(features) / set_name
     stores, missing = {}, []
     for name in encoders:
-        for version in ([load_spec(name).hash8] if name in own else []) + [IMPORTED]:
+        for version in _versions(name):
             if (root / f"{name}-{version}").exists():
                 stores[name] = Store.open(root / f"{name}-{version}")
                 break
@@ -102,6 +101,20 @@ def open_streams(
             f"{set_name} --data {data} --streams {streams} --out {features}"
         )
     return stores
+
+
+def _versions(stream: str) -> list[str]:
+    """Ends of folder names of a stream: today's hash (if its weights are here), imported."""
+    from musicavqa.encoders import list_encoders, load_spec
+    from musicavqa.encoders.weights import WeightError
+    from musicavqa.store import IMPORTED
+
+    if stream not in list_encoders():
+        return [IMPORTED]
+    try:
+        return [load_spec(stream).hash8, IMPORTED]
+    except WeightError:
+        return [IMPORTED]
 
 
 def embed_texts(
