@@ -20,7 +20,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "visual_effnet": (1280, 7, 7),
     "visual_motion": (49, 10),
 }
-"""One second of each stream that an encoder of ours makes."""
+"""One second of each default stream."""
 
 SHAPES |= {
     "audio_logmel_10ms": (1, 100, 64),
@@ -29,11 +29,11 @@ SHAPES |= {
     "visual_resnet18_map": (512, 14, 14),
     "visual_r2plus1d": (512,),
     "visual_clip_b32": (512,),
-    "visual_clip_b32_patches": (49, 512),
-    "visual_clip_l14": (768,),
-    "visual_clip_l14_tome": (14, 1024),
+    "visual_clip_b32_patches": (50, 512),
+    "visual_clip_l14_336": (768,),
+    "visual_tome14": (14, 1024),
 }
-"""Streams that papers used and that no encoder of ours makes."""
+"""And of those that papers used."""
 
 TEXTS: dict[str, tuple[int, ...]] = {
     "text_minilm": (384,),

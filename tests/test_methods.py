@@ -6,8 +6,18 @@ import inspect
 import pytest
 import torch
 
-from fixtures import make_batch, make_clips, make_questions, make_streams, make_texts, small_options
+from fixtures import (
+    SHAPES,
+    TEXTS,
+    make_batch,
+    make_clips,
+    make_questions,
+    make_streams,
+    make_texts,
+    small_options,
+)
 from musicavqa.batches import Collation, make_batches
+from musicavqa.encoders import load_spec
 from musicavqa.layers.templates import TemplateReader
 from musicavqa.registry import list_methods, load_checkpoint, load_method, save_checkpoint
 from musicavqa.training import loss_parts
@@ -133,6 +143,16 @@ def test_saved_and_loaded_weights_answer_alike(name, tmp_path):
 def test_equal_seeds_give_equal_models(name):
     first, second = (build(name, seed=3)[1].state_dict() for _ in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_encoders_of_ours_make_what_it_reads(name):
+    """By default and as published; the fixtures have the encoders' shapes."""
+    method = load_method(name)
+    for options in {method.options(), getattr(method.module, "PUBLISHED", method.options())}:
+        for stream in (*method.streams(options), *method.texts(options)):
+            shape = {**SHAPES, **TEXTS}[stream]
+            assert load_spec(stream.removesuffix("_prompt")).shape == shape, stream
 
 
 @pytest.mark.parametrize("name", METHODS)

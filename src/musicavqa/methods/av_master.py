@@ -95,7 +95,7 @@ class Options:
 
 PUBLISHED = Options(
     audio_stream="audio_vggish", audio_width=128,
-    visual_stream="visual_clip_l14", visual_width=768,
+    visual_stream="visual_clip_l14_336", visual_width=768,
     sentence_text="text_clip_l14", sentence_width=768,
     words_text="text_clip_l14_words", words_width=768,
     width=768,

@@ -91,9 +91,9 @@ class Options:
 PUBLISHED = Options(
     audio_stream="audio_vggish",
     audio_width=128,
-    visual_stream="visual_clip_l14",
+    visual_stream="visual_clip_l14_336",
     visual_width=768,
-    patch_stream="visual_clip_l14_tome",
+    patch_stream="visual_tome14",
     patch_width=1024,
     question_text="text_clip_l14",
     prompt_text="text_clip_l14_prompt",
