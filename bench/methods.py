@@ -1,16 +1,21 @@
 """What each method costs, and what it saves to encode a clip once for all questions about it.
 
-    python bench/methods.py [NAME ...] [--small] [--clips 4] [--seconds 10] [--per-clip 25]
+    python bench/methods.py [NAME ...] [--small] [--clips 2] [--seconds 10] [--asked 1]
 
-For every method (default: all): parameters; FLOPs of one forward pass over the batch (counted, two
-per multiply-add; recurrent layers are taken apart so that they count); milliseconds per training
-step and per question answered; peak memory; and, as on MUSIC-AVQA-R, 25 questions about each clip
-answered from a batch that holds each clip once, against one question at a time with its clip, and
-against a batch that repeats the clip for each question. The three must give the same answers.
+For every method (default: all): parameters; milliseconds per training step; peak memory; and the
+evaluation of a test that is like MUSIC-AVQA-R: `asked` questions about each clip, each of them in
+all wordings that `musicavqa.builders.rephrase` has, read from fp16 rows as a store gives them.
+A batch that holds each clip once is set against one question at a time with its clip (`x alone`:
+network only; `x evaluation`: with reading), which must give the same answers.
+
+MFLOPs are those of the products for one question (two per multiply-add; recurrent layers are taken
+apart so that they count), alone and in the shared batch. `bound` is their ratio: what sharing can
+give where arithmetic is all that counts. A batch gives more, as weights are read once for all.
 
 Streams are random numbers of the right shape, and each method runs in a process of its own (peak
 memory). Times are CPU time, the best of some runs: with OMP_NUM_THREADS=1 they are what the clock
-says on a quiet machine; on a busy one only ratios within a row mean anything.
+says on a quiet machine; on a busy one only ratios within a row mean anything. `--alone` questions,
+spread over the test, are answered alone.
 """
 
 from __future__ import annotations
@@ -22,29 +27,42 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import numpy as np
 import torch
 
-from fixtures import make_batch, make_clips, make_questions, small_options
+from fixtures import (
+    make_batch,
+    make_clips,
+    make_questions,
+    make_streams,
+    make_texts,
+    small_options,
+)
+from musicavqa.batches import Collation, make_batches
+from musicavqa.builders.rephrase import read_paraphrases, rephrase
 from musicavqa.costs import count_flops, peak_mb
-from musicavqa.records import Batch
+from musicavqa.records import Batch, Clip, Question
 from musicavqa.registry import list_methods, load_method
 from musicavqa.training import loss_parts
 
 COLUMNS = {
     "method": "method",
     "parameters": "parameters",
-    "gflops": "GFLOPs",
     "step_ms": "step ms",
-    "question_ms": "ms/question",
     "peak_mb": "peak MB",
-    "once": "questions/s",
-    "against_single": "x one by one",
-    "against_repeated": "x clip repeated",
+    "alone_mflops": "MFLOPs alone",
+    "shared_mflops": "MFLOPs shared",
+    "bound": "bound",
+    "questions": "questions",
+    "rate": "questions/s",
+    "against_alone": "x alone",
+    "against_reading": "x evaluation",
 }
 
 
@@ -53,27 +71,28 @@ def main() -> None:
     if settings.row:
         print(json.dumps(measure(settings.methods[0], settings)))
         return
-    about = f"{settings.clips} clips of {settings.seconds} s, {settings.per_clip} questions each"
-    print(f"{about}, {torch.get_num_threads()} threads, torch {torch.__version__}, CPU")
-    print(" ".join(f"{title:>15}" for title in COLUMNS.values()), flush=True)
+    about = f"{settings.clips} clips of {settings.seconds} s, {settings.asked} questions each"
+    print(f"{about}, rephrased; {torch.get_num_threads()} threads, torch {torch.__version__}, CPU")
+    print(" ".join(f"{title:>13}" for title in COLUMNS.values()), flush=True)
     for name in settings.methods or list_methods():
-        row = json.loads(alone(name))
-        print(" ".join(f"{shown(row[key]):>15}" for key in COLUMNS), flush=True)
+        row = json.loads(in_its_own_process(name))
+        print(" ".join(f"{shown(row[key]):>13}" for key in COLUMNS), flush=True)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("methods", nargs="*")
     parser.add_argument("--small", action="store_true", help="the sizes of the tests")
-    parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--clips", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--per-clip", type=int, default=25)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--asked", type=int, default=1, help="before rephrasing")
+    parser.add_argument("--alone", type=int, default=8, help="questions answered alone")
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--row", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def alone(name: str) -> str:
+def in_its_own_process(name: str) -> str:
     """One row, measured by a process of its own with the same settings."""
     flags = [flag for flag in sys.argv[1:] if flag not in list_methods()]
     command = [sys.executable, __file__, name, *flags, "--row"]
@@ -86,51 +105,77 @@ def measure(name: str, settings: argparse.Namespace) -> dict[str, Any]:
     method = load_method(name)
     options = small_options(method) if settings.small else method.module.Options()
     model = method.build(options).eval()
+    clips = make_clips(settings.clips, settings.seconds)
+    asked = make_questions(clips, settings.asked)
     if method.card.trained == "counting":
-        model.fit(make_questions(make_clips(20)))
-    about = {
-        "n_clips": settings.clips, "n_seconds": settings.seconds, "per_clip": settings.per_clip,
-        "texts": method.texts(options),
-    }  # fmt: skip
-    streams = method.streams(options)
-    batch = make_batch(streams, **about)
+        model.fit(asked)
+    questions = rephrase(asked, read_paraphrases())
+    texts = make_texts(questions, method.texts(options))
+    read = Reader(clips, make_streams(clips, method.streams(options)), Collation(texts=texts))
     row = {
         "method": name,
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "gflops": count_flops(model, batch) / 1e9,
-        **saving(model, batch, settings.repeats),
+        **saving(model, read, questions, settings),
+        "step_ms": None,
     }
-    row["question_ms"] = 1000 / row["once"]
-    row["step_ms"] = None
     if method.card.trained == "gradient":
-        training = make_batch(streams, negatives=method.negatives(options), **about)
+        training = make_batch(
+            method.streams(options), settings.clips, settings.seconds, per_clip=8,
+            negatives=method.negatives(options), texts=method.texts(options),
+        )  # fmt: skip
         row["step_ms"] = 1000 * best(step(model.train(), training), settings.repeats)
     row["peak_mb"] = peak_mb()
     return row
 
 
-def saving(model: torch.nn.Module, batch: Batch, repeats: int) -> dict[str, float]:
-    """Questions per second with each clip once, and how many times those of the other two ways."""
-    n_questions = len(batch.keys)
-    singles = [single(batch, row) for row in range(n_questions)]
-    repeated = repeat_clips(batch)
-    wanted = answer(model, batch)
-    for found in (torch.cat([answer(model, one) for one in singles]), answer(model, repeated)):
-        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
-        assert torch.equal(found.argmax(1), wanted.argmax(1)), "other predictions"
-    once = best(lambda: answer(model, batch), repeats)
-    one_by_one = best(lambda: [answer(model, one) for one in singles], repeats)
-    again = best(lambda: answer(model, repeated), repeats)
+@dataclass(frozen=True)
+class Reader:
+    """Makes one batch of any questions about its clips, as evaluation does."""
+
+    clips: list[Clip]
+    streams: dict[str, dict[str, np.ndarray]]
+    collation: Collation
+
+    def __call__(self, questions: list[Question]) -> Batch:
+        n_clips = len(self.clips)
+        return next(
+            make_batches(self.clips, questions, self.streams, n_clips, None, self.collation)
+        )
+
+
+def saving(
+    model: torch.nn.Module, read: Reader, questions: list[Question], settings: argparse.Namespace
+) -> dict[str, float]:
+    """Questions per second from a batch with each clip once, and against questions alone."""
+    batch = read(questions)
+    places = [len(questions) * (2 * i + 1) // (2 * settings.alone) for i in range(settings.alone)]
+    few = [questions[place] for place in places]
+    singles = [read([question]) for question in few]
+    found, wanted = torch.cat([answer(model, one) for one in singles]), answer(model, batch)[places]
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
+    assert torch.equal(found.argmax(1), wanted.argmax(1)), "other predictions"
+    works = [
+        lambda: answer(model, batch),
+        lambda: [answer(model, one) for one in singles],
+        lambda: read(questions),
+        lambda: [read([question]) for question in few],
+    ]
+    shared, alone, read_shared, read_alone = (
+        seconds / n
+        for seconds, n in zip(
+            in_turns(works, settings.repeats), (len(questions), len(few)) * 2, strict=True
+        )
+    )
+    flops_alone, flops_shared = count_flops(model, singles[0]), count_flops(model, batch)
     return {
-        "once": n_questions / once,
-        "against_single": one_by_one / once,
-        "against_repeated": again / once,
+        "alone_mflops": flops_alone / 1e6,
+        "shared_mflops": flops_shared / len(questions) / 1e6,
+        "bound": flops_alone * len(questions) / flops_shared if flops_shared else None,
+        "questions": len(questions),
+        "rate": 1 / (shared + read_shared),
+        "against_alone": alone / shared,
+        "against_reading": (alone + read_alone) / (shared + read_shared),
     }
-
-
-def single(batch: Batch, row: int) -> Batch:
-    """A batch of one question and its clip."""
-    return pick(batch, torch.tensor([row]))
 
 
 def repeat_clips(batch: Batch) -> Batch:
@@ -172,13 +217,18 @@ def step(model: torch.nn.Module, batch: Batch) -> Callable[[], None]:
 
 def best(work: Callable[[], Any], repeats: int) -> float:
     """CPU seconds of the fastest run, after one to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
+    return in_turns([work], repeats)[0]
+
+
+def in_turns(works: list[Callable[[], Any]], repeats: int) -> list[float]:
+    """CPU seconds of the fastest run of each, after one to warm up, one beside the other."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(1 + repeats):
+        for work, found in zip(works, times, strict=True):
+            start = time.process_time()
+            work()
+            found.append(time.process_time() - start)
+    return [min(found[1:]) for found in times]
 
 
 def shown(value: Any) -> str:

@@ -10,7 +10,7 @@ What is left out on purpose, in favour of the plain one: reading features (the r
 a clip once per question), CLIP's text tower in QA-TIGER, three backward passes in AV-Master, heads
 of other tasks in LAViT. Methods without official code are not here.
 
-Times are CPU seconds of this thread, ours and plain in turns, the best of some runs.
+Times are CPU seconds, ours and plain in turns, the best of some runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import argparse
 import contextlib
 import dataclasses
 import sys
-import time
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
@@ -32,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from fixtures import make_batch, small_options
-from methods import answer, repeat_clips, step
+from methods import answer, in_turns, repeat_clips, step
 from musicavqa.layers import (
     factor_graph_attention,
     gaussian_experts,
@@ -126,21 +125,23 @@ def focus_on_copies(self, seconds, valid, queries):
 
 
 def relate_part_by_part(self, objects, context, shares):
-    """HCRN's unit: every subset listed, parts of a clip in a loop."""
-    if objects.shape[1] > 1 and objects.shape[1] == shares[0].shape[0]:
-        contexts = context.expand(-1, objects.shape[1], -1)
+    """HCRN's unit: every subset listed, parts of a clip in a loop, the context joined to each."""
+    n_groups, n_objects = objects.shape[1:3]
+    context = context.expand(-1, n_groups, -1)
+    if n_groups > 1 and n_groups == len(shares[0]):
         parts = [
-            relate_part_by_part(self, objects[:, [g]], contexts[:, [g]], [s[[g]] for s in shares])
-            for g in range(objects.shape[1])
+            relate_part_by_part(self, objects[:, [g]], context[:, [g]], [s[[g]] for s in shares])
+            for g in range(n_groups)
         ]
         return torch.cat(parts, dim=1)
-    n_objects = objects.shape[2]
-    for size in range(n_objects, 1, -1):
-        list(combinations(range(n_objects), size))
-    return RELATE(self, objects, context, shares)
-
-
-RELATE = hcrn.RelationUnit.forward
+    related = []
+    for place, share in enumerate(shares):
+        list(combinations(range(n_objects), n_objects - place))
+        subset = torch.einsum("bgnd,gn->bgd", objects, share.expand(n_groups, -1).to(objects))
+        both = torch.cat([subset, context], dim=-1)
+        new = nn.functional.elu(self.fuse[place](both))
+        related.append(new * torch.sigmoid(self.gate[place](both)) if self.gate else new)
+    return torch.stack(related, dim=2)
 
 
 def compare_all_pairs(self, one, two, there_one, there_two, rows=None):
@@ -358,17 +359,6 @@ def seeded(work: Callable[[], Tensor]) -> Tensor:
     """HCRN draws subsets in evaluation too, as released."""
     torch.manual_seed(0)
     return work()
-
-
-def in_turns(works: list[Callable[[], Any]], repeats: int) -> list[float]:
-    """CPU seconds of the fastest run of each, after one to warm up, one beside the other."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(1 + repeats):
-        for work, found in zip(works, times, strict=True):
-            start = time.thread_time()
-            work()
-            found.append(time.thread_time() - start)
-    return [min(found[1:]) for found in times]
 
 
 def row(plain: float, ours: float) -> str:

@@ -37,6 +37,7 @@ SHAPES |= {
 
 TEXTS: dict[str, tuple[int, ...]] = {
     "text_minilm": (384,),
+    "text_minilm_prompt": (384,),
     "text_minilm_words": (32, 384),
     "text_clip_b32": (512,),
     "text_clip_b32_words": (77, 512),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from musicavqa.encoders import list_encoders, load_encoder, load_spec
-from musicavqa.encoders.spec import n_seconds
+from musicavqa.encoders.spec import n_kept, n_seconds
 from musicavqa.encoders.weights import (
     OFFICIAL,
     WEIGHTS,
@@ -17,7 +17,7 @@ from musicavqa.encoders.weights import (
     weight_file,
     weight_report,
 )
-from musicavqa.media import FRAMES, MOTION, SOUND, Media
+from musicavqa.media import FRAMES, MOTION, SOUND, Media, Pictures
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "encoders.json").read_text())
 RATE_HZ = 16000
@@ -93,24 +93,34 @@ def test_unknown_encoder_is_refused_with_near_names():
         load_encoder("audio_yamnett")
 
 
+def seen_and_heard(spec, duration_s, there=True):
+    """Media with all that an encoder asks for: noise, or None for each sense."""
+    rng = np.random.default_rng(0)
+    kept = {}
+    for item in spec.reads:
+        if isinstance(item, Pictures):
+            shape = (max(1, round(duration_s * item.rate_hz)), *item.size)
+            shape += (3,) if item.pixels == "rgb24" else ()
+            kept[item] = rng.integers(0, 256, shape).astype(np.uint8)
+        else:
+            shape = (item.channels, round(duration_s * item.rate_hz))
+            kept[item] = 0.1 * rng.standard_normal(shape).astype(np.float32)
+    kept = kept if there else dict.fromkeys(kept)
+    return Media(kept, duration_s=duration_s, has_video=there, has_audio=there)
+
+
 def test_missing_sense_gives_zeros(encoder):
-    rows = encoder.encode(media(duration_s=2.4))
-    assert rows.shape == (3, *encoder.spec.shape)
+    rows = encoder.encode(seen_and_heard(encoder.spec, 2.4, there=False))
+    assert rows.shape == (n_kept(encoder.spec, 2.4), *encoder.spec.shape)
     assert rows.dtype == encoder.spec.dtype
     assert not rows.any()
 
 
-def test_rows_are_seconds_rounded_up_and_finite(encoder):
-    rng = np.random.default_rng(0)
-    for duration_s, n in ((0.4, 1), (1.5, 2), (3.0, 3)):
-        clip = media(
-            noise(duration_s),
-            rng.integers(0, 256, (max(1, round(duration_s)), 224, 224, 3)).astype(np.uint8),
-            rng.integers(0, 256, (round(duration_s * 10), 56, 56)).astype(np.uint8),
-            duration_s,
-        )
+def test_rows_are_the_kept_seconds_rounded_up_and_finite(encoder):
+    for duration_s in (0.4, 1.5, 3.0):
+        clip = seen_and_heard(encoder.spec, duration_s)
         rows = encoder.encode(clip)
-        assert rows.shape == (n, *encoder.spec.shape)
+        assert rows.shape == (n_kept(encoder.spec, duration_s), *encoder.spec.shape)
         assert np.isfinite(rows).all()
         assert rows.any()
         assert (rows == encoder.encode(clip)).all()

@@ -198,14 +198,15 @@ def test_unseen_needs_set_and_split(command_line, data):
 
 
 def test_features_of_any_set(command_line, data, small_video):
-    arguments = ("features", "--data", data, "--set", "music_avqa", "--out", data.parent / "rows")
-    code, _, err = command_line(*arguments, "--encoder", "audio_logmel")
+    command = ("features", "extract", "music_avqa", "--streams", "audio_logmel")
+    arguments = (*command, "--data", data, "--out", data.parent / "rows")
+    code, _, err = command_line(*arguments)
     assert (code, "There is no video" in err, len(err.splitlines())) == (1, True, 1)
     videos = data / "MUSIC-AVQA/data/video"
     videos.mkdir()
     for name in {row["video_id"] for row in (*TRAIN, *VAL, *TEST)}:
         shutil.copy(small_video, videos / f"{name}.mp4")
-    code, out, _ = command_line(*arguments, "--encoder", "audio_logmel")
+    code, out, _ = command_line(*arguments)
     assert (code, out.startswith("5 rows written")) == (0, True), out
 
 

@@ -1,6 +1,7 @@
 """What every method must do, whichever it is: small sizes, synthetic streams, CPU."""
 
 import dataclasses
+import inspect
 
 import pytest
 import torch
@@ -132,6 +133,12 @@ def test_saved_and_loaded_weights_answer_alike(name, tmp_path):
 def test_equal_seeds_give_equal_models(name):
     first, second = (build(name, seed=3)[1].state_dict() for _ in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_card_asks_for_truth_where_its_model_reads_it(name):
+    source = inspect.getsource(load_method(name).module)
+    assert load_method(name).card.truth == ("batch.truth" in source)
 
 
 @pytest.mark.parametrize("name", METHODS)

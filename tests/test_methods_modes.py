@@ -11,8 +11,8 @@ from musicavqa.registry import list_methods, load_method
 
 KNOWN_BREAKS = re.compile(r"LSTM|GRU|pack_padded_sequence")
 """Where dynamo may leave the graph: it does not trace recurrent layers, nor packed sequences."""
-SIZED_BY_DATA = ("pstp_net", "tjstg", "tspm")
-"""They work on as many words, seconds or patches as a batch has; dynamo leaves the graph there."""
+SIZED_BY_DATA = ("pstp_net", "qa_tiger", "tjstg", "tspm")
+"""They work on as many questions, seconds or patches as a batch has; dynamo leaves the graph."""
 DATA_BREAKS = re.compile(r"Tensor\.item|_unique2")
 CHOOSES = ("pstp_net",)
 """It keeps the best seconds and patches: where two are close, bf16 may keep the other."""

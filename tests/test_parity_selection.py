@@ -7,11 +7,11 @@ import torch
 from torch.nn.functional import pad
 
 from fixtures import load_method
+from musicavqa.encoders.residual import ResNet18
 from musicavqa.layers.selection import without_values
 from musicavqa.records import Batch
 from musicavqa.training import loss_parts
 from parity import DTYPES, check, check_gradients, golden
-from resnet18 import ResNet18
 
 
 def build(name, weights, **changes):
@@ -235,7 +235,7 @@ def avst_grounding(weights, inputs):
     """The net of AVST's first stage, with the weights that go on: its ResNet makes our stream."""
     method, net = load_method("avst"), torch.nn.Module()
     options = dataclasses.replace(method.module.PUBLISHED, every_nth_second=1, n_words=93)
-    net.avst, net.visual_net = method.build(options).eval(), ResNet18().eval()
+    net.avst, net.visual_net = method.build(options).eval(), ResNet18(last_stride=1).eval()
     official = {key: tensor for key, tensor in weights.items() if key.startswith("visual_net.")}
     unused = ("visual_net.conv1_a.", "visual_net.fc.")
     net.visual_net.load_state_dict(

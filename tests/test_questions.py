@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicavqa import answers
-from musicavqa.questions import CELLS, SLOTS, TEMPLATES, fill, parse, tokenize, vocabulary
+from musicavqa.questions import (
+    CELLS,
+    SLOTS,
+    TEMPLATES,
+    declare,
+    fill,
+    parse,
+    tokenize,
+    vocabulary,
+)
 
 
 @st.composite
@@ -17,6 +26,26 @@ def filled(draw):
 @given(filled())
 def test_parse_undoes_fill(question):
     assert parse(fill(*question)) == question
+
+
+@given(filled())
+def test_a_statement_names_the_slots_in_order_and_asks_nothing(question):
+    number, slots = question
+    statement = declare(number, slots)
+    assert statement.endswith(".")
+    assert not {"?", "<", ">"} & set(statement)
+    left = statement
+    for value in slots:
+        _, found, left = left.partition(value)
+        assert found
+
+
+def test_statements_differ_by_template_and_refuse_what_fill_refuses():
+    first = [declare(t.number, tuple(SLOTS[n][0] for n in t.slots)) for t in TEMPLATES]
+    assert len(set(first)) == 33
+    for wrong in ((), ("kazoo",), ("flute", "flute")):
+        with pytest.raises(ValueError, match=r"slots|cannot fill"):
+            declare(3, wrong)
 
 
 def test_every_slot_value_survives_every_template():

@@ -12,7 +12,7 @@ import torch
 
 from fixtures import make_batch, make_clips, make_questions, make_streams, small_options
 from musicavqa import runs, training
-from musicavqa.batches import Collation, FeatureError, make_batches, split_by_media
+from musicavqa.batches import Collation, FeatureError, make_batches
 from musicavqa.methods.card import Recipe
 from musicavqa.metrics.accuracy import KeyMismatchError
 from musicavqa.records import Prediction
@@ -260,14 +260,11 @@ def test_muting_silences_one_sense_only():
         Collation(mute=("sound",))
 
 
-def test_missing_rows_raise_and_can_be_set_aside():
+def test_missing_rows_raise():
     data = small_data()
     del data.streams["visual_effnet"]["clip-3"]
     with pytest.raises(FeatureError, match=r"'visual_effnet' rows for 1 of 5 clips .*clip-3"):
         next(make_batches(data.clips, data.train, data.streams))
-    kept, without = split_by_media(data.train, data.streams)
-    assert {question.clip for question in without} == {"clip-3"}
-    assert len(kept) + len(without) == len(data.train)
 
 
 def test_truth_of_rendered_clips_comes_with_the_batch():

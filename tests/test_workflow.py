@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 
@@ -16,8 +17,9 @@ def test_every_verb_follows_the_other(command_line, root):
         arguments = ("--split", split, "--clips", n, "--seconds", 4)
         assert command_line("render", data, *arguments)[0] == 0
     stores = ("--data", data, "--features", features)
-    encoders = ("--encoder", "audio_logmel", "--encoder", "visual_motion")
-    code, out, _ = command_line("features", "--data", data, "--out", features, *encoders)
+    encoders = ("--streams", "audio_logmel,visual_motion")
+    command = ("features", "extract", "bandstand")
+    code, out, _ = command_line(*command, "--data", data, "--out", features, *encoders)
     assert (code, "rows written" in out) == (0, True)
     code, out, _ = command_line("train", "question_gru", *stores, "--out", runs, "--epochs", 1)
     assert code == 0
@@ -39,7 +41,10 @@ def test_every_verb_follows_the_other(command_line, root):
         (("train", "bandleeder"), "Did you mean bandleader"),
         (("train", "bandleader", "--data", "nowhere"), "musicavqa render --split train"),
         (("render", "--split", "rehearsal"), "rehearsal"),
-        (("features", "--data", "nowhere"), "no rendered split in nowhere"),
+        (
+            ("features", "extract", "bandstand", "--data", "nowhere"),
+            "no rendered split in nowhere",
+        ),
         (("evaluate", "nothing.jsonl", "--data", "nowhere"), "nowhere"),
     ],
 )
@@ -49,3 +54,47 @@ def test_what_cannot_work_says_so_in_one_line(monkeypatch, command_line, tmp_pat
     assert (code, out) == (1, "")
     assert told in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_prompt_stream_holds_the_statement_of_each_question():
+    from fixtures import make_clips, make_questions
+    from musicavqa.encoders import load_encoder
+    from musicavqa.questions import declare
+    from musicavqa.workflow import embed_texts
+
+    questions = make_questions(make_clips(1), per_clip=3)
+    streams = embed_texts(("text_minilm", "text_minilm_prompt"), questions)
+    for name, sentence in (
+        ("text_minilm", lambda question: question.text),
+        ("text_minilm_prompt", lambda question: declare(question.template, question.slots)),
+    ):
+        wanted = load_encoder("text_minilm").embed([sentence(question) for question in questions])
+        found = np.stack([streams[name][question.text] for question in questions])
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_clip_that_cannot_be_read_is_no_media_and_one_not_encoded_yet_an_error(
+    command_line, tmp_path
+):
+    data, features, runs = tmp_path / "data", tmp_path / "features", tmp_path / "runs"
+    for split, n in (("train", 2), ("val", 1), ("test", 2)):
+        command_line("render", data, "--split", split, "--clips", n, "--seconds", 3)
+    broken = min((data / "test" / "clips").glob("*.mp4"))
+    broken.write_bytes(b"")
+    extract = ("features", "extract", "bandstand", "--data", data, "--out", features)
+    assert command_line(*extract, "--streams", "audio_logmel")[0] == 1  # a clip was skipped
+    stores = ("--data", data, "--features", features)
+    run = command_line("train", "fcnlstm", *stores, "--out", runs, "--epochs", 1)[1].strip()
+    code, out, err = command_line("predict", run, *stores)
+    assert code == 0
+    report = json.loads(command_line("evaluate", out.strip(), "--data", data, "--json")[1])
+    overall = report["groups"]["overall"]
+    asked = [json.loads(line)["clip"] for line in (data / "test" / "questions.jsonl").open()]
+    lost = asked.count(broken.stem)
+    assert lost > 0
+    assert f"{lost} of {len(asked)} questions of bandstand/test are set aside" in err
+    assert (overall["asked"], overall["no_media"]) == (len(asked), lost)
+
+    command_line("render", data, "--split", "val", "--clips", 2, "--seconds", 3)
+    code, _, err = command_line("predict", run, *stores, "--split", "val")
+    assert (code, "rows for 1 of 2 clips are missing" in err) == (1, True)

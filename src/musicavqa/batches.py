@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +18,7 @@ from musicavqa import answers
 from musicavqa.questions import tokenize, vocabulary
 from musicavqa.records import SENSES, Batch, Clip, Question
 from musicavqa.segments import to_seconds
-from musicavqa.store import FeatureError, Store
+from musicavqa.store import FeatureError, Folder, Store
 
 N_WORDS_PADDED = 14
 """Least width of `Batch.words`: the longest template. Released code reads the padding too."""
@@ -53,7 +52,7 @@ class BySecond:
         return clip in self.store
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Folder:
         """Where the store lies; its name says what made the rows."""
         return self.store.folder
 
@@ -148,14 +147,6 @@ def encode_words(texts: Sequence[str]) -> np.ndarray:
     return words
 
 
-def split_by_media(
-    questions: Sequence[Question], streams: Mapping[str, ClipStore]
-) -> tuple[list[Question], list[Question]]:
-    """(questions whose clip has every stream, those without media)."""
-    has = {q.clip: all(q.clip in store for store in streams.values()) for q in questions}
-    return [q for q in questions if has[q.clip]], [q for q in questions if not has[q.clip]]
-
-
 def scene_truth() -> TruthReader:
     """A reader of what a rendered clip's scene says, which remembers every (clip, T)."""
     known: dict[tuple[str, int], dict[str, np.ndarray]] = {}
@@ -185,8 +176,7 @@ def check_streams(clips: Sequence[str] | Mapping[str, Any], streams: Mapping[str
         if missing := [clip for clip in clips if clip not in store]:
             raise FeatureError(
                 f"{name!r} rows for {len(missing)} of {len(clips)} clips are missing "
-                f"(first: {missing[0]}). Extract them, or set those questions aside with "
-                "split_by_media."
+                f"(first: {missing[0]}). Extract them first."
             )
 
 
@@ -240,12 +230,15 @@ def _draw(
 def _texts(
     questions: Sequence[Question], texts: Mapping[str, Mapping[str, np.ndarray]]
 ) -> dict[str, torch.Tensor]:
-    return {
-        name: torch.from_numpy(
-            np.stack([np.asarray(rows[question.text], dtype=np.float32) for question in questions])
-        )
-        for name, rows in texts.items()
-    }
+    """Text streams (B, ...); a stream of words (B, W, D) ends with the longest question here."""
+    streams = {}
+    for name, rows in texts.items():
+        stacked = np.stack([np.asarray(rows[q.text], dtype=np.float32) for q in questions])
+        if stacked.ndim > 2:
+            n_words = np.nonzero(stacked.any(axis=(0, 2)))[0].max(initial=0) + 1
+            stacked = stacked[:, :n_words]
+        streams[name] = torch.from_numpy(stacked)
+    return streams
 
 
 def _negatives(

@@ -109,6 +109,61 @@ _TABLE = {
     ),
 }
 
+_STATEMENTS = {
+    "A-Counting": (
+        "The <Object> and the <Object> are sounding.",
+        "Musical instruments are heard throughout the video.",
+        "The <Object> is sounding.",
+    ),
+    "A-Comparative": (
+        "The <Object> is louder than the <Object>.",
+        "The <Object> is more rhythmic than the <Object>.",
+        "The <Object> is playing longer than the <Object>.",
+    ),
+    "V-Counting": (
+        "The <Object> and the <Object> are instruments in the video.",
+        "Instruments of the kind <Object> are in the video.",
+        "Several types of musical instruments appear in the video.",
+        "The <Object> is in the video.",
+    ),
+    "V-Location": (
+        "An instrument is on the <LR> of the <Object>.",
+        "This is the <LRer> instrument.",
+        "This is a musical instrument.",
+        "The performance is in this place.",
+    ),
+    "AV-Existential": (
+        "The <Object> in the video is always playing.",
+        "There is a voiceover.",
+        "The sound is from the instrument in the video.",
+    ),
+    "AV-Counting": (
+        "Instruments in the video are sounding.",
+        "Instruments in the video do not sound from beginning to end.",
+        "Sounding instruments of the kind <Object> are in the video.",
+        "Several types of musical instruments sound in the video.",
+    ),
+    "AV-Location": (
+        "The <FL> sound is coming from the <LR> instrument.",
+        "An instrument is on the <LR> of the <FL> sounding instrument.",
+        "The <LL> instrument is in this place.",
+        "A musical instrument sounds at the same time as the <Object>.",
+    ),
+    "AV-Comparative": (
+        "The <Object> on the <LR> is louder than the <Object> on the <LR>.",
+        "The <Object> on the <LR> is more rhythmic than the <Object> on the <LR>.",
+        "The instrument on the <LR> is louder than the instrument on the <LR>.",
+        "The instrument on the <LR> is more rhythmic than the instrument on the <LR>.",
+    ),
+    "AV-Temporal": (
+        "This is the <TH> instrument that comes in.",
+        "The <FL> sounding instrument is in this place.",
+        "This <Object> makes the sound <FL>.",
+        "An instrument makes sounds <BA> the <Object>.",
+    ),
+}
+"""What each template is about, said as a statement; slots stand in the template's order."""
+
 TEMPLATES: tuple[Template, ...] = tuple(
     Template(number, text, cell)
     for number, (cell, text) in enumerate(
@@ -135,8 +190,16 @@ def fill(number: int, slots: tuple[str, ...] | list[str]) -> str:
     for name, value in zip(names, slots, strict=True):
         if value not in SLOTS[name]:
             raise ValueError(f"{value!r} cannot fill <{name}>; allowed: {', '.join(SLOTS[name])}.")
-    values = iter(slots)
-    return _SLOT.sub(lambda _: next(values), template(number).text)
+    return _put(slots, template(number).text)
+
+
+def declare(number: int, slots: tuple[str, ...] | list[str]) -> str:
+    """A statement of what a question asks about: 'The flute is sounding.' It knows no answer.
+
+    Slots and errors are those of `fill`. The sentences are ours.
+    """
+    fill(number, slots)
+    return _put(slots, tuple(text for texts in _STATEMENTS.values() for text in texts)[number - 1])
 
 
 def parse(text: str) -> tuple[int, tuple[str, ...]] | None:
@@ -168,6 +231,11 @@ def vocabulary() -> tuple[str, ...]:
     for values in SLOTS.values():
         words.update(dict.fromkeys(values))
     return tuple(words)
+
+
+def _put(slots: tuple[str, ...] | list[str], text: str) -> str:
+    values = iter(slots)
+    return _SLOT.sub(lambda _: next(values), text)
 
 
 def _plain(text: str) -> str:

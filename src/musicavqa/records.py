@@ -110,6 +110,14 @@ class Output:
     features: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
+class CountedWarning(UserWarning):
+    """Rows that are treated in another way than the rest; the message has their number."""
+
+
+class NoMediaWarning(CountedWarning):
+    """Questions about clips that have no file, or one that cannot be read."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """One answer to one question: a line of predictions.jsonl."""

@@ -140,7 +140,7 @@ class _Run:
             negatives=method.negatives(model.options),
             mute=data.mute,
             texts=data.texts,
-            truth=scene_truth(),
+            truth=scene_truth() if method.card.truth else None,
         )
         self.plugins = Chain()
         self.learner = model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicavqa.datasets import dataset, leaks, load_dataset
-from musicavqa.records import Question
+from musicavqa.datasets import leaks, load_dataset
+from musicavqa.questions import declare
+from musicavqa.records import Clip, NoMediaWarning, Prediction, Question
 
 if TYPE_CHECKING:
     from musicavqa.batches import BySecond
     from musicavqa.evaluation import Evaluation
+    from musicavqa.extraction import Engine
+    from musicavqa.extraction import Progress as ExtractionProgress
     from musicavqa.extraction import Report as ExtractionReport
     from musicavqa.methods.card import Recipe
     from musicavqa.store import Store
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
-Progress = Callable[[int, int], None]
+PROMPT = "_prompt"
+"""Ends the name of a text stream that holds statements instead of questions."""
 
 
 @dataclass(frozen=True)
@@ -50,63 +55,83 @@ def render(root: Path, split: str, n_clips: int, **options: Any) -> Path:
 
 def extract_features(
     data: Path,
-    out: Path,
+    out: Path | str,
     splits: Sequence[str] | None = None,
     encoders: Sequence[str] | None = None,
-    workers: int = 1,
-    progress: Progress | None = None,
+    engine: Engine | int = 1,
+    progress: Callable[[ExtractionProgress], None] | None = None,
     set_name: str = "bandstand",
 ) -> ExtractionReport:
-    """Encode the clips of these splits (None: all there are) into the store under `out`."""
-    from musicavqa.extraction import extract
+    """Encode the clips of these splits (None: all there are) into the store under `out`.
 
-    splits = splits or dataset(set_name).splits(Path(data))
-    clips = {clip.id: clip for split in splits for clip in load_dataset(set_name, data, split)[0]}
-    if all(clip.path is None for clip in clips.values()):
-        raise FileNotFoundError(
-            f"There is no video under {data} for any of the {len(clips)} clips of {set_name}. "
-            "Where they go is in docs/datasets.md."
-        )
-    names = list(encoders or DEFAULT_ENCODERS)
-    return extract(list(clips.values()), names, Path(out), set_name, workers, progress)
+    `out` is a folder, or an address such as s3://bucket/prefix.
+    """
+    from musicavqa.extraction import extract
+    from musicavqa.footage import clips_of
+
+    clips = clips_of(set_name, data, splits)
+    return extract(clips, list(encoders or DEFAULT_ENCODERS), out, set_name, engine, progress)
 
 
 def open_streams(
-    features: Path, encoders: Sequence[str], set_name: str = "bandstand"
+    features: Path | str,
+    encoders: Sequence[str],
+    set_name: str = "bandstand",
+    data: Path | str = "DATA",
 ) -> dict[str, Store | BySecond]:
-    """The streams of these encoders by the second, as made with today's weights."""
-    from musicavqa.batches import by_second
-    from musicavqa.encoders import load_spec
-    from musicavqa.store import Store
+    """The streams of these encoders by the second, as made with today's weights.
 
-    root = Path(features) / set_name
-    folders = {name: root / f"{name}-{load_spec(name).hash8}" for name in encoders}
-    missing = [name for name, folder in folders.items() if not folder.is_dir()]
+    Where we made none, features that others made and that were imported are taken. `data` is only
+    named in what to run.
+    """
+    from musicavqa.batches import by_second
+    from musicavqa.encoders import list_encoders, load_spec
+    from musicavqa.store import IMPORTED, Store, folder
+
+    root, own = folder(features) / set_name, set(list_encoders())
+    stores: dict[str, Store | BySecond] = {}
+    missing = []
+    for name in encoders:
+        for version in ([load_spec(name).hash8] if name in own else []) + [IMPORTED]:
+            if (root / f"{name}-{version}").exists():
+                stores[name] = by_second(Store.open(root / f"{name}-{version}"))
+                break
+        else:
+            missing.append(name)
     if missing:
-        flags = " ".join(f"--encoder {name}" for name in missing)
-        flags += "" if set_name == "bandstand" else f" --set {set_name}"
+        streams = ",".join(missing)
         raise FileNotFoundError(
-            f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features {flags}"
+            f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features extract "
+            f"{set_name} --data {data} --streams {streams} --out {features}"
         )
-    return {name: by_second(Store.open(folder)) for name, folder in folders.items()}
+    return stores
 
 
 def embed_texts(
     names: Sequence[str], questions: Sequence[Question]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Text stream -> question text -> its rows, each distinct text encoded once."""
+    """Text stream -> question text -> its rows, each distinct text encoded once.
+
+    A stream '<encoder>_prompt' is what `encoder` makes of `questions.declare`, a statement of what
+    is asked about.
+    """
     from musicavqa.encoders import load_encoder
 
-    distinct = sorted({question.text for question in questions}) if names else []
-    return {
-        name: dict(zip(distinct, load_encoder(name).embed(distinct), strict=True)) for name in names
-    }
+    streams = {}
+    for name in names:
+        encoder = name.removesuffix(PROMPT)
+        said = {q.text: q.text if name == encoder else declare(q.template, q.slots)
+                for q in questions}  # fmt: skip
+        distinct = sorted(set(said.values()))
+        rows = dict(zip(distinct, load_encoder(encoder).embed(distinct), strict=True))
+        streams[name] = {text: rows[sentence] for text, sentence in said.items()}
+    return streams
 
 
 def train(
     method: str,
     data: Path,
-    features: Path,
+    features: Path | str,
     out: Path,
     *,
     seed: int = 0,
@@ -147,7 +172,9 @@ def train(
         )
     names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
     questions = leaks.guard(questions, leaks.seen_in(validation), names, drop_leaks, clips=False)
-    streams = open_streams(features, found.streams(), set_name)
+    streams = open_streams(features, found.streams(), set_name, data)
+    questions, _ = _split_by_media(questions, clips, streams, names[0])
+    validation, _ = _split_by_media(validation, validation_clips, streams, names[1])
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
     dubbed, asked, rows = dub(list(known.values()), [*questions, *validation], streams)
     facts = training.Data(
@@ -174,7 +201,7 @@ def train(
 def predict(
     run: Path,
     data: Path,
-    features: Path,
+    features: Path | str,
     split: str = "test",
     set_name: str | None = None,
     drop_leaks: bool = False,
@@ -182,7 +209,9 @@ def predict(
     """Answer every question of `split`; returns the prediction file in the run folder.
 
     `set_name` None is the set that the run was trained on. With `drop_leaks`, questions it was
-    trained on are not answered; LeakWarning says how many there are.
+    trained on are not answered; LeakWarning says how many there are. Questions about a clip that
+    has no file, or one that could not be read, get the status 'no media'; a clip that was merely
+    not encoded yet is a FeatureError.
     """
     import json
 
@@ -200,13 +229,41 @@ def predict(
     path = runs.predictions_path(run, name)
     kept = {q.key for q in leaks.guard_run(questions, run, f"{asked_set}/{split}", drop_leaks)}
     todo = [question for question in runs.pending(path, questions) if question.key in kept]
-    streams = open_streams(features, checkpoint.streams, asked_set)
+    streams = open_streams(features, checkpoint.streams, asked_set, data)
+    todo, lost = _split_by_media(todo, clips, streams, f"{asked_set}/{split}")
+    runs.append_predictions(path, [Prediction(q.key, None, status="no media") for q in lost])
     texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
     collation = Collation(mute=tuple(about["mute"]), texts=texts)
     dubbed, asked, rows = dub(clips, todo, streams)
     batches = make_batches(dubbed, asked, rows, collation=collation)
     training.write_answers(path, checkpoint, batches)
     return path
+
+
+def _split_by_media(
+    questions: Sequence[Question], clips: Sequence[Clip], stores: Mapping[str, Store], name: str
+) -> tuple[list[Question], list[Question]]:
+    """(questions that can be answered, those whose clip has no media that can be read).
+
+    NoMediaWarning says how many of `name` those are.
+    """
+    lost = {
+        clip.id
+        for clip in clips
+        for store in stores.values()
+        if clip.id not in store and (clip.path is None or clip.id in store.manifest["skipped"])
+    }
+    kept = [question for question in questions if question.clip not in lost]
+    without = [question for question in questions if question.clip in lost]
+    if without:
+        warnings.warn(
+            NoMediaWarning(
+                f"{len(without)} of {len(questions)} questions of {name} are set aside: their "
+                f"{len(lost)} clips have no media that can be read (first: {min(lost)})."
+            ),
+            stacklevel=3,
+        )
+    return kept, without
 
 
 def evaluate(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def robustness(
     run: Annotated[Path, typer.Argument(help="A run folder, or a prediction file alone.")],
     data: Data = Path("bandstand-data"),
-    features: Features = Path("features"),
+    features: Features = "features",
     split: Split = "test",
     train_split: Annotated[str, typer.Option(help="Questions that the prior counts.")] = "train",
     question_only: Annotated[
@@ -59,7 +59,7 @@ def robustness(
 _NO_MODEL = "\nDisturbed senses need the model: give a run folder instead of a file."
 
 
-def _stress(run: Path, asked: Part, features: Path, seed: int) -> StressReport:
+def _stress(run: Path, asked: Part, features: str, seed: int) -> StressReport:
     from musicavqa import workflow
     from musicavqa.datasets import load_dataset
     from musicavqa.dubbing import dub

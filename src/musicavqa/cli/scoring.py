@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from musicavqa.cli.shared import Data, DropLeaks, Json, SetName, app, told_leaks
+from musicavqa.cli.shared import Data, DropLeaks, Json, SetName, app, told_counts
 
 predictions_app = typer.Typer(help="Bring in predictions made elsewhere.", no_args_is_help=True)
 app.add_typer(predictions_app, name="predictions")
@@ -35,7 +35,7 @@ def evaluate(
 
     if as_json and as_csv:
         raise ValueError("--json and --csv exclude each other.")
-    with told_leaks():
+    with told_counts():
         report = workflow.evaluate(predictions, data, split, set_name, drop_leaks, scorer)
     if as_csv:
         print(report.csv(), end="")

@@ -26,7 +26,9 @@ DropLeaks = Annotated[
     bool, typer.Option("--drop-leaks", help="Leave out questions that were trained on.")
 ]
 Split = Annotated[str, typer.Option(help="The split that was answered.")]
-Features = Annotated[Path, typer.Option(help="Folder of the feature store (made by `features`).")]
+Features = Annotated[
+    str, typer.Option(help="Folder of the feature store, or its address (s3://bucket/prefix).")
+]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
 
 
@@ -51,18 +53,18 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def told_leaks() -> Iterator[None]:
-    """Leak warnings as one line each on stderr."""
+def told_counts() -> Iterator[None]:
+    """Warnings that count rows, as one line each on stderr."""
     import warnings
 
-    from musicavqa.datasets.leaks import LeakWarning
+    from musicavqa.records import CountedWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", LeakWarning)
+        warnings.simplefilter("always", CountedWarning)
         plain = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, LeakWarning):
+            if issubclass(category, CountedWarning):
                 print(f"warning: {message}", file=sys.stderr)
             else:
                 plain(message, category, *where, **more)

@@ -1,8 +1,7 @@
-"""`features`, `train` and `predict`: from clips to a prediction file."""
+"""`train` and `predict`: from stored streams to a prediction file."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,34 +12,9 @@ from musicavqa.cli.shared import (
     DropLeaks,
     Features,
     SetName,
-    Workers,
     app,
-    progress,
-    told_leaks,
+    told_counts,
 )
-
-
-@app.command()
-def features(
-    data: Data = Path("bandstand-data"),
-    out: Features = Path("features"),
-    split: Annotated[list[str] | None, typer.Option(help="Splits; default: all there are.")] = None,
-    encoder: Annotated[
-        list[str] | None, typer.Option(help="Encoders; default: what bandleader reads.")
-    ] = None,
-    workers: Workers = 1,
-    set_name: SetName = "bandstand",
-) -> None:
-    """Encode every clip once, resumable: one decode for all encoders."""
-    from musicavqa import workflow
-
-    with progress("encoding") as tick:
-        report = workflow.extract_features(data, out, split, encoder, workers, tick, set_name)
-    for note in [*report.skipped, *report.notes]:
-        print(f"{note.clip}: {note.text}", file=sys.stderr)
-    print(f"{report.n_written} rows written, {report.n_present} were there already, in {out}")
-    if report.skipped:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -48,7 +22,7 @@ def train(
     method: Annotated[str, typer.Argument(help="A method name, or a path to your own .py file.")],
     data: Data = Path("bandstand-data"),
     out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
-    features: Features = Path("features"),
+    features: Features = "features",
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
     mute: Annotated[
         list[str] | None, typer.Option(help="'audio' or 'visual': train without that sense.")
@@ -70,7 +44,7 @@ def train(
     """Train a method with its recipe; a killed run goes on where it stopped."""
     from musicavqa import workflow
 
-    with told_leaks():
+    with told_counts():
         folder = workflow.train(
             method,
             data,
@@ -93,7 +67,7 @@ def train(
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder made by `train`.")],
     data: Data = Path("bandstand-data"),
-    features: Features = Path("features"),
+    features: Features = "features",
     split: Annotated[str, typer.Option(help="The split to answer.")] = "test",
     set_name: Annotated[
         str | None, typer.Option("--set", help="Data set; default: the one of the run.")
@@ -103,7 +77,7 @@ def predict(
     """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
     from musicavqa import workflow
 
-    with told_leaks():
+    with told_counts():
         print(workflow.predict(run, data, features, split, set_name, drop_leaks))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicavqa.files import write_text
-from musicavqa.records import Question
+from musicavqa.records import CountedWarning, Question
 
 SEEN = "trained_on.jsonl"
 """In a run folder: the questions it was trained and validated on."""
@@ -22,7 +22,7 @@ SEEN = "trained_on.jsonl"
 Pair = tuple[str, str | None, int, tuple[str, ...]]
 
 
-class LeakWarning(UserWarning):
+class LeakWarning(CountedWarning):
     """Questions or videos that a model is tested on were trained on."""
 
 

@@ -8,6 +8,7 @@ encoder has `.embed(texts)` in place of `.encode`.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from difflib import get_close_matches
 from types import ModuleType
@@ -29,9 +30,13 @@ def load_spec(name: str) -> Spec:
     return _module(name).SPEC
 
 
-def load_encoder(name: str) -> Any:
-    """The encoder, ready to encode; its weights are fetched on first use."""
-    return _module(name).load()
+def load_encoder(name: str, device: str = "cpu") -> Any:
+    """The encoder, ready to encode; its weights are fetched on first use.
+
+    Those that compute with torch do so on `device`; signal transforms always on the processor.
+    """
+    load = _module(name).load
+    return load(device=device) if "device" in inspect.signature(load).parameters else load()
 
 
 def _is_encoder(name: str) -> bool:

@@ -24,6 +24,8 @@ class Official:
     """Of the hub repository."""
     sha256: dict[str, str] = field(default_factory=dict)
     """File -> published digest, or as many of its first digits as are published."""
+    by_hand: bool = False
+    """The authors keep it where no program can take it: `source` is a page for people."""
 
     @property
     def on_hub(self) -> bool:
@@ -32,6 +34,7 @@ class Official:
 
 
 TORCHVISION = "https://download.pytorch.org/models"
+TORCHVGGISH = "https://github.com/harritaylor/torchvggish/releases/download/v0.1"
 TRANSFORMERS = ("model.safetensors|pytorch_model.bin", "config.json")
 CLIP_FILES = (*TRANSFORMERS, "tokenizer.json")
 CLIP_LICENCE = "MIT (of the code)"
@@ -104,5 +107,58 @@ OFFICIAL: dict[str, Official] = {
         "transformers' Swinv2ForImageClassification or Swinv2Model (folder)",
     ),
     # Sound
+    "vggish": Official(
+        f"{TORCHVGGISH}/vggish-10086976.pth",
+        ("vggish-10086976.pth",),
+        "Apache-2.0",
+        "the torch port's state dict (features.*, embeddings.*), with or without pproc.*",
+        sha256={"vggish-10086976.pth": "10086976"},
+    ),
+    "vggish_pca": Official(
+        f"{TORCHVGGISH}/vggish_pca_params-970ea276.pth",
+        ("vggish_pca_params-970ea276.pth",),
+        "Apache-2.0",
+        "pca_eigen_vectors and pca_means, alone or as pproc.*",
+        sha256={"vggish_pca_params-970ea276.pth": "970ea276"},
+    ),
+    "htsat": Official(
+        "https://github.com/RetroCirce/HTS-Audio-Transformer",
+        ("HTSAT_AudioSet_Saved_1.ckpt",),
+        "MIT",
+        "a checkpoint of HTS-AT's authors (Lightning's or plain), AudioSet",
+        by_hand=True,
+    ),
+    "ast": Official(
+        "MIT/ast-finetuned-audioset-10-10-0.4593",
+        TRANSFORMERS,
+        "BSD-3-Clause",
+        "transformers' ASTModel or ASTForAudioClassification (folder)",
+    ),
+    "beats": Official(
+        "https://github.com/microsoft/unilm/tree/master/beats",
+        ("BEATs_iter3_plus_AS2M.pt",),
+        "MIT",
+        "Microsoft's .pt with cfg and model, pre-trained or fine-tuned",
+        by_hand=True,
+    ),
+    "imagebind": Official(
+        "https://dl.fbaipublicfiles.com/imagebind/imagebind_huge.pth",
+        ("imagebind_huge.pth", "tokenizer.json"),
+        "CC-BY-NC-SA-4.0 (no commercial use)",
+        "Meta's imagebind_huge.pth; for texts in a folder with CLIP's tokenizer.json",
+    ),
     # Texts
+    "bert": Official(
+        "google-bert/bert-base-uncased",
+        (*TRANSFORMERS, "tokenizer.json"),
+        "Apache-2.0",
+        "transformers' BertModel, with any head or none (folder with tokenizer.json)",
+    ),
+    "glove": Official(
+        "https://nlp.stanford.edu/projects/glove/",
+        ("glove.6B.300d.txt",),
+        "PDDL 1.0",
+        "text, a word and 300 numbers in each line, UTF-8",
+        by_hand=True,
+    ),
 }

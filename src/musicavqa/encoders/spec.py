@@ -59,3 +59,8 @@ def n_seconds(duration_s: float) -> int:
 def n_rows(duration_s: float, rate_hz: float) -> int:
     """Rows of a clip: row i covers i / rate_hz to (i + 1) / rate_hz; at least one."""
     return max(1, math.ceil((duration_s - SLACK_S) * rate_hz))
+
+
+def n_kept(spec: Spec, duration_s: float) -> int:
+    """Rows of a clip when only every `spec.every_s`-th second is kept."""
+    return -(-n_rows(duration_s, spec.rate_hz) // spec.every_s)

@@ -41,8 +41,13 @@ def find(name: str) -> Path | None:
 
 
 def how_to_supply(name: str) -> str:
-    """The two commands, in one line."""
+    """What a person does, in one line."""
     official = OFFICIAL[name]
+    if official.by_hand:
+        return (
+            f"get {official.files[0]} from {official.source} ({official.licence}) and run "
+            f"`musicavqa doctor --add {name}=PATH` ({official.layout})"
+        )
     return (
         f"run `musicavqa doctor --fetch {name}` (from {official.source}, {official.licence}) or "
         f"`musicavqa doctor --add {name}=PATH` ({official.layout})"
@@ -86,6 +91,8 @@ def unpublished(name: str) -> list[str]:
 def fetch_official(name: str) -> Path:
     """Download `name` from its authors into the cache; the main file."""
     official = OFFICIAL[name]
+    if official.by_hand:
+        raise WeightError(f"No program can fetch the weights {name!r}: {how_to_supply(name)}.")
     download = _from_hub if official.on_hub else _from_address
     return _keep(name, official.source, lambda folder: download(name, official, folder))
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from musicavqa.encoders.cache import WeightError
-from musicavqa.encoders.spec import Spec, n_rows
+from musicavqa.encoders.spec import Spec, n_kept
 from musicavqa.encoders.supply import how_to_supply
 from musicavqa.media import Pictures
 
@@ -54,11 +54,6 @@ def asked(spec: Spec) -> Pictures:
     (request,) = spec.reads
     assert isinstance(request, Pictures)
     return request
-
-
-def n_kept(spec: Spec, duration_s: float) -> int:
-    """Rows of a clip when only every `spec.every_s`-th second is kept."""
-    return -(-n_rows(duration_s, spec.rate_hz) // spec.every_s)
 
 
 def held(rows: np.ndarray, n: int) -> np.ndarray:

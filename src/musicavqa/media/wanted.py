@@ -29,7 +29,7 @@ class Pictures:
     fit: Literal["stretch", "crop"] = "stretch"
     """'stretch' ignores the picture's shape; 'crop' scales it to cover and takes the middle."""
     filter: Literal["bilinear", "bicubic", "area", "pil_bilinear", "pil_bicubic"] = "bilinear"
-    """Of swscale, or of Pillow (equal to one grey level, for networks whose published features
+    """Of swscale, or of Pillow (to two grey levels at most, for networks whose published features
     went through it); both widen where they shrink, so that fine detail does not alias."""
 
     def __post_init__(self) -> None:

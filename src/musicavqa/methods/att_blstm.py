@@ -25,7 +25,7 @@ from torch import nn
 from musicavqa.layers import N_WORDS
 from musicavqa.layers.joint_embedding import JointEmbedding
 from musicavqa.layers.words import BothWaysLSTM, real_words
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -110,14 +110,4 @@ class Model(nn.Module):
         return torch.tanh(torch.einsum("bw,bwd->bd", scores.softmax(-1), states))
 
 
-RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
-    "music_avqa": Recipe(
-        epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
-        step_epochs=10, max_questions_per_clip=1,
-    ),
-}  # fmt: skip
-"""For MUSIC-AVQA: what its paper says of its own network; of this one it says nothing."""
+RECIPES = {"default": USUAL, "music_avqa": MUSIC_AVQA}

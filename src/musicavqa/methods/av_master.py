@@ -38,7 +38,7 @@ from musicavqa.layers.bert import EPSILON, BertAttention, BertFeedForward
 from musicavqa.layers.han import HANLayer
 from musicavqa.layers.seconds import mean_of_seconds, picture_vectors
 from musicavqa.layers.words import real_words
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe, official_keys
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -94,16 +94,12 @@ class Options:
 
 
 PUBLISHED = Options(
-    audio_stream="audio_vggish",
-    audio_width=128,
-    visual_stream="visual_clip_l14",
-    visual_width=768,
-    sentence_text="text_clip_l14",
-    sentence_width=768,
-    words_text="text_clip_l14_words",
-    words_width=768,
+    audio_stream="audio_vggish", audio_width=128,
+    visual_stream="visual_clip_l14", visual_width=768,
+    sentence_text="text_clip_l14", sentence_width=768,
+    words_text="text_clip_l14_words", words_width=768,
     width=768,
-)
+)  # fmt: skip
 """Inputs and sizes of the paper; with compat="released" official weights fit."""
 
 
@@ -282,10 +278,7 @@ def _head_loss(heads: tuple[Tensor, ...], answers: Tensor) -> Tensor:
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": Recipe(
         epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam",
         schedule="step", step_epochs=8, max_questions_per_clip=1, seed=1,
@@ -298,61 +291,46 @@ _DECODER = f"{_FOCUS}decoder.layers.0."
 _HEADS = {
     "fc_answer_pred": "from_all", "fc_answer_pred2": "from_sound", "fc_answer_pred3": "from_picture"
 }  # fmt: skip
-
-OFFICIAL_KEYS = {
-    "fc_a.": "audio_in.",
-    "fc_v.": "visual_in.",
-    "fc_word.": "words_in.",
-    "fc_q.": "sentence_in.",
-    "AugInformation.video_embeddings.": "focus.embed.",
-    f"{_FOCUS}encoder.layers.0.linear1.": "focus.old.",
-    f"{_FOCUS}encoder.layers.0.linear2.": "focus.new.",
-    f"{_FOCUS}encoder.layers.0.linear3.": "focus.both.",
-    f"{_FOCUS}encoder.layers.0.b": "focus.bias",
-    f"{_DECODER}self_attn.": "focus.templates.",
-    f"{_DECODER}cross_attn.in_proj_": "focus.value.",
-    f"{_DECODER}cross_attn.out_proj.": "focus.merge.",
-    f"{_DECODER}linear1.": "focus.inner.",
-    f"{_DECODER}linear2.": "focus.outer.",
-    f"{_DECODER}norm1.": "focus.norms.0.",
-    f"{_DECODER}norm2.": "focus.norms.1.",
-    f"{_DECODER}norm3.": "focus.norms.2.",
-    f"{_FOCUS}decoder.norm.": "focus.norms.3.",
-    "bias_a.weight": "focus_heard",
-    "bisa_v.weight": "focus_seen",
-    "Uo_a.": "take_heard.focus.",
-    "bo_a": "take_heard.bias",
-    "wo_a.": "take_heard.score.",
-    "Uo_v.": "take_seen.focus.",
-    "bo_v": "take_seen.bias",
-    "wo_v.": "take_seen.score.",
-    "linear_visual_layer.": "fusion.",
-} | {
-    f"{module}_Module.layers.0.{part}.": f"{ours}.{name}."
-    for module, ours in (("GlobalSelf", "overall"), ("AP", "hear"), ("VP", "see"))
-    for part, name in (
-        ("self_attn", "itself"), ("cm_attn", "partners.0"), ("linear1", "inner"),
-        ("linear2", "outer"), ("norm1", "norm1"), ("norm2", "norm2"),
-    )
-} | {
-    f"{official}.head.{part}": f"{ours}.{name}"
-    for official, ours in _HEADS.items()
-    for part, name in (
-        ("transform.dense.", "inner."), ("transform.LayerNorm.", "norm."),
-        ("decoder.", "answer."), ("bias", "answer.bias"),
-    )
-} | {
-    f"{official}.layer_ca.{layer}.{part}.": f"{ours}.{name.format(layer)}."
-    for official, ours in _HEADS.items()
-    for layer in range(2)
-    for part, name in (
-        ("attention.self.query", "look.{}.query"), ("attention.self.key", "look.{}.key"),
-        ("attention.self.value", "look.{}.value"), ("attention.output.dense", "look.{}.merge"),
-        ("attention.output.LayerNorm", "look.{}.norm"),
-        ("hidden_intermediate.dense", "think.{}.inner"), ("output.dense", "think.{}.outer"),
-        ("output.LayerNorm", "think.{}.norm"),
-    )
+_HAN = {
+    "self_attn.": "itself.", "cm_attn.": "partners.0.", "linear1.": "inner.", "linear2.": "outer.",
+    "norm1.": "norm1.", "norm2.": "norm2.",
 }  # fmt: skip
+_LAYER = {
+    "attention.self.query.": "look.{}.query.", "attention.self.key.": "look.{}.key.",
+    "attention.self.value.": "look.{}.value.", "attention.output.dense.": "look.{}.merge.",
+    "attention.output.LayerNorm.": "look.{}.norm.", "hidden_intermediate.dense.": "think.{}.inner.",
+    "output.dense.": "think.{}.outer.", "output.LayerNorm.": "think.{}.norm.",
+}  # fmt: skip
+
+OFFICIAL_KEYS = official_keys(
+    ("", "", {
+        "fc_a.": "audio_in.", "fc_v.": "visual_in.", "fc_word.": "words_in.",
+        "fc_q.": "sentence_in.", "AugInformation.video_embeddings.": "focus.embed.",
+        "bias_a.weight": "focus_heard", "bisa_v.weight": "focus_seen",
+        "linear_visual_layer.": "fusion.",
+    }),
+    (f"{_FOCUS}encoder.layers.0.", "focus.", {
+        "linear1.": "old.", "linear2.": "new.", "linear3.": "both.", "b": "bias",
+    }),
+    (_DECODER, "focus.", {
+        "self_attn.": "templates.", "cross_attn.in_proj_": "value.",
+        "cross_attn.out_proj.": "merge.", "linear1.": "inner.", "linear2.": "outer.",
+        "norm1.": "norms.0.", "norm2.": "norms.1.", "norm3.": "norms.2.",
+    }),
+    (_FOCUS, "focus.", {"decoder.norm.": "norms.3."}),
+    ("", "take_heard.", {"Uo_a.": "focus.", "bo_a": "bias", "wo_a.": "score."}),
+    ("", "take_seen.", {"Uo_v.": "focus.", "bo_v": "bias", "wo_v.": "score."}),
+    ("GlobalSelf_Module.layers.0.", "overall.", _HAN),
+    ("AP_Module.layers.0.", "hear.", _HAN),
+    ("VP_Module.layers.0.", "see.", _HAN),
+    *((f"{theirs}.head.", f"{ours}.", {
+        "transform.dense.": "inner.", "transform.LayerNorm.": "norm.", "decoder.": "answer.",
+        "bias": "answer.bias",
+    }) for theirs, ours in _HEADS.items()),
+    *((f"{theirs}.layer_ca.{layer}.", f"{ours}.", {
+        key: name.format(layer) for key, name in _LAYER.items()
+    }) for theirs, ours in _HEADS.items() for layer in range(2)),
+)  # fmt: skip
 
 DEAD_KEYS = (
     "fc_p.", "fc_spat_q.", "audio_fusion.", "visual_fusion.", "SM_fusion.", "fc_av_fusion.",

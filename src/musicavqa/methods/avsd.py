@@ -36,7 +36,7 @@ from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.factor_graph_attention import FactorGraphAttention
 from musicavqa.layers.seconds import back_on_the_grid, spaced_seconds, take_seconds
 from musicavqa.layers.words import count_words, real_words
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -162,16 +162,7 @@ class Model(nn.Module):
         return Output(logits, evidence={"time": time, "space": space})
 
 
-RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
-    "music_avqa": Recipe(
-        epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
-        step_epochs=10, max_questions_per_clip=1,
-    ),
-}  # fmt: skip
+RECIPES = {"default": USUAL, "music_avqa": MUSIC_AVQA}
 
 OFFICIAL_KEYS = {
     "input_encoder.embed.": "network.embedding.",

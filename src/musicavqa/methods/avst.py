@@ -36,7 +36,7 @@ from musicavqa.layers.grounding import AudioGuidedGrounding, MatchHead, match_lo
 from musicavqa.layers.question_lstm import QuestionLSTM
 from musicavqa.layers.question_pooling import QuestionPooling
 from musicavqa.layers.seconds import back_on_the_grid, mean_of_seconds
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -179,10 +179,7 @@ OFFICIAL = Recipe(
 keeps its batch of 64 questions, so an epoch here is a draw, not all questions."""
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": OFFICIAL,
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.question_lstm import QuestionLSTM
 from musicavqa.layers.question_pooling import QuestionPooling
 from musicavqa.layers.seconds import back_on_the_grid, picture_vectors
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -111,10 +111,7 @@ class Model(nn.Module):
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": Recipe(
         epochs=20, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
         step_epochs=8, max_questions_per_clip=1, seed=1,

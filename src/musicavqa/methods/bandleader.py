@@ -35,6 +35,7 @@ CARD = Card(
     venue="this package",
     family="instrument-centred transformer",
     streams=("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion"),
+    truth=True,
     specialised_input=True,
     spatial_temporal=True,
     music_specific=True,

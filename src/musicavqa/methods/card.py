@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,8 @@ class Card:
     """Streams read with default options; `Options.streams` overrules it where that exists."""
     texts: tuple[str, ...] = ()
     """Text streams of the question, likewise; 'text_minilm' for one. Words are always there."""
+    truth: bool = False
+    """Learns from `batch.truth`, what a rendered clip's scene says, beside the answers."""
     specialised_input: bool = False
     """Survey mark: inputs made for music (source separation, pitch, rhythm ...)."""
     spatial_temporal: bool = False
@@ -68,3 +71,25 @@ class Recipe:
             raise ValueError(f"schedule is cosine, step or constant, not {self.schedule!r}.")
         if self.optimizer not in ("adam", "adamw"):
             raise ValueError(f"optimizer is adam or adamw, not {self.optimizer!r}.")
+
+
+USUAL = Recipe(
+    epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
+    warmup_epochs=1, gradient_clip=1.0, patience=8,
+)  # fmt: skip
+"""What most methods are trained with by default, so that they are compared on equal terms."""
+
+MUSIC_AVQA = Recipe(
+    epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
+    step_epochs=10, max_questions_per_clip=1,
+)  # fmt: skip
+"""What the paper of MUSIC-AVQA says of its own network; of those it compares with, nothing."""
+
+
+def official_keys(*parts: tuple[str, str, Mapping[str, str]]) -> dict[str, str]:
+    """OFFICIAL_KEYS from parts of a network: (its official prefix, ours, official name -> ours)."""
+    return {
+        f"{theirs}{key}": f"{ours}{name}"
+        for theirs, ours, names in parts
+        for key, name in names.items()
+    }

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.last_word_lstm import LastWordLSTM
 from musicavqa.layers.mel_convolutions import MelConvolutions, official_convolutions
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -138,10 +138,7 @@ class Model(nn.Module):
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": Recipe(
         epochs=100, batch_clips=16, learning_rate=1e-4, weight_decay=1e-4,
         optimizer="adam", schedule="constant",

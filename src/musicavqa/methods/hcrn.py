@@ -1,46 +1,42 @@
 """HCRN: Hierarchical Conditional Relation Networks for Video Question Answering (Le et al., 2020).
 
-One unit, used four times: from n objects and a context vector it makes n - 2 new objects, one for
-each size of subset from n - 1 down to 2, by averaging a subset and joining it with the context.
-Within each short part of a clip the objects are its frames, seen first in the light of the part's
-motion, then of the question; then the parts are the objects, in the light of the whole motion and
-again of the question. What is left is pooled by the question and read as an answer.
+One unit, used four times, makes n - 2 objects of n, one for each size of subset from n - 1 down to
+2: the mean of a subset, joined with a context vector. Objects are the frames of a part of the clip,
+in the light of the part's motion, then of the question; then the parts, in the light of the whole
+motion, then of the question. What is left is pooled by the question and read as an answer.
 
 `Network` gives the numbers of the official code (16,153,383 parameters for 5 parts of 6 frames, 93
-words, 512-wide features and 42 answers; 3,148,800 of them are in layers that it never calls, which
-leaves 13,004,583 here). Its use for music is an adaptation: MUSIC-AVQA reports a row "HCRN" without
-saying how parts were made or whether it heard.
+words, 512-wide features and 42 answers; 3,148,800 are never called, 13,004,583 remain). Its use for
+music is an adaptation: MUSIC-AVQA does not say how parts were made or whether it heard.
 
 Where we differ:
 * A clip is cut into `n_parts` equal parts with `n_frames` of its seconds each, which repeat in
   short clips. Theirs are 8 parts of 16 consecutive frames of one video.
 * The context of a part is its mean motion joined with its mean sound; theirs is motion alone.
   `audio_stream=None` leaves the sound out, and then official weights of the same sizes fit.
-* Each size has one layer, chosen by the size; the code's first layer of each unit, for the whole
-  set, is never called and not built. Fewer than five parts or frames, where the code uses a layer
-  for the whole set after all, are refused.
+* A unit's first layer, for the whole set, is never called in the code and not built here. Fewer
+  than five parts or frames, where the code calls it after all, are refused.
 * Subsets are drawn at random in training, by torch. In evaluation compat="paper" takes evenly
   spaced objects, so that answers repeat; "released" draws there too, as the official code does. All
   else is the same in both.
-* The first unit runs once per clip, not once per question. A training batch of one question uses
-  the running statistics of the batch norm, where the official code fails.
+* The first unit runs once per clip. A training batch of one question uses the running statistics
+  of the batch norm, where the official code fails.
 * Word vectors start at random (theirs: GloVe), other weights as torch has them (theirs: Xavier).
-  Their recipe (batch 32, rate halved every 10 epochs, gradient norm 12) has MUSIC-AVQA's batches.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from torch import nn
-from torch.nn.functional import elu, one_hot
+from torch import Tensor, nn
+from torch.nn.functional import batch_norm, elu, linear, one_hot
 
 from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.seconds import picture_vectors, spaced_seconds, take_seconds
 from musicavqa.layers.words import BothWaysLSTM, after_last_word
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card, official_keys
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -63,9 +59,8 @@ class Options:
     """One vector or one map (averaged over its places) per second."""
     visual_width: int = 1280
     motion_stream: str = "visual_motion"
-    """Any array per second, flattened."""
+    """Any array per second, flattened to `motion_width` numbers."""
     motion_width: int = 490
-    """Numbers in it."""
     audio_stream: str | None = "audio_yamnet"
     """One vector per second; None makes motion the only context, as in HCRN."""
     audio_width: int = 1545
@@ -79,15 +74,12 @@ class Options:
     dropout: float = 0.15
     """On words, tokens and before the answer."""
     n_words: int = N_WORDS
-    """Size of the vocabulary."""
     compat: Literal["paper", "released"] = "paper"
 
     def __post_init__(self) -> None:
         if min(self.n_parts, self.n_frames) < FEWEST:
-            raise ValueError(
-                f"n_parts and n_frames must be {FEWEST} or more, "
-                f"got {self.n_parts} and {self.n_frames}."
-            )
+            given = f"{self.n_parts} and {self.n_frames}"
+            raise ValueError(f"n_parts and n_frames must be {FEWEST} or more, got {given}.")
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -96,18 +88,14 @@ class Options:
 
 
 PUBLISHED = Options(
-    visual_stream="visual_resnet18",
-    visual_width=512,
-    motion_stream="visual_r2plus1d",
-    motion_width=512,
-    audio_stream="audio_vggish",
-    audio_width=128,
-    n_frames=12,
-    n_words=93,
-)
+    visual_stream="visual_resnet18", visual_width=512,
+    motion_stream="visual_r2plus1d", motion_width=512,
+    audio_stream="audio_vggish", audio_width=128,
+    n_frames=12, n_words=93,
+)  # fmt: skip
 """Inputs and vocabulary size of MUSIC-AVQA; its 60 seconds fill 5 parts of 12."""
 
-Picks = tuple[list[torch.Tensor], ...]
+Picks = tuple[list[Tensor], ...]
 """For each of the four units and each size: shares (G, n) of the objects, G groups or one."""
 
 
@@ -136,37 +124,26 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(options.dropout)
 
     def forward(
-        self,
-        words: torch.Tensor,
-        appearance: torch.Tensor,
-        motion: torch.Tensor,
-        rows: torch.Tensor,
+        self, words: Tensor, appearance: Tensor, motion: Tensor, rows: Tensor,
         picks: Picks | None = None,
-    ) -> torch.Tensor:
-        """Logits (B, A) of questions (B, W) about clips `rows` (B,).
+    ) -> Tensor:  # fmt: skip
+        """Logits (B, A) of questions (B, W) about clips `rows` (B,); `picks` overrules the drawing.
 
-        `appearance` (C, parts, frames, Dv), `motion` (C, parts, Dm); `picks` replaces the choice
-        of subsets.
+        `appearance` (C, parts, frames, Dv), `motion` (C, parts, Dm).
         """
         picks = picks or tuple(self._pick(groups, n) for groups, n in self.sizes)
         asked = self.read(words)  # (B, D)
         tokens = self.relate(asked, appearance, motion, rows, picks)  # (B, N, D)
         return self.answer(asked, self.pooling(asked, tokens))
 
-    def read(self, words: torch.Tensor) -> torch.Tensor:
+    def read(self, words: Tensor) -> Tensor:
         """Question vectors (B, D): the last states of both directions."""
-        vectors = torch.tanh(self.dropout(self.embedding(words)))
-        there, back = self.lstm(vectors, words)
+        there, back = self.lstm(torch.tanh(self.dropout(self.embedding(words))), words)
         return self.dropout(torch.cat([after_last_word(there, words), back[:, 0]], dim=-1))
 
     def relate(
-        self,
-        asked: torch.Tensor,
-        appearance: torch.Tensor,
-        motion: torch.Tensor,
-        rows: torch.Tensor,
-        picks: Picks,
-    ) -> torch.Tensor:
+        self, asked: Tensor, appearance: Tensor, motion: Tensor, rows: Tensor, picks: Picks
+    ) -> Tensor:
         """The tokens (B, N, D) that are left after all four units."""
         question = self.question(asked)[:, None]  # (B, 1, D), the context of every group
         frames = self.units[0](self.appearance(appearance), self.motion(motion), picks[0])
@@ -177,7 +154,7 @@ class Network(nn.Module):
         tokens = self.units[3](tokens, question, picks[3])
         return tokens.transpose(1, 2).flatten(1, 2)
 
-    def _pick(self, groups: int, n_objects: int) -> list[torch.Tensor]:
+    def _pick(self, groups: int, n_objects: int) -> list[Tensor]:
         device = self.question.weight.device
         shares = []
         for size in range(n_objects - 1, 1, -1):
@@ -198,17 +175,22 @@ class RelationUnit(nn.Module):
         self.fuse = nn.ModuleList(nn.Linear(2 * width, width) for _ in sizes)
         self.gate = nn.ModuleList(nn.Linear(2 * width, width) for _ in sizes if gated)
 
-    def forward(
-        self, objects: torch.Tensor, context: torch.Tensor, shares: list[torch.Tensor]
-    ) -> torch.Tensor:
-        context = context.expand(-1, objects.shape[1], -1)
+    def forward(self, objects: Tensor, context: Tensor, shares: list[Tensor]) -> Tensor:
         related = []
         for place, (fuse, share) in enumerate(zip(self.fuse, shares, strict=True)):
             share = share.to(objects.dtype).expand(objects.shape[1], -1)
-            both = torch.cat([torch.einsum("bgnd,gn->bgd", objects, share), context], dim=-1)
-            new = elu(fuse(both))
-            related.append(new * torch.sigmoid(self.gate[place](both)) if self.gate else new)
+            subset = torch.einsum("bgnd,gn->bgd", objects, share)
+            new = elu(_joined(fuse, subset, context))
+            if self.gate:
+                new = new * torch.sigmoid(_joined(self.gate[place], subset, context))
+            related.append(new)
         return torch.stack(related, dim=2)
+
+
+def _joined(layer: nn.Linear, subset: Tensor, context: Tensor) -> Tensor:
+    """The layer on both joined; a context that all groups share is mapped once."""
+    of_subset, of_context = layer.weight.chunk(2, dim=1)
+    return linear(subset, of_subset) + linear(context, of_context, layer.bias)
 
 
 class QuestionAggregation(nn.Module):
@@ -222,7 +204,7 @@ class QuestionAggregation(nn.Module):
         self.score = nn.Linear(width, 1)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, question: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    def forward(self, question: Tensor, tokens: Tensor) -> Tensor:
         tokens = self.dropout(tokens)
         mapped = self.token(tokens)
         both = torch.cat([mapped, self.question(question)[:, None] * mapped], dim=-1)
@@ -241,17 +223,13 @@ class Reader(nn.Module):
         self.out = nn.Linear(width, N_ANSWERS)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, question: torch.Tensor, performance: torch.Tensor) -> torch.Tensor:
+    def forward(self, question: Tensor, performance: Tensor) -> Tensor:
         both = torch.cat([performance, self.question(question)], dim=-1)
         joined = elu(self.join(self.dropout(both)))
-        return self.out(self.dropout(self._normed(joined)))
-
-    def _normed(self, rows: torch.Tensor) -> torch.Tensor:
-        if self.training and len(rows) == 1:
-            norm = self.norm
-            mean, variance = norm.running_mean, norm.running_var
-            return nn.functional.batch_norm(rows, mean, variance, norm.weight, norm.bias)
-        return self.norm(rows)
+        norm, alone = self.norm, self.training and len(joined) == 1
+        known = norm.running_mean, norm.running_var, norm.weight, norm.bias
+        normed = batch_norm(joined, *known) if alone else norm(joined)
+        return self.out(self.dropout(normed))
 
 
 class Model(nn.Module):
@@ -261,8 +239,7 @@ class Model(nn.Module):
         self.network = Network(options)
 
     def forward(self, batch: Batch) -> Output:
-        options = self.options
-        grid = (options.n_parts, options.n_frames)
+        options, grid = self.options, (self.options.n_parts, self.options.n_frames)
         index = spaced_seconds(batch.seconds, options.n_parts * options.n_frames)
         pictures = picture_vectors(batch.streams[options.visual_stream])
         senses = [batch.streams[options.motion_stream].flatten(2)]
@@ -274,49 +251,38 @@ class Model(nn.Module):
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=1e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=12.0, patience=8,
-    ),
-    "music_avqa": Recipe(
-        epochs=25, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
-        step_epochs=10, step_factor=0.5, gradient_clip=12.0, max_questions_per_clip=1,
-    ),
-}  # fmt: skip
-
-_UNITS = (
-    "visual_input_unit.clip_level_motion_cond.",
-    "visual_input_unit.clip_level_question_cond.",
-    "visual_input_unit.video_level_motion_cond.",
-    "visual_input_unit.video_level_question_cond.",
-)
-
-OFFICIAL_KEYS = {
-    "linguistic_input_unit.encoder_embed.": "network.embedding.",
-    "linguistic_input_unit.encoder.": "network.lstm.",
-    "visual_input_unit.question_embedding_proj.": "network.question.",
-    "visual_input_unit.appearance_feat_proj.": "network.appearance.",
-    "visual_input_unit.clip_level_motion_proj.": "network.motion.",
-    "visual_input_unit.sequence_encoder.": "network.motion_lstm.",
-    "visual_input_unit.video_level_motion_proj.": "network.motion_of_clip.",
-    "feature_aggregation.q_proj.": "network.pooling.question.",
-    "feature_aggregation.v_proj.": "network.pooling.token.",
-    "feature_aggregation.cat.": "network.pooling.join.",
-    "feature_aggregation.attn.": "network.pooling.score.",
-    "output_unit.question_proj.": "network.answer.question.",
-    "output_unit.classifier.1.": "network.answer.join.",
-    "output_unit.classifier.3.": "network.answer.norm.",
-    "output_unit.classifier.5.": "network.answer.out.",
+    "default": replace(USUAL, learning_rate=1e-4, gradient_clip=12.0),
+    "music_avqa": replace(MUSIC_AVQA, epochs=25, step_factor=0.5, gradient_clip=12.0),
 }
-OFFICIAL_KEYS |= {unit: f"network.units.{place}." for place, unit in enumerate(_UNITS)}
+
+_UNITS = ("clip_level_motion", "clip_level_question", "video_level_motion", "video_level_question")
+
+OFFICIAL_KEYS = official_keys(
+    ("linguistic_input_unit.", "network.", {"encoder_embed.": "embedding.", "encoder.": "lstm."}),
+    ("visual_input_unit.", "network.", {
+        "question_embedding_proj.": "question.", "appearance_feat_proj.": "appearance.",
+        "clip_level_motion_proj.": "motion.", "sequence_encoder.": "motion_lstm.",
+        "video_level_motion_proj.": "motion_of_clip.",
+        **{f"{unit}_cond.": f"units.{i}." for i, unit in enumerate(_UNITS)},
+    }),
+    ("feature_aggregation.", "network.pooling.", {
+        "q_proj.": "question.", "v_proj.": "token.", "cat.": "join.", "attn.": "score.",
+    }),
+    ("output_unit.", "network.answer.", {
+        "question_proj.": "question.", "classifier.1.": "join.", "classifier.3.": "norm.",
+        "classifier.5.": "out.",
+    }),
+)  # fmt: skip
 
 DEAD_KEYS = tuple(
-    f"{unit}{kind}k_objects_fusion.0." for unit in _UNITS for kind in ("", "gate_")
-)  # fmt: skip
+    f"visual_input_unit.{unit}_cond.{kind}k_objects_fusion.0."
+    for unit in _UNITS
+    for kind in ("", "gate_")
+)
 """The layers for the whole set, which is skipped."""
 
 
-def adapt_official(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def adapt_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Count the layers of a unit from the first that is called; part the two reading directions."""
     renamed = {}
     for key, tensor in state.items():

@@ -39,7 +39,7 @@ from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.bert import EPSILON, BertAttention, BertFeedForward
 from musicavqa.layers.seconds import mean_of_seconds
 from musicavqa.layers.words import real_words
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe, official_keys
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -93,18 +93,11 @@ class Options:
 
 
 PUBLISHED = Options(
-    audio_stream="audio_vggish",
-    audio_width=128,
-    visual_stream="visual_resnet18_map",
-    visual_width=512,
-    width=768,
-    hidden=3072,
-    n_heads=12,
-    language_layers=9,
-    audio_layers=5,
-    visual_layers=5,
-    cross_layers=5,
-)
+    audio_stream="audio_vggish", audio_width=128,
+    visual_stream="visual_resnet18_map", visual_width=512,
+    width=768, hidden=3072, n_heads=12,
+    language_layers=9, audio_layers=5, visual_layers=5, cross_layers=5,
+)  # fmt: skip
 """Depth and width of the paper on the features of MUSIC-AVQA."""
 
 Tokens = tuple[Tensor, Tensor]
@@ -293,10 +286,7 @@ def _start_like_bert(module: nn.Module) -> None:
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": Recipe(
         epochs=10, batch_clips=32, learning_rate=5e-5, weight_decay=0.01, warmup_epochs=1,
         max_questions_per_clip=4,
@@ -305,33 +295,27 @@ RECIPES = {
 """The second keeps the released rate, decay and batch of 128 questions for Pano-AVQA; the schedule
 falls by a cosine, not by a line, and no epochs of pre-training come before."""
 
-_PLACES = {
-    "bert.encoder.v_fc.": ("visual_in", {"feature_fc": "parts.0", "coord_fc": "parts.1",
-                                         "feature_ln": "norms.0", "coord_in": "norms.1"}),
-    "bert.encoder.a_fc.": ("audio_in", {"left_fc": "parts.0", "righ_fc": "parts.1",
-                                        "cord_fc": "parts.2", "left_ln": "norms.0",
-                                        "righ_ln": "norms.1", "cord_ln": "norms.2"}),
-}  # fmt: skip
+_STREAMS = {"": "language", "a_": "audio", "v_": "visual"}
 
-OFFICIAL_KEYS = {
-    "bert.embeddings.word_embeddings.": "words.",
-    "bert.embeddings.position_embeddings.": "positions.",
-    "bert.embeddings.LayerNorm.": "norm.",
-    "bert.encoder.layer.": "layers.language.",
-    "bert.encoder.a_layers.": "layers.audio.",
-    "bert.encoder.v_layers.": "layers.visual.",
-    "bert.encoder.x_layers.": "cross.",
-    "bert.pooler.dense.": "pool.language.",
-    "bert.a_pooler.dense.": "pool.audio.",
-    "bert.v_pooler.dense.": "pool.visual.",
-    "answer_head.logit_fc.0.": "inner.",
-    "answer_head.logit_fc.2.": "inner_norm.",
-    "answer_head.logit_fc.3.": "answer.",
-} | {
-    f"{official}{part}.": f"{ours}.{name}."
-    for official, (ours, parts) in _PLACES.items()
-    for part, name in parts.items()
-}
+OFFICIAL_KEYS = official_keys(
+    ("bert.embeddings.", "", {
+        "word_embeddings.": "words.", "position_embeddings.": "positions.", "LayerNorm.": "norm.",
+    }),
+    ("bert.encoder.", "layers.", {
+        "layer.": "language.", "a_layers.": "audio.", "v_layers.": "visual.",
+    }),
+    ("bert.encoder.", "", {"x_layers.": "cross."}),
+    ("bert.encoder.v_fc.", "visual_in.", {
+        "feature_fc.": "parts.0.", "coord_fc.": "parts.1.", "feature_ln.": "norms.0.",
+        "coord_in.": "norms.1.",
+    }),
+    ("bert.encoder.a_fc.", "audio_in.", {
+        "left_fc.": "parts.0.", "righ_fc.": "parts.1.", "cord_fc.": "parts.2.",
+        "left_ln.": "norms.0.", "righ_ln.": "norms.1.", "cord_ln.": "norms.2.",
+    }),
+    ("bert.", "pool.", {f"{s}pooler.dense.": f"{name}." for s, name in _STREAMS.items()}),
+    ("answer_head.logit_fc.", "", {"0.": "inner.", "2.": "inner_norm.", "3.": "answer."}),
+)  # fmt: skip
 
 DEAD_KEYS = tuple(
     wrapper + head
@@ -340,7 +324,6 @@ DEAD_KEYS = tuple(
 )
 """Heads of the other tasks; they read the network and give nothing to the answer."""
 
-_STREAMS = {"l": "language", "a": "audio", "v": "visual"}
 _HALVES = {
     ".attention.": ".look.",
     ".intermediate.dense.": ".think.inner.",
@@ -349,11 +332,13 @@ _HALVES = {
     ".la_attention.": ".rings.0.language.",
     ".av_attention.": ".rings.0.audio.",
     ".vl_attention.": ".rings.0.visual.",
-    **{f".{s}_self_att.": f".look.{name}." for s, name in _STREAMS.items()},
-    **{f".{s}_inter.dense.": f".think.{name}.inner." for s, name in _STREAMS.items()},
-    **{f".{s}_output.dense.": f".think.{name}.outer." for s, name in _STREAMS.items()},
-    **{f".{s}_output.LayerNorm.": f".think.{name}.norm." for s, name in _STREAMS.items()},
 }
+for _s, _name in (("l", "language"), ("a", "audio"), ("v", "visual")):
+    _HALVES |= {
+        f".{_s}_self_att.": f".look.{_name}.", f".{_s}_inter.dense.": f".think.{_name}.inner.",
+        f".{_s}_output.dense.": f".think.{_name}.outer.",
+        f".{_s}_output.LayerNorm.": f".think.{_name}.norm.",
+    }  # fmt: skip
 
 
 def adapt_official(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ Where we differ:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -35,7 +35,7 @@ from musicavqa.layers.multi_head import MultiHead
 from musicavqa.layers.seconds import back_on_the_grid, picture_vectors
 from musicavqa.layers.unbiased_norm import UnbiasedNorm
 from musicavqa.layers.words import real_words
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -225,15 +225,9 @@ def _feed_forward(options: Options) -> nn.Sequential:
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=1e-4, weight_decay=0.01,
-        warmup_epochs=3, gradient_clip=1.0, patience=8,
-    ),
-    "music_avqa": Recipe(
-        epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
-        step_epochs=10, warmup_epochs=3, max_questions_per_clip=1,
-    ),
-}  # fmt: skip
+    "default": replace(USUAL, learning_rate=1e-4, warmup_epochs=3),
+    "music_avqa": replace(MUSIC_AVQA, warmup_epochs=3),
+}
 
 OFFICIAL_KEYS = {
     "embedding.": "network.embedding.",

@@ -20,7 +20,7 @@ Parameters in the official configuration: 117 191 336.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -30,7 +30,7 @@ from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.debiasing import MODALITIES, BiasLearner, agree_in_a_cycle, push_apart
 from musicavqa.layers.seconds import picture_vectors
 from musicavqa.layers.words import real_words
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -205,10 +205,7 @@ def _layer(options: Options) -> nn.Module:
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=1e-4, weight_decay=0.01,
-        warmup_epochs=3, gradient_clip=1.0, patience=8,
-    ),
+    "default": replace(USUAL, learning_rate=1e-4, warmup_epochs=3),
     "music_avqa": Recipe(
         epochs=150, batch_clips=64, learning_rate=3e-5, optimizer="adam", schedule="step",
         step_epochs=20, step_factor=0.5, max_questions_per_clip=1, seed=42,

@@ -37,7 +37,7 @@ from musicavqa.layers.patches import picture_patches
 from musicavqa.layers.question_pooling import QuestionPooling
 from musicavqa.layers.seconds import mean_of_seconds, picture_vectors, take_seconds
 from musicavqa.layers.selection import Relevance, best, pass_back, places_of
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -224,10 +224,7 @@ def _segments(valid: Tensor, n_segments: int) -> tuple[Tensor, Tensor]:
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": Recipe(
         epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
         step_epochs=8, max_questions_per_clip=1, seed=1,

@@ -39,7 +39,7 @@ from musicavqa.layers.gaussian_experts import GaussianExperts
 from musicavqa.layers.han import HANLayer
 from musicavqa.layers.patches import picture_patches
 from musicavqa.layers.seconds import picture_vectors
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -228,10 +228,7 @@ def _halving(width: int) -> nn.Sequential:
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": Recipe(
         epochs=15, batch_clips=32, learning_rate=1e-4, optimizer="adam", schedule="step",
         step_epochs=8, max_questions_per_clip=1, seed=713,

@@ -38,7 +38,7 @@ from musicavqa.layers.grouping import Attend, Grouping, adapt_grouping
 from musicavqa.layers.question_lstm import QuestionLSTM
 from musicavqa.layers.question_pooling import QuestionPooling
 from musicavqa.layers.seconds import mean_of_seconds
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Batch, Output
 
@@ -48,6 +48,7 @@ CARD = Card(
     venue="EMNLP Findings",
     family="spatio-temporal grounding",
     streams=("audio_yamnet", "visual_effnet"),
+    truth=True,
     spatial_temporal=True,
     music_specific=True,
     reference="official code",
@@ -225,10 +226,7 @@ class Model(nn.Module):
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": Recipe(
         epochs=80, batch_clips=16, learning_rate=1e-4, optimizer="adam",
         schedule="step", step_epochs=16, step_factor=0.3, max_questions_per_clip=1,

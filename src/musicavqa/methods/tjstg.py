@@ -44,7 +44,7 @@ from musicavqa.layers.grounding import MatchHead, match_loss
 from musicavqa.layers.question_pooling import QuestionPooling
 from musicavqa.layers.seconds import mean_of_seconds
 from musicavqa.layers.words import BothWaysLSTM, count_words, real_words
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -240,10 +240,7 @@ def _divergence(first: Tensor, second: Tensor) -> Tensor:
 
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": Recipe(
         epochs=30, batch_clips=64, learning_rate=2e-4, optimizer="adam",
         schedule="step", step_epochs=12, max_questions_per_clip=1, seed=1,

@@ -13,7 +13,11 @@ Where we differ:
   reaches the selection, which stays as it was born; "paper" lets it learn straight through.
 * The release binds two names wrongly and cannot run; both modes have the evident meaning.
 * The default streams are ours (YAMNet, EfficientNet, MiniLM); `PUBLISHED` has those of the paper,
-  with merged patches (ToMe). By default the question itself stands where the paper has a prompt.
+  with merged patches (ToMe).
+* The prompt: there one of 33 sentences, one for each template, with the question's slots, read by
+  CLIP. With `prompt_text="text_minilm_prompt"` (or that of CLIP) it is `questions.declare`, 33
+  sentences of ours; by default the question itself stands in its place. As released it hardly
+  matters: what projects and compares it gets no gradient and stays random.
 * Padded seconds are masked. A clip with fewer than `top_k` seconds gives all it has.
 * Patches of a second are read by its sound once for all questions that selected it.
 
@@ -35,7 +39,7 @@ from musicavqa.layers.patches import picture_patches
 from musicavqa.layers.question_pooling import QuestionPooling
 from musicavqa.layers.seconds import mean_of_seconds, picture_vectors, take_seconds
 from musicavqa.layers.selection import Relevance, best, pass_back, places_of, without_values
-from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -65,7 +69,7 @@ class Options:
     question_text: str = "text_minilm"
     """The question as one vector."""
     prompt_text: str = "text_minilm"
-    """The sentence that selects, as one vector."""
+    """The sentence that selects, as one vector; '<encoder>_prompt' is a statement."""
     text_width: int = 384
     width: int = 512
     """Width of everything inside."""
@@ -189,10 +193,7 @@ OFFICIAL = Recipe(
 """The released recipe, with one question per clip at a time as in avst.py."""
 
 RECIPES = {
-    "default": Recipe(
-        epochs=30, batch_clips=16, learning_rate=3e-4, weight_decay=0.01,
-        warmup_epochs=1, gradient_clip=1.0, patience=8,
-    ),
+    "default": USUAL,
     "music_avqa": OFFICIAL,
 }  # fmt: skip
 

@@ -1,0 +1,108 @@
+"""`features import` and `features export`: features of others in, ours out."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from musicavqa.cli.features import features_app
+from musicavqa.cli.shared import Data, Features
+
+if TYPE_CHECKING:
+    from musicavqa.records import Clip
+
+Set = Annotated[str, typer.Argument(metavar="SET", help="The data set: musicavqa data list.")]
+
+
+@features_app.command("import")
+def import_(
+    set_name: Set,
+    source: Annotated[Path, typer.Argument(help="Folder of <clip>.npy, or an .h5 file.")],
+    stream: Annotated[str, typer.Option(help="What it becomes: features list, or as published.")],
+    data: Data = Path("bandstand-data"),
+    out: Features = "features",
+    split: Annotated[list[str] | None, typer.Option(help="Splits; default: all.")] = None,
+    source_name: Annotated[
+        str | None, typer.Option("--from", help="Where it is from; default: the folder's name.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Length of clips whose video is not here.")
+    ] = None,
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Drop rows beyond the end of a clip (filled-up arrays).")
+    ] = False,
+) -> None:
+    """Take features that others made, checked; exit code 1 where clips are missing or refused."""
+    from musicavqa.exchange.importing import Stream, import_features
+
+    clips = _with_lengths(_all_clips(set_name, data, split), seconds)
+    wanted = Stream.of(stream)
+    report = import_features(source, wanted, clips, out, set_name, source_name, cut)
+    _tell("not in the set, left out", report.unknown)
+    _tell("missing", report.missing)
+    _tell("refused", [f"{note.clip}: {note.text}" for note in report.refused])
+    counts = f"{report.n_written} clips imported, {report.n_present} were there already"
+    print(f"{counts}, in {report.folder}")
+    if report.missing or report.refused:
+        raise typer.Exit(1)
+
+
+@features_app.command()
+def export(
+    layout: Annotated[
+        str, typer.Argument(help="avst, pstp_net, tspm, qa_tiger or hcrn (docs/features.md).")
+    ],
+    set_name: Set,
+    to: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    features: Annotated[str, typer.Option("--out", help="Folder of the feature store.")] = (
+        "features"
+    ),
+) -> None:
+    """Write float32 files that an official program reads, and say which options take them."""
+    from musicavqa.cli.shared import progress
+    from musicavqa.exchange import exporting, layouts
+    from musicavqa.workflow import open_streams
+
+    chosen = layouts.layout(layout)
+    stores = open_streams(features, exporting.streams_of(chosen), set_name)
+    with progress(f"exporting {layout}") as tick:
+        done = exporting.export(chosen, stores, to, tick)
+    for option, path in done.options.items():
+        print(f"{option}  {path}")
+    print(f"{done.n_clips} clips; {done.n_filled} were short and repeat their last row")
+    print(f"layout: {chosen.source}", file=sys.stderr)
+
+
+def _all_clips(set_name: str, data: Path, splits: list[str] | None) -> list[Clip]:
+    """Of a data set, with or without video."""
+    from musicavqa.datasets import dataset, load_dataset
+
+    splits = splits or dataset(set_name).splits(data)
+    clips = {clip.id: clip for split in splits for clip in load_dataset(set_name, data, split)[0]}
+    return list(clips.values())
+
+
+def _with_lengths(clips: list[Clip], seconds: float | None) -> list[Clip]:
+    """Clips with the length of their file, or the given one where there is no file."""
+    from musicavqa.media.length import announced_s
+
+    found = []
+    for clip in clips:
+        length = clip.duration_s
+        if length is None and clip.path is not None:
+            length = announced_s(clip.path)
+        found.append(replace(clip, duration_s=seconds if length is None else length))
+    return found
+
+
+def _tell(what: str, lines: list[str], most: int = 20) -> None:
+    if lines:
+        print(f"{what}: {len(lines)}", file=sys.stderr)
+        for line in lines[:most]:
+            print(f"  {line}", file=sys.stderr)
+        if len(lines) > most:
+            print(f"  and {len(lines) - most} more", file=sys.stderr)

@@ -1,0 +1,84 @@
+"""Audio Spectrogram Transformer: 768 numbers of each second, heard in windows of 10.24 s.
+
+Gong et al. 2021, fine-tuned on AudioSet; the network is transformers' ASTModel (extra `encoders`).
+Front end of the authors: Kaldi banks of 128 bands under a Hann window, 1024 frames, then
+(x + 4.2677393) / (2 * 4.5689974); silence is heard behind the end (theirs puts zeros there). Patches of 16 frames follow every 10
+frames, so 100 of the 101 in a window begin in its ten seconds; a row is the mean of those under its
+second. LAST-Att adds such tokens to its Swin stream (methods/LAST-Att.md); how is not published.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from musicavqa.encoders.cache import WeightError
+from musicavqa.encoders.checkpoints import load_into, read_state
+from musicavqa.encoders.fbank import Fbank
+from musicavqa.encoders.hearing import SoundEncoder
+from musicavqa.encoders.spec import Spec
+from musicavqa.encoders.weights import weight_file
+from musicavqa.encoders.windows import in_turn, shares
+from musicavqa.media import SOUND
+
+RATE_HZ, HOP, WINDOW = 16000, 160, 400
+MEAN, DEVIATION = -4.2677393, 4.5689974
+MARKS = 2  # class and distillation tokens before the patches
+HEAD = ("classifier.",)
+
+SPEC = Spec(
+    name="audio_ast",
+    stream="audio_ast",
+    shape=(768,),
+    reads=(SOUND,),
+    weights=("ast",),
+    licence="BSD-3-Clause",
+)
+
+
+def load(device: str = "cpu") -> SoundEncoder:
+    """The network with the authors' weights."""
+    network = load_ast(weight_file("ast")).eval().requires_grad_(False).to(device)
+    config, fbank = network.config, Fbank(network.config.num_mel_bins, "hanning")
+    patch_s, hop_s = (n * HOP / RATE_HZ for n in (config.patch_size, config.time_stride))
+    n_bands = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
+    step = (config.max_length - config.patch_size) // config.time_stride  # times kept of a window
+
+    def spectra(windows: np.ndarray) -> np.ndarray:
+        """(w, frames, bands) float32."""
+        return (fbank(windows) - MEAN) / (2 * DEVIATION)
+
+    def tokens(heard: Tensor) -> Tensor:
+        """Mean over the bands of each time that is kept: (B, step, D)."""
+        states = network(heard).last_hidden_state[:, MARKS:]
+        return states.unflatten(1, (n_bands, -1)).mean(dim=1)[:, :step]
+
+    def pool(times: np.ndarray, n: int) -> np.ndarray:
+        times = times.reshape(-1, times.shape[-1])
+        return shares(n, len(times), hop_s, patch_s) @ times
+
+    def cut(sound: np.ndarray, n: int) -> np.ndarray:
+        return in_turn(sound, step * config.time_stride * HOP, (config.max_length - 1) * HOP + WINDOW)
+
+    return SoundEncoder(SPEC, cut, spectra, tokens, pool, device, batch=4)
+
+
+def load_ast(path: Path) -> Any:
+    """ASTModel from a folder in transformers' layout, with or without a classifier."""
+    try:
+        from transformers import ASTConfig, ASTModel
+    except ImportError as error:
+        raise ImportError("This needs transformers: pip install 'musicavqa[encoders]'") from error
+
+    beside = path.parent / "config.json"
+    if not beside.is_file():
+        raise WeightError(f"{path.name} needs config.json beside it; add the folder of both.")
+    network = ASTModel(ASTConfig.from_dict(json.loads(beside.read_text(encoding="utf-8"))))
+    name = "audio_spectrogram_transformer."
+    state = {key.removeprefix(name): tensor for key, tensor in read_state(path).items()}
+    load_into(network, state, path, HEAD)
+    return network

@@ -1,0 +1,47 @@
+"""Cut sound for networks that hear a fixed length, and pool what they say back to seconds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def mono(waveform: np.ndarray, n_samples: int) -> np.ndarray:
+    """The mean of the channels (channels, n) cut, or filled with silence, to `n_samples`."""
+    sound = waveform[:, :n_samples].mean(axis=0)
+    return np.pad(sound, (0, n_samples - len(sound)))
+
+
+def one_second_each(sound: np.ndarray, n: int, rate_hz: int) -> np.ndarray:
+    """(n, rate_hz): second i alone."""
+    return sound.reshape(n, rate_hz)
+
+
+def centred(sound: np.ndarray, n: int, rate_hz: int, length: int) -> np.ndarray:
+    """(n, length) samples around the middle of each second, moved inside the clip at its ends.
+
+    A clip shorter than the window is followed by silence.
+    """
+    sound = np.pad(sound, (0, max(0, length - len(sound))))
+    starts = np.round((np.arange(n) + 0.5) * rate_hz - length / 2).astype(int)
+    starts = np.clip(starts, 0, len(sound) - length)
+    return sound[starts[:, None] + np.arange(length)]
+
+
+def in_turn(sound: np.ndarray, step: int, length: int) -> np.ndarray:
+    """(w, length) windows that begin every `step` samples until all is heard; silence behind."""
+    n = -(-len(sound) // step)
+    sound = np.pad(sound, (0, (n - 1) * step + max(step, length) - len(sound)))
+    return np.lib.stride_tricks.sliding_window_view(sound, length)[::step][:n]
+
+
+def shares(n: int, n_patches: int, hop_s: float, length_s: float) -> np.ndarray:
+    """How much of each second (n, n_patches) lies under each patch; rows sum to one.
+
+    Patch j reaches from j * hop_s to j * hop_s + length_s. A second under no patch takes the last.
+    """
+    start_s = np.arange(n_patches) * hop_s
+    second_s = np.arange(n)[:, None]
+    shared = np.minimum(second_s + 1, start_s + length_s) - np.maximum(second_s, start_s)
+    shared = np.maximum(shared, 0.0)
+    shared[shared.sum(axis=1) == 0, -1] = 1.0
+    return shared / shared.sum(axis=1, keepdims=True)

@@ -1,0 +1,200 @@
+"""Do one job: decode its clips ahead, encode them, write its shards."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from musicavqa.extraction.claims import FOLDER, Busy, Claim, ClaimLostError, held
+from musicavqa.extraction.encoding import Encoder, decode, describe, encode_clips, load_all, remarks
+from musicavqa.extraction.plan import Job, Note, Outcome
+from musicavqa.media import Media, MediaError
+from musicavqa.records import Clip
+from musicavqa.store import Folder, Writer
+
+AHEAD_CLIPS = 2
+BATCH_PICTURES = 64
+"""Encoders that take pictures of several clips at once get at least so many, if there are."""
+
+Tick = Callable[[str, str], None]
+"""Called with 'done' or 'skipped' and the id of a clip."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all jobs of a run share; it is sent to the workers."""
+
+    folder: Folder
+    """Of the set: <root>/<set>."""
+    encoders: tuple[str | Encoder, ...]
+    n_threads: int
+    """Of the decoder; 0 uses all cores."""
+    device: str = "cpu"
+
+
+@dataclass
+class _Ready:
+    """A decoded clip, and the encoders that lack it."""
+
+    clip: Clip
+    chosen: list[Encoder]
+    media: Media
+
+
+def do(job: Job, task: Task, tick: Tick) -> Outcome:
+    """Hold the claim of the job's group and do what of it is not done yet.
+
+    A clip that cannot be read is skipped with its reason; an error in an encoder is raised.
+    """
+    with held(task.folder / FOLDER, job.group, job.stale) as claim:
+        if isinstance(claim, Busy):
+            return Outcome(busy=claim.seen)
+        try:
+            return _do_held(job, task, tick, claim)
+        except ClaimLostError:
+            return Outcome(busy="taken over")
+
+
+def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
+    loaded, outcome = load_all(task.encoders, task.device), Outcome()
+    writers = {
+        name: Writer(
+            task.folder / describe(encoder).folder_name,
+            describe(encoder),
+            group=job.group,
+            before_writing=claim.check,
+        )
+        for name, encoder in loaded.items()
+    }
+    lacking = _lacking(job.clips, writers)
+    outcome.n_present = sum(len(loaded) - len(names) for names in lacking.values())
+    for clip in job.clips:
+        if not lacking[clip.id]:
+            tick("done", clip.id)
+    todo = [(c, [loaded[n] for n in lacking[c.id]]) for c in job.clips if lacking[c.id]]
+    together = not job.careful and any(hasattr(e, "rows") for e in loaded.values())
+    with _opened(todo, task.n_threads, claim.say if job.careful else None) as found:
+        for batch in _batches(found, outcome, tick, BATCH_PICTURES if together else 0):
+            _encode(batch, writers, outcome, tick)
+    for writer in writers.values():
+        writer.flush()
+    return outcome
+
+
+def _lacking(clips: Sequence[Clip], writers: dict[str, Writer]) -> dict[str, list[str]]:
+    """Encoders that lack each clip, now that nobody else may write them."""
+    stored = {name: writer.done() for name, writer in writers.items()}
+    return {clip.id: [n for n, there in stored.items() if clip.id not in there] for clip in clips}
+
+
+def _opened(
+    todo: Sequence[tuple[Clip, list[Encoder]]],
+    n_threads: int,
+    say: Callable[[str], None] | None,
+) -> AbstractContextManager[Iterator[_Ready | Note]]:
+    """The clips decoded, ahead of their use; one by one where `say` is told of each."""
+    found = _decoded(todo, n_threads, say)
+    return nullcontext(found) if say is not None or len(todo) < 2 else _ahead(found, AHEAD_CLIPS)
+
+
+def _decoded(
+    todo: Sequence[tuple[Clip, list[Encoder]]],
+    n_threads: int,
+    say: Callable[[str], None] | None,
+) -> Iterator[_Ready | Note]:
+    """Each clip decoded for the encoders that lack it, or why it cannot be."""
+    for clip, chosen in todo:
+        if say is not None:
+            say(clip.id)
+        try:
+            yield _Ready(clip, chosen, decode(clip, chosen, n_threads))
+        except MediaError as error:
+            yield Note(clip.id, str(error))
+
+
+@contextmanager
+def _ahead(items: Iterator[_Ready | Note], n: int) -> Iterator[Iterator[_Ready | Note]]:
+    """The same items, made by a thread that is at most `n` ahead; its errors come out here."""
+    made: queue.Queue[Any] = queue.Queue(n - 1)  # one more waits in the thread's hands
+    stopped = threading.Event()
+
+    def put(item: Any) -> bool:
+        while not stopped.is_set():
+            try:
+                made.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+            put(None)
+        except BaseException as error:  # whatever it is, it is raised where the items are used
+            put(error)
+
+    def take() -> Iterator[_Ready | Note]:
+        while (item := made.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        yield take()
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _batches(
+    found: Iterator[_Ready | Note], outcome: Outcome, tick: Tick, n_pictures: int
+) -> Iterator[list[_Ready]]:
+    """Clips to encode at once: as many as make `n_pictures`; what is unreadable is noted."""
+    batch: list[_Ready] = []
+    for item in found:
+        if isinstance(item, Note):
+            outcome.skipped.append(item)
+            tick("skipped", item.clip)
+            continue
+        batch.append(item)
+        if sum(_n_pictures(ready) for ready in batch) >= n_pictures:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _n_pictures(ready: _Ready) -> int:
+    """Pictures of a clip for the encoder that asks for fewest of them at once."""
+    counts = [
+        len(pictures[:: encoder.spec.every_s])
+        for encoder in ready.chosen
+        if hasattr(encoder, "rows") and (pictures := ready.media[encoder.spec.reads[0]]) is not None
+    ]
+    return min(counts, default=BATCH_PICTURES)
+
+
+def _encode(
+    batch: Sequence[_Ready], writers: dict[str, Writer], outcome: Outcome, tick: Tick
+) -> None:
+    """Rows of all clips of the batch, encoder by encoder, into the writers."""
+    for name, writer in writers.items():
+        asking = [(r, e) for r in batch for e in r.chosen if e.spec.name == name]
+        if not asking:
+            continue
+        found = encode_clips(asking[0][1], [ready.media for ready, _ in asking])
+        for (ready, _), rows in zip(asking, found, strict=True):
+            writer.add(ready.clip.id, rows)
+            outcome.n_written += 1
+    for ready in batch:
+        outcome.notes += [Note(ready.clip.id, text) for text in remarks(ready.media, ready.chosen)]
+        tick("done", ready.clip.id)
