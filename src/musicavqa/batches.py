@@ -17,7 +17,7 @@ import torch
 from musicavqa import answers
 from musicavqa.questions import tokenize, vocabulary
 from musicavqa.records import SENSES, Batch, Clip, Question
-from musicavqa.store import FeatureError
+from musicavqa.store import FeatureError, Store
 
 N_WORDS_PADDED = 14
 """Least width of `Batch.words`: the longest template. Released code reads the padding too."""
@@ -142,8 +142,13 @@ def scene_truth() -> TruthReader:
 
 
 def check_streams(clips: Sequence[str] | Mapping[str, Any], streams: Mapping[str, Any]) -> None:
-    """Raise FeatureError when a stream lacks rows of one of these clips."""
+    """Raise FeatureError when a stream lacks rows of one of these clips, or has its own grid."""
     for name, store in streams.items():
+        if isinstance(store, Store) and not store.description.by_second:
+            raise FeatureError(
+                f"In {name!r} {store.description.alignment}, but a batch has one grid for all. "
+                "Put the stores through grids.on_one_grid, as workflow does."
+            )
         if missing := [clip for clip in clips if clip not in store]:
             raise FeatureError(
                 f"{name!r} rows for {len(missing)} of {len(clips)} clips are missing "

@@ -151,7 +151,7 @@ def repeat(rows: np.ndarray, n_rows: int) -> np.ndarray:
 
 def _pooled(touched: np.ndarray, shared_s: np.ndarray, how: How) -> np.ndarray:
     if how == "mean":
-        return np.tensordot((shared_s / shared_s.sum()).astype(np.float32), touched, axes=1)
+        return np.tensordot(shared_s / shared_s.sum(), touched.astype(np.float64), axes=1)
     return touched.max(axis=0) if how == "max" else touched[0]
 
 

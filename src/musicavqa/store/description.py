@@ -47,11 +47,16 @@ class Description:
             raise ValueError(f"{self.encoder!r} is imported: we cannot name its weights.")
 
     @property
+    def by_second(self) -> bool:
+        """Whether there is one row for each second."""
+        return self.every_s == 1 and self.rate_hz == 1.0
+
+    @property
     def alignment(self) -> str:
         """Which time a row is of, in words."""
         if self.every_s != 1:
             return f"row i is the second that begins at {self.every_s} i s"
-        if self.rate_hz == 1.0:
+        if self.by_second:
             return "row i is the second from i to i + 1"
         return f"row i is the time from i / {self.rate_hz:g} to (i + 1) / {self.rate_hz:g} s"
 
