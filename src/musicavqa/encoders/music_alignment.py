@@ -88,7 +88,7 @@ def alignment(onsets: np.ndarray, rises: np.ndarray) -> np.ndarray:
         start = second * GRID_HZ + GRID_HZ // 2 - SPAN // 2
         start = max(0, min(start, len(onsets) - SPAN))
         span = slice(start, start + SPAN)
-        correlation = np.stack([_correlation(onsets[span], rises[span], lag) for lag in LAGS])
+        correlation = np.stack([_correlation(onsets[span], rises[span], int(lag)) for lag in LAGS])
         best = correlation.argmax(axis=0)
         strength = np.maximum(correlation.max(axis=0), 0.0)
         row[:, 0] = LAGS[best] / GRID_HZ * (strength > 0)
