@@ -200,3 +200,16 @@ def test_of_many_who_create_a_file_one_succeeds(tmp_path):
 def test_an_address_made_into_a_path_is_refused():
     with pytest.raises(ValueError, match="Give it as text"):
         folder(Path("s3://bucket/features"))
+
+
+def test_rows_are_views_of_the_file_and_cannot_be_written(tmp_path):
+    ids = [f"clip {i}" for i in range(7)]
+    store = Store.open(fill(tmp_path, ids, shard_clips=3))
+    for clip_id in ids:
+        whole = store[clip_id]
+        for first in range(len(whole)):
+            assert np.array_equal(store.rows(clip_id, first), whole[first : first + 1])
+        assert np.array_equal(store.rows(clip_id, 0, len(whole)), whole)
+        assert not store.rows(clip_id, 0).flags.writeable
+    again = pickle.loads(pickle.dumps(store))
+    assert np.array_equal(again.rows(ids[3], 1), store[ids[3]][1:2])

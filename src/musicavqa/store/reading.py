@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +25,7 @@ class Store:
         self.description = Description.of(self.manifest)
         self.entries: dict[str, Entry] = index(self.folder)
         self._opened: dict[str, Any] = {}
+        self._maps: dict[str, mmap.mmap] = {}  # may be used after a fork, unlike the above
         self._process = os.getpid()
 
     @classmethod
@@ -35,9 +38,12 @@ class Store:
         return self._shard(clip_id).get_tensor(clip_id)
 
     def rows(self, clip_id: str, first: int, last: int | None = None) -> np.ndarray:
-        """Rows first (included) to last (excluded, default one row); only they are read."""
+        """Rows first (included) to last (excluded, default one row); only they are read.
+
+        A view of the file, which cannot be written to: nothing is copied until it is used.
+        """
         last = first + 1 if last is None else last
-        return self._shard(clip_id).get_slice(clip_id)[first:last]
+        return self._mapped(clip_id)[first:last]
 
     def n_rows(self, clip_id: str) -> int:
         """Rows of one clip, from the header."""
@@ -69,7 +75,20 @@ class Store:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": {}}
+        return {**self.__dict__, "_opened": {}, "_maps": {}}
+
+    def _mapped(self, clip_id: str) -> np.ndarray:
+        """The array (T, *shape) where it lies in its shard."""
+        self.require([clip_id])
+        entry = self.entries[clip_id]
+        if entry.shard not in self._maps:
+            with self.folder.local(entry.shard).open("rb") as file:
+                self._maps[entry.shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        whole = self._maps[entry.shard]
+        dtype, n = np.dtype(entry.dtype), math.prod(entry.shape)
+        n_header = 8 + int.from_bytes(whole[:8], "little")
+        start = n_header + entry.end - n * dtype.itemsize
+        return np.frombuffer(whole, dtype, n, start).reshape(entry.shape)
 
     def _shard(self, clip_id: str) -> Any:
         from safetensors import safe_open
