@@ -137,10 +137,11 @@ def write_pictures(video: Path, folder: Path, per_s: int) -> None:
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        fps, n = float(stream.average_rate), 0
+        fps, n, last = float(stream.average_rate), 0, stream.frames - 1
+        n_wanted = round(stream.frames / fps * per_s)
         for index, frame in enumerate(container.decode(stream)):
             picture = frame.to_ndarray(format="rgb24")  # of every one: it comes through a pipe
-            while index == min(round((n + 0.5) / per_s * fps), stream.frames - 1):
+            while n < n_wanted and index == min(round((n + 0.5) / per_s * fps), last):
                 Image.fromarray(picture).save(folder / f"{n + 1:08d}.jpg")
                 n += 1
 

@@ -24,7 +24,7 @@ import numpy as np
 from recording import rendered, repeated
 
 ENCODERS = ("audio_logmel", "visual_motion")
-SIZE, FPS, SHORT_S = (160, 96), 10, 2.0
+SIZE, FPS, SHORT_S = (160, 96), 10, 3.0
 WITHIN = 0.10
 
 
@@ -101,8 +101,8 @@ def by_length(source: Path, folder: Path, lengths: list[int]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=int, nargs="+", default=[10, 100, 1000])
-    parser.add_argument("--lengths", type=int, nargs="+", default=[10, 60, 600])
+    parser.add_argument("--clips", type=int, nargs="*", default=[10, 100, 1000])
+    parser.add_argument("--lengths", type=int, nargs="*", default=[10, 60, 600])
     parser.add_argument("--alone", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.alone:
@@ -111,8 +111,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         source = rendered(folder, SIZE, FPS, SHORT_S)
-        by_number(source, folder, given.clips)
-        by_length(source, folder, given.lengths)
+        if given.clips:
+            by_number(source, folder, given.clips)
+        if given.lengths:
+            by_length(source, folder, given.lengths)
 
 
 if __name__ == "__main__":

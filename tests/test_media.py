@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 
 from conftest import grey_frames, sine, write_media
 from musicavqa.media import FRAMES, MOTION, SOUND, MediaError, Pictures, Sound, read
+from musicavqa.media.pictures import Grid
+from musicavqa.media.sound import Resampled
 
 MONO = Sound(channels=1)
 
@@ -416,3 +419,21 @@ def test_crop_follows_a_turned_phone(tmp_path):
     path = write_media(tmp_path / "turned.mp4", frames, rotation=90)
     item = Pictures(size=(40, 40), pixels="gray", fit="crop")
     assert read(path, [item], require="video")[item][0].max() < 60
+
+
+def test_pictures_and_sound_of_a_long_file_are_not_held_twice():
+    wanted = Pictures(1.0, (200, 200), "gray")
+    grid, sound = Grid(wanted), Resampled(Sound(16000, 2))
+    grid.kept = [np.full((200, 200), i % 250, np.uint8) for i in range(500)]  # 20 MB
+    sound.blocks = [np.full((16000, 2), i, np.float32) for i in range(120)]  # 15 MB
+    tracemalloc.start()
+    try:
+        pictures, waveform = grid.array(), sound.array(121.0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [int(picture[0, 0]) for picture in pictures] == [i % 250 for i in range(500)]
+    assert not grid.kept
+    assert waveform.shape == (2, 121 * 16000)
+    assert np.array_equal(waveform[1, ::16000], [*range(120), 0])
+    assert peak < pictures.nbytes + waveform.nbytes + 2**20

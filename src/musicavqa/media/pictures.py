@@ -55,8 +55,12 @@ class Grid:
         return resized(upright, *self._scaled(*upright.shape[:2]), self.how)
 
     def array(self) -> np.ndarray:
-        """All kept pictures, (n, H, W, 3) or (n, H, W)."""
-        return np.stack(self.kept)
+        """All kept pictures, (n, H, W, 3) or (n, H, W); they are handed over, never held twice."""
+        pictures = np.empty((len(self.kept), *self.kept[0].shape), np.uint8)
+        while self.kept:
+            last = self.kept.pop()
+            pictures[len(self.kept)] = last
+        return pictures
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
         """Size before cutting; with 'crop' the smallest of that shape that covers the wanted."""

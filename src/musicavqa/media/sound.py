@@ -91,11 +91,13 @@ class Resampled:
 
     def array(self, duration_s: float) -> np.ndarray:
         """float32 (channels, samples), cut or padded with zeros to `duration_s`."""
-        n_samples, channels = round(duration_s * self.wanted.rate_hz), self.wanted.channels
-        waveform = np.concatenate([np.zeros((0, channels), np.float32), *self.blocks])
-        waveform = waveform[:n_samples].T
-        waveform = np.pad(waveform, ((0, 0), (0, n_samples - waveform.shape[1])))
-        return np.ascontiguousarray(waveform)
+        n_samples, start = round(duration_s * self.wanted.rate_hz), 0
+        waveform = np.zeros((self.wanted.channels, n_samples), np.float32)
+        for block in self.blocks:
+            part = block[: n_samples - start]
+            waveform[:, start : start + len(part)] = part.T
+            start += len(part)
+        return waveform
 
 
 def _samples(frame: Any) -> np.ndarray:
