@@ -104,8 +104,8 @@ def av_master(weights, inputs):
     """Our AV-Master as released."""
     options = dataclasses.replace(load_method("av_master").module.PUBLISHED, compat="released")
     model = loaded("av_master", options, weights)
-    streams = {"audio_vggish": inputs["audio"], "visual_clip_l14": inputs["visual"]}
-    negatives = {"audio_vggish": inputs["neg_audio"], "visual_clip_l14": inputs["neg_visual"]}
+    streams = {"audio_vggish": inputs["audio"], "visual_clip_l14_336": inputs["visual"]}
+    negatives = {"audio_vggish": inputs["neg_audio"], "visual_clip_l14_336": inputs["neg_visual"]}
     texts = {"text_clip_l14": inputs["question"][:, 0]}
     texts["text_clip_l14_words"] = inputs["qst_word"][:, 0]
     batch = batch_of(inputs, streams, negatives, texts)

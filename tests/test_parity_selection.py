@@ -70,8 +70,8 @@ def tspm(weights, inputs):
     batch = make_batch(
         {
             "audio_vggish": inputs["audio"],
-            "visual_clip_l14": inputs["visual"],
-            "visual_clip_l14_tome": pad(
+            "visual_clip_l14_336": inputs["visual"],
+            "visual_tome14": pad(
                 inputs["visual_patch"], (0, 0, 0, 0, 0, n_seconds - n_given)
             ),
         },
@@ -105,8 +105,8 @@ def qa_tiger(weights, inputs, **changes):
     batch = make_batch(
         {
             "audio_vggish": inputs["audio"],
-            "visual_clip_l14": inputs["video"],
-            "visual_clip_l14_tome": inputs["patch"],
+            "visual_clip_l14_336": inputs["video"],
+            "visual_tome14": inputs["patch"],
         },
         inputs["target"],
         {"text_clip_l14": inputs["quest"][:, 0], "text_clip_l14_words": inputs["words"]},
