@@ -31,13 +31,13 @@ def assert_tiles(spans, duration_s):
     assert (spans[1:, 0] == spans[:-1, 1]).all()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(durations, times)
 def test_cuts_cover_the_clip_in_order_without_overlap(duration_s, times_s):
     assert_tiles(segments.cut(duration_s, np.array(times_s)), duration_s)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(durations)
 def test_seconds_cover_the_clip_and_only_the_last_may_be_short(duration_s):
     spans = segments.seconds(duration_s)
@@ -45,7 +45,7 @@ def test_seconds_cover_the_clip_and_only_the_last_may_be_short(duration_s):
     np.testing.assert_allclose(np.diff(spans[:-1], axis=1), 1.0)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(durations, st.integers(1, 9))
 def test_every_nth_second_is_a_choice_of_seconds_inside_the_clip(duration_s, n):
     spans = segments.every_nth_second(duration_s, n)
@@ -54,7 +54,7 @@ def test_every_nth_second_is_a_choice_of_seconds_inside_the_clip(duration_s, n):
 
 
 @pytest.mark.parametrize("name", segments.BY_MUSIC)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(durations, rates, st.integers(0, 5))
 def test_music_segmenters_cut_in_the_middle_of_marked_rows(name, duration_s, rate_hz, seed):
     rng = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def test_every_6th_second_of_a_minute_is_the_published_choice():
     assert spans[:, 0].tolist() == [0, 6, 12, 18, 24, 30, 36, 42, 48, 54]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(durations, rates, times, st.sampled_from(["mean", "max", "first"]))
 def test_pooling_a_constant_gives_the_constant(duration_s, rate_hz, times_s, how):
     rows = np.full_like(rows_for(duration_s, rate_hz), 2.5)
@@ -85,7 +85,7 @@ def test_pooling_a_constant_gives_the_constant(duration_s, rate_hz, times_s, how
     np.testing.assert_allclose(pooled, 2.5, rtol=1e-6)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(durations, rates, times)
 def test_pooling_in_steps_equals_pooling_at_once(duration_s, rate_hz, times_s):
     rows = rows_for(duration_s, rate_hz)
@@ -96,7 +96,7 @@ def test_pooling_in_steps_equals_pooling_at_once(duration_s, rate_hz, times_s):
     np.testing.assert_allclose(lengths @ parts / duration_s, whole[0], atol=1e-5)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(durations, rates)
 def test_seconds_pooled_again_are_the_clip(duration_s, rate_hz):
     rows, clip = rows_for(duration_s, rate_hz), np.array([[0.0, duration_s]])
@@ -106,7 +106,7 @@ def test_seconds_pooled_again_are_the_clip(duration_s, rate_hz):
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 40), rates, durations, times)
 def test_the_mask_tells_exactly_which_spans_have_rows(n_rows, rate_hz, duration_s, times_s):
     spans = segments.cut(duration_s, np.array(times_s))
