@@ -34,6 +34,8 @@ LASTING = (
 """Instruments whose notes last until they end, as against those that are struck or plucked."""
 NEAR_S = 0.5
 """A boundary is found within this: the looser of the two usual tolerances (0.5 s and 3 s)."""
+STRUCK = 0.25
+"""A row is called struck where the percussive part has this share of the power."""
 TEMPO_RATIOS = (1 / 3, 1 / 2, 1.0, 2.0, 3.0)
 Scores = dict[str, float]
 Score = Callable[[Any, np.ndarray, float], Scores]
@@ -140,19 +142,21 @@ def score_structure(clip: Any, rows: np.ndarray, rate_hz: float) -> Scores:
 
 
 def score_hpss(clip: Any, rows: np.ndarray, rate_hz: float) -> Scores:
-    """Whether 100 ms in which a drum is the loudest stem look more percussive than those without.
+    """Rows in which one kind dominates: struck ones are at least `STRUCK` percussive, lasting not.
 
-    Share of pairs of such rows that are in the right order; struck and plucked tones are left out.
+    A drum dominates with twice the power of all else, lasting tones with twenty times, as a soft
+    drum stroke is rightly heard; struck and plucked tones are of neither kind.
     """
     struck, lasting = (_power(clip.scene, names) for names in (PERCUSSION, LASTING))
     other = _power(clip.scene, None) - struck - lasting
-    sounding = struck + lasting > 1e-6
+    drums = (struck > 1e-6) & (struck > 2 * (lasting + other))
+    tones = (lasting > 1e-6) & (lasting > 20 * (struck + other))
     power = 10 ** (rows * 2.5)
-    share = power[:, 1].sum(axis=1) / power.sum(axis=(1, 2))
-    drums = share[sounding & (struck > 2 * (lasting + other))]
-    tones = share[sounding & (lasting > 20 * (struck + other))]
-    pairs = drums[:, None] > tones[None]
-    return {"drums above tones": float(pairs.mean()) if pairs.size else float("nan")}
+    heard = power[:, 1].sum(axis=1) / power.sum(axis=(1, 2)) >= STRUCK
+    return {
+        "drums heard as struck": float(heard[drums].mean()) if drums.any() else float("nan"),
+        "tones heard as lasting": float(1 - heard[tones].mean()) if tones.any() else float("nan"),
+    }
 
 
 def score_beats(clip: Any, rows: np.ndarray, rate_hz: float) -> Scores:

@@ -14,7 +14,7 @@ from musicavqa.encoders import music_hpss as hpss
 from musicavqa.encoders import music_structure as structure
 from musicavqa.encoders.spec import n_rows
 from musicavqa.encoders.weights import weight_file
-from musicavqa.media import SOUND, Media
+from musicavqa.media import Media
 from musicavqa.segments import event_times
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "music_beats.json").read_text())
@@ -226,12 +226,10 @@ def test_a_change_of_sound_is_the_only_boundary():
 # All of them.
 
 
-@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("name", sorted(set(STREAMS) - {"music_beats"}))  # its path is global
 def test_rows_do_not_depend_on_what_comes_long_after(name):
     sound = clicks(0.3 + 0.5 * np.arange(60), 30.0)[: 16000 * 12] + 0.2 * tone([440.0], 12.0)
     spec = load_spec(name)
-    if name == "music_beats":
-        pytest.skip("the best path is that of the whole clip")
     long = np.concatenate([sound, sound])
     n = round(1.0 * spec.rate_hz)
     np.testing.assert_allclose(encode(name, sound)[:n, :2], encode(name, long)[:n, :2], atol=0.1)
@@ -276,5 +274,4 @@ def test_onsets_and_boundaries_of_scenes_are_found(clips):
     assert means("music_onsets", clips)["onset F, 50 ms"] > 0.7
     rows = {row.measure: row for row in rhythm_checks.check_stream("music_structure", clips)}
     recall = rows["boundary recall"]
-    assert recall.values.mean() > 0.4
-    assert SOUND in load_spec("music_structure").reads
+    assert recall.values.mean() > recall.naive.mean() + 0.1
