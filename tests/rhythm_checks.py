@@ -32,6 +32,8 @@ LASTING = (
     "trumpet", "tuba", "violin",
 )  # fmt: skip
 """Instruments whose notes last until they end, as against those that are struck or plucked."""
+FIRST = 100
+"""Scenes and rehearsals before this one served to set thresholds; figures are of later ones."""
 NEAR_S = 0.5
 """A boundary is found within this: the looser of the two usual tolerances (0.5 s and 3 s)."""
 STRUCK = 0.25
@@ -72,18 +74,18 @@ class Heard:
 
 
 def scenes(n_clips: int, duration_s: float = 10.0) -> list[Heard]:
-    """Usual scenes of the split 'val', from place 600,000 on; it is never rendered so far."""
+    """Usual scenes of the split 'val', from place 600,000 + `FIRST` on."""
     from musicavqa.bandstand.scene import sample_scene
 
     return [
-        Heard(sample_scene("val", 600_000 + index, duration_s=duration_s))
+        Heard(sample_scene("val", 600_000 + FIRST + index, duration_s=duration_s))
         for index in range(n_clips)
     ]
 
 
 def rehearsals(n_clips: int) -> list[Heard]:
     """Pieces played together for 30 s."""
-    played = [rehearse(index) for index in range(n_clips)]
+    played = [rehearse(FIRST + index) for index in range(n_clips)]
     return [Heard(rehearsal.scene, rehearsal) for rehearsal in played]
 
 
