@@ -3,7 +3,7 @@
 `CHECKS[stream](encoder, clips)` gives one `Measure` per thing that is measured: a number from 0 to
 1 per clip (NaN where the clip has nothing to measure) and, for the same clips, what a guess without
 listening scores: by default the estimate of one clip against the truth of the next one. A new
-stream needs one function here (or in rhythm_checks.py) and its name in CHECKS.
+stream needs one function here (or in tests/rhythm_checks.py) and its name in CHECKS.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ class Measure:
     values: np.ndarray
     naive: np.ndarray
     naive_way: str = "other clip"
+
+
+Check = Callable[[Any, "Sequence[Clip]"], list[Measure]]
+"""From an encoder and clips."""
 
 
 class Clip:
@@ -396,7 +400,7 @@ def check_alignment(encoder: Any, clips: Sequence[Clip]) -> list[Measure]:
     ]
 
 
-CHECKS: dict[str, Callable[[Any, Sequence[Clip]], list[Measure]]] = {
+CHECKS: dict[str, Check] = {
     "music_f0": check_f0,
     "music_notes": check_notes,
     "music_tags": check_tags,

@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 import numpy as np
 
 import rhythm_checks
@@ -30,9 +32,24 @@ from musicavqa.media import Media, Sound
 from musicavqa.metrics.bootstrap import clustered_interval
 from stream_checks import Clip, Measure
 
-CHECKS = stream_checks.CHECKS | rhythm_checks.CHECKS
 SPLIT, MINUTE_S = "val", 60
 HEAD = ("stream", "measure", "share, % [95 %]", "naive, %", "clips", "CPU s a minute")
+
+
+def of_rhythm(name: str) -> stream_checks.Check:
+    """The measures of tests/rhythm_checks.py, on these clips or on half as many rehearsals."""
+
+    def check(encoder: Any, clips: Sequence[Clip]) -> list[Measure]:
+        played = rhythm_checks.rehearsals(len(clips) // 2)
+        heard = played if name in rhythm_checks.OF_REHEARSALS else clips
+        found = rhythm_checks.check_stream(name, heard)
+        return [Measure(row.measure, row.values, row.naive) for row in found]
+
+    return check
+
+
+RHYTHM = (*rhythm_checks.OF_SCENES, *rhythm_checks.OF_REHEARSALS)
+CHECKS = stream_checks.CHECKS | {name: of_rhythm(name) for name in RHYTHM}
 
 
 def main() -> None:

@@ -71,9 +71,7 @@ def tspm(weights, inputs):
         {
             "audio_vggish": inputs["audio"],
             "visual_clip_l14_336": inputs["visual"],
-            "visual_tome14": pad(
-                inputs["visual_patch"], (0, 0, 0, 0, 0, n_seconds - n_given)
-            ),
+            "visual_tome14": pad(inputs["visual_patch"], (0, 0, 0, 0, 0, n_seconds - n_given)),
         },
         inputs["target"],
         {
