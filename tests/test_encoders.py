@@ -143,6 +143,15 @@ def test_logmel_side_plane_tells_left_from_right():
     assert rows[1, 0, 25, band] == pytest.approx((-11.2 + 50) / 25, abs=0.15)  # 0.275 peak
 
 
+def test_a_long_clip_is_heard_in_blocks_without_a_seam(monkeypatch):
+    wave = np.random.default_rng(0).normal(0, 0.1, (2, 7 * RATE_HZ)).astype(np.float32)
+    encoder = load_encoder("audio_logmel")
+    whole = encoder.encode(media(wave, duration_s=7.0))
+    monkeypatch.setattr("musicavqa.encoders.audio_logmel.BLOCK_S", 2)
+    again = encoder.encode(media(wave, duration_s=7.0))
+    np.testing.assert_allclose(again, whole, atol=2e-3)  # products of other sizes round otherwise
+
+
 def test_logmel_frame_shows_its_own_20_ms():
     wave = np.zeros((2, 3 * RATE_HZ), np.float32)
     wave[:, RATE_HZ + 320 * 10 + 160] = 1.0  # a click in the middle of frame 10 of second 1

@@ -23,6 +23,7 @@ FRAMES = RATE_HZ // HOP
 RANGE_HZ = (50.0, 7800.0)
 FLOOR_DB, CENTRE_DB, SPREAD_DB = -100.0, -50.0, 25.0  # music lies mostly between -90 and -20 dB
 DIFFERENCE_DB = 20.0
+BLOCK_S = 30  # heard at once: the spectra of a long clip would take gigabytes
 
 SPEC = Spec(name="audio_logmel", stream="audio_logmel", shape=(2, FRAMES, BANDS), reads=(SOUND,))
 
@@ -50,15 +51,22 @@ class LogMel:
         sound = seconds_of_sound(waveform, n * RATE_HZ)
         side = (WINDOW - HOP) // 2
         sound = np.pad(np.broadcast_to(sound, (2, sound.shape[1])), ((0, 0), (side, side)))
-        both = spectra(sound, WINDOW, HOP, WINDOW) * (
-            4 / WINDOW
-        )  # a full-scale sine has level 0 dB
+        blocks = [
+            self.rows(sound[:, start * RATE_HZ : min(start + BLOCK_S, n) * RATE_HZ + 2 * side])
+            for start in range(0, n, BLOCK_S)
+        ]
+        return np.concatenate(blocks)
+
+    def rows(self, sound: np.ndarray) -> np.ndarray:
+        """Rows of whole seconds of stereo sound that has half a window more at both ends."""
+        # a full-scale sine has level 0 dB
+        both = spectra(sound, WINDOW, HOP, WINDOW) * (4 / WINDOW)
         middle, left, right = self.level_db(np.stack([(both[0] + both[1]) / 2, *both]))
         planes = (
             (middle - CENTRE_DB) / SPREAD_DB,
             np.clip((left - right) / DIFFERENCE_DB, -1.0, 1.0),
         )
-        rows = np.stack([plane.reshape(n, FRAMES, BANDS) for plane in planes], axis=1)
+        rows = np.stack([plane.reshape(-1, FRAMES, BANDS) for plane in planes], axis=1)
         return rows.astype(np.float16)
 
     def level_db(self, spectra: np.ndarray) -> np.ndarray:
