@@ -17,6 +17,7 @@ import numpy as np
 from torch import Tensor
 
 from musicavqa.encoders.cache import WeightError
+from musicavqa.encoders.checkpoints import config_beside, transformers
 from musicavqa.encoders.fbank import Fbank
 from musicavqa.encoders.hearing import SoundEncoder
 from musicavqa.encoders.spec import Spec
@@ -76,14 +77,8 @@ def load_ast(path: Path) -> Any:
 
     transformers reads the folder itself, because it renamed the tensors between its versions.
     """
-    try:
-        from transformers import ASTModel
-    except ImportError as error:
-        raise ImportError("This needs transformers: pip install 'musicavqa[encoders]'") from error
-
-    if not (path.parent / "config.json").is_file():
-        raise WeightError(f"{path.name} needs config.json beside it; add the folder of both.")
-    network, found = ASTModel.from_pretrained(
+    config_beside(path)
+    network, found = transformers().ASTModel.from_pretrained(
         path.parent, local_files_only=True, weights_only=True, output_loading_info=True
     )
     unknown = [key for key in found["unexpected_keys"] if not key.startswith(HEAD)]

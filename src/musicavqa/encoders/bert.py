@@ -5,7 +5,6 @@ The folder's config.json says the size; files with heads of any kind load, the h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from musicavqa.encoders.cache import WeightError
-from musicavqa.encoders.checkpoints import load_into, read_state
+from musicavqa.encoders.checkpoints import config_beside, load_into, read_state, transformers
 from musicavqa.encoders.spec import Spec
 from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
@@ -63,16 +62,9 @@ class BertEncoder:
 
 def load_bert(path: Path) -> Any:
     """BertModel without its pooler, from a folder in transformers' layout."""
-    try:
-        from transformers import BertConfig, BertModel
-    except ImportError as error:
-        raise ImportError("This needs transformers: pip install 'musicavqa[encoders]'") from error
-
-    beside = path.parent / "config.json"
-    if not beside.is_file():
-        raise WeightError(f"{path.name} needs config.json beside it; add the folder of both.")
-    config = BertConfig.from_dict(json.loads(beside.read_text(encoding="utf-8")))
-    network = BertModel(config, add_pooling_layer=False)
+    library = transformers()
+    config = library.BertConfig.from_dict(config_beside(path))
+    network = library.BertModel(config, add_pooling_layer=False)
     state = {}
     for key, tensor in read_state(path).items():
         if key.startswith(HEADS) or key.endswith("position_ids"):

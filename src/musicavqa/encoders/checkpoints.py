@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,3 +72,20 @@ def _is_torchscript(path: Path) -> bool:
 def _few(keys: Sequence[str]) -> str:
     more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
     return ", ".join(keys[:NAMED]) + more
+
+
+def transformers() -> Any:
+    """The package of that name; ImportError says what to install."""
+    try:
+        import transformers as library
+    except ImportError as error:
+        raise ImportError("This needs transformers: pip install 'musicavqa[encoders]'") from error
+    return library
+
+
+def config_beside(path: Path) -> dict[str, Any]:
+    """config.json of a folder in transformers' layout, in which `path` holds the weights."""
+    beside = path.parent / "config.json"
+    if not beside.is_file():
+        raise WeightError(f"{path.name} needs config.json beside it; add the folder of both.")
+    return json.loads(beside.read_text(encoding="utf-8"))

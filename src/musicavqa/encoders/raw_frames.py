@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musicavqa.encoders.spec import Spec
-from musicavqa.encoders.vision import asked, held, n_kept
+from musicavqa.encoders.vision import encode_pictures
 
 if TYPE_CHECKING:
     from musicavqa.media import Media
@@ -26,8 +26,4 @@ class RawFrames:
 
     def encode(self, media: Media) -> np.ndarray:
         """Kept seconds; the last picture is held to the end, zeros (black) without pictures."""
-        n = n_kept(self.spec, media.duration_s)
-        pictures = media[asked(self.spec)]
-        if pictures is None:
-            return np.zeros((n, *self.spec.shape), self.spec.dtype)
-        return held(self.rows(pictures[:: self.spec.every_s][:n]), n)
+        return encode_pictures(self.spec, self.rows, media)

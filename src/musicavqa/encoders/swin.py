@@ -6,14 +6,13 @@ transformers' own (extra `encoders`).
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from musicavqa.encoders.cache import WeightError
-from musicavqa.encoders.checkpoints import load_into, read_state
+from musicavqa.encoders.checkpoints import config_beside, load_into, read_state, transformers
 from musicavqa.encoders.spec import Spec
 from musicavqa.encoders.vision import IMAGENET, PictureEncoder, asked, fits, frozen
 from musicavqa.encoders.weights import weight_file
@@ -49,16 +48,9 @@ def map_encoder(spec: Spec, device: str) -> PictureEncoder:
 
 def load_swin(path: Path) -> LastMap:
     """The network from a folder in transformers' layout, with or without a classifier."""
-    try:
-        from transformers import Swinv2Config, Swinv2Model
-    except ImportError as error:
-        raise ImportError("This needs transformers: pip install 'musicavqa[encoders]'") from error
-
-    beside = path.parent / "config.json"
-    if not beside.is_file():
-        raise WeightError(f"{path.name} needs config.json beside it; add the folder of both.")
-    config = Swinv2Config.from_dict(json.loads(beside.read_text(encoding="utf-8")))
-    network = LastMap(Swinv2Model(config, add_pooling_layer=False))
+    library = transformers()
+    config = library.Swinv2Config.from_dict(config_beside(path))
+    network = LastMap(library.Swinv2Model(config, add_pooling_layer=False))
     state = {key: v for key, v in read_state(path).items() if not RECKONED.search(key)}
     if not any(key.startswith("swinv2.") for key in state):  # saved without its head
         state = {f"swinv2.{key}": v for key, v in state.items()}

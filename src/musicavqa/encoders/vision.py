@@ -61,6 +61,17 @@ def held(rows: np.ndarray, n: int) -> np.ndarray:
     return rows[np.minimum(np.arange(n), len(rows) - 1)]
 
 
+def encode_pictures(
+    spec: Spec, rows: Callable[[np.ndarray], np.ndarray], media: Media
+) -> np.ndarray:
+    """`rows` of the kept seconds; the last is held to the end, zeros without pictures."""
+    n = n_kept(spec, media.duration_s)
+    pictures = media[asked(spec)]
+    if pictures is None:
+        return np.zeros((n, *spec.shape), spec.dtype)
+    return held(rows(pictures[:: spec.every_s][:n]), n)
+
+
 @dataclass(frozen=True)
 class PictureEncoder:
     """A frozen network on single pictures, one row for each kept second."""
@@ -82,11 +93,7 @@ class PictureEncoder:
 
     def encode(self, media: Media) -> np.ndarray:
         """Rows of the kept seconds; the last is held to the end, zeros without pictures."""
-        n = n_kept(self.spec, media.duration_s)
-        pictures = media[asked(self.spec)]
-        if pictures is None:
-            return np.zeros((n, *self.spec.shape), self.spec.dtype)
-        return held(self.rows(pictures[:: self.spec.every_s][:n]), n)
+        return encode_pictures(self.spec, self.rows, media)
 
     @torch.inference_mode()
     def _block(self, pictures: np.ndarray) -> np.ndarray:
