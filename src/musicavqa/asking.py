@@ -126,13 +126,13 @@ def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> 
     from musicavqa.encoders import load_encoder
     from musicavqa.extraction import encode_media
     from musicavqa.grids import grid_step, on_grid
-    from musicavqa.media import FRAMES, MOTION, SOUND, read
+    from musicavqa.media import FRAMES, SOUND, read
     from musicavqa.registry import load_checkpoint
 
     loaded = load_checkpoint(checkpoint)
     encoders = {name: load_encoder(name) for name in loaded.streams}
     wanted = [item for encoder in encoders.values() for item in encoder.spec.reads]
-    media = read(path, (FRAMES, MOTION, SOUND, *wanted))
+    media = read(path, (FRAMES, SOUND, *wanted))  # these two are drawn
     rows = encode_media(media, list(encoders.values()))
     specs = {name: encoder.spec for name, encoder in encoders.items()}
     step_s = grid_step(spec.every_s for spec in specs.values())

@@ -1,4 +1,4 @@
-"""Write files so that nobody ever sees half of one."""
+"""Write files so that nobody ever sees half of one, and where this machine keeps a cache."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+
+def cache_folder() -> Path:
+    """$MUSICAVQA_CACHE, or ~/.cache/musicavqa."""
+    given = os.environ.get("MUSICAVQA_CACHE")
+    return Path(given) if given else Path.home() / ".cache" / "musicavqa"
 
 
 @contextmanager

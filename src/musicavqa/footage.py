@@ -32,13 +32,19 @@ def footage(
 
 def clips_of(set_name: str, data: Path, splits: Sequence[str] | None = None) -> list[Clip]:
     """The clips of these splits (None: all there are), each once; FileNotFoundError if no video."""
-    splits = splits or dataset(set_name).splits(Path(data))
-    clips = {clip.id: clip for split in splits for clip in load_dataset(set_name, data, split)[0]}
-    if all(clip.path is None for clip in clips.values()):
+    clips = known_clips(set_name, data, splits)
+    if all(clip.path is None for clip in clips):
         raise FileNotFoundError(
             f"There is no video under {data} for any of the {len(clips)} clips of {set_name}. "
             "Where they go is in docs/datasets.md."
         )
+    return clips
+
+
+def known_clips(set_name: str, data: Path, splits: Sequence[str] | None = None) -> list[Clip]:
+    """The clips of these splits (None: all there are), each once, with or without video."""
+    splits = splits or dataset(set_name).splits(Path(data))
+    clips = {clip.id: clip for split in splits for clip in load_dataset(set_name, data, split)[0]}
     return list(clips.values())
 
 

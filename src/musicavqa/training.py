@@ -216,7 +216,7 @@ class _Run:
         }
 
     def _epoch(self, recipe: Recipe) -> None:
-        start, progress = (time.perf_counter(), time.process_time()), self.progress
+        start_s, start_cpu_s, progress = time.perf_counter(), time.process_time(), self.progress
         epoch = progress.epoch
         row: dict[str, Any] = {"stage": progress.stage} if progress.stage else {}
         row |= {"epoch": epoch, **self._pass(recipe, epoch)}
@@ -230,8 +230,8 @@ class _Run:
         progress.finished = epoch + 1 == recipe.epochs or (
             recipe.patience is not None and spent >= recipe.patience
         )
-        spans = (time.perf_counter() - start[0], time.process_time() - start[1])
-        row |= dict(zip(("seconds", "cpu_seconds"), (round(s, 3) for s in spans), strict=True))
+        row["seconds"] = round(time.perf_counter() - start_s, 3)
+        row["cpu_seconds"] = round(time.process_time() - start_cpu_s, 3)
         progress.log.append(row)
         save_state(self.state, self.learner, self.optimizer, progress)
         lines = "".join(json.dumps(line) + "\n" for line in progress.log)

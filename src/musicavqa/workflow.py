@@ -175,14 +175,8 @@ def train(
         recipe = dataclasses.replace(recipe, epochs=epochs)
     clips, questions = load_dataset(set_name, data, splits[0])
     validation_clips, validation = load_dataset(set_name, data, splits[1])
-    for part in unseen:
-        tested = leaks.seen_in(part.questions())
-        questions, validation = (
-            leaks.guard(rows, tested, (f"{set_name}/{split}", str(part)), drop_leaks)
-            for rows, split in zip((questions, validation), splits, strict=True)
-        )
     names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
-    questions = leaks.guard(questions, leaks.seen_in(validation), names, drop_leaks, clips=False)
+    questions, validation = _without_leaks(questions, validation, names, unseen, drop_leaks)
     streams = open_streams(features, found.streams(), set_name, data)
     questions, _ = _split_by_media(questions, clips, streams, names[0])
     validation, _ = _split_by_media(validation, validation_clips, streams, names[1])
@@ -208,6 +202,27 @@ def train(
     )
     leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(questions + validation))
     return folder
+
+
+def _without_leaks(
+    questions: list[Question],
+    validation: list[Question],
+    names: tuple[str, str],
+    unseen: Sequence[Part],
+    drop: bool,
+) -> tuple[list[Question], list[Question]]:
+    """Training and validation questions, guarded against `unseen` and against each other.
+
+    LeakWarning tells what they share; with `drop` it is left out.
+    """
+    for part in unseen:
+        tested = leaks.seen_in(part.questions())
+        questions, validation = (
+            leaks.guard(rows, tested, (name, str(part)), drop)
+            for rows, name in zip((questions, validation), names, strict=True)
+        )
+    guarded = leaks.guard(questions, leaks.seen_in(validation), names, drop, clips=False)
+    return guarded, validation
 
 
 def predict(

@@ -38,8 +38,9 @@ def import_(
 ) -> None:
     """Take features that others made, checked; exit code 1 where clips are missing or refused."""
     from musicavqa.exchange.importing import Stream, import_features
+    from musicavqa.footage import known_clips
 
-    clips = _with_lengths(_all_clips(set_name, data, split), seconds)
+    clips = _with_lengths(known_clips(set_name, data, split), seconds)
     wanted = Stream.of(stream)
     report = import_features(source, wanted, clips, out, set_name, source_name, cut)
     _tell("not in the set, left out", report.unknown)
@@ -75,15 +76,6 @@ def export(
         print(f"{option}  {path}")
     print(f"{done.n_clips} clips; {done.n_filled} were short and repeat their last row")
     print(f"layout: {chosen.source}", file=sys.stderr)
-
-
-def _all_clips(set_name: str, data: Path, splits: list[str] | None) -> list[Clip]:
-    """Of a data set, with or without video."""
-    from musicavqa.datasets import dataset, load_dataset
-
-    splits = splits or dataset(set_name).splits(data)
-    clips = {clip.id: clip for split in splits for clip in load_dataset(set_name, data, split)[0]}
-    return list(clips.values())
 
 
 def _with_lengths(clips: list[Clip], seconds: float | None) -> list[Clip]:

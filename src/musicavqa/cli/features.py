@@ -96,24 +96,23 @@ def extract(
 @features_app.command("list")
 def list_all(as_json: Json = False) -> None:
     """Every stream: rate, shape, weights, licence, and which methods read it."""
+    from musicavqa.reports.tables import render
     from musicavqa.stream_list import list_streams
 
     found = list_streams()
     if as_json:
         print(json.dumps([stream.as_dict() for stream in found], indent=1))
         return
-    rows = [("stream", "every", "row", "type", "weights", "licence", "read by")]
+    columns = ("stream", "every", "row", "type", "weights", "licence", "read by")
+    rows = []
     for stream in found:
         here = "here" if stream.weights_here else "MISSING"
         weights = f"{', '.join(stream.weights)}: {here}" if stream.weights else "none needed"
         shape = " x ".join(map(str, stream.shape))
         readers = ", ".join(stream.read_by) or "-"
-        facts = (stream.rate, shape, stream.dtype, weights, stream.licence, readers)
-        rows.append((stream.name, *facts))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
-        print("  ".join([*cells, row[-1]]).rstrip())
+        facts = (stream.name, stream.rate, shape, stream.dtype, weights, stream.licence, readers)
+        rows.append(dict(zip(columns, facts, strict=True)))
+    print(render(columns, rows))
     print("\n*: in its published form only. Sources of the weights: musicavqa features list --json")
     for line in dict.fromkeys(how for stream in found for how in stream.how):
         print(f"missing: {line}")

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from musicavqa.encoders.mel import magnitudes, mel_matrix, seconds_of_sound
+from musicavqa.encoders.mel import magnitudes, mel_matrix
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.encoders.weights import weight_file
+from musicavqa.encoders.windows import mono
 from musicavqa.media import SOUND
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class MusiCNN:
         waveform = media[SOUND]
         if waveform is None:
             return np.zeros((n, *SPEC.shape), np.float16)
-        mel = self.log_mel(seconds_of_sound(waveform, n * RATE_HZ).mean(axis=0))
+        mel = self.log_mel(mono(waveform, n * RATE_HZ))
         mel = np.pad(mel, ((0, max(0, PATCH - len(mel))), (0, 0)))
         centres = (np.arange(n) + 0.5) * FRAMES_HZ - PATCH / 2
         starts = np.clip(np.round(centres).astype(int), 0, len(mel) - PATCH)

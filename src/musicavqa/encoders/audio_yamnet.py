@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicavqa.encoders.mel import magnitudes, mel_matrix, seconds_of_sound
+from musicavqa.encoders.mel import magnitudes, mel_matrix
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.encoders.weights import weight_file
-from musicavqa.encoders.windows import shares
+from musicavqa.encoders.windows import mono, shares
 from musicavqa.media import SOUND
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class YamNet:
         waveform = media[SOUND]
         if waveform is None:
             return np.zeros((n, *SPEC.shape), np.float16)
-        patches = self.patches(seconds_of_sound(waveform, n * RATE_HZ).mean(axis=0))
+        patches = self.patches(mono(waveform, n * RATE_HZ))
         rows = np.stack([self.run(patch) for patch in patches])
         return (shares(n, len(patches), PATCH_HOP / FRAMES_HZ, PATCH / FRAMES_HZ) @ rows).astype(
             np.float16

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from musicavqa.files import cache_folder
 
 
 class WeightError(OSError):
@@ -11,6 +12,5 @@ class WeightError(OSError):
 
 
 def weights_root() -> Path:
-    """Folder of all weights: below $MUSICAVQA_CACHE, or ~/.cache/musicavqa."""
-    cache = os.environ.get("MUSICAVQA_CACHE")
-    return (Path(cache) if cache else Path.home() / ".cache" / "musicavqa") / "weights"
+    """Folder of all weights."""
+    return cache_folder() / "weights"

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicavqa.encoders.mel import magnitudes, mel_matrix, seconds_of_sound
+from musicavqa.encoders.mel import centred, magnitudes, mel_matrix
 from musicavqa.encoders.music_motion import REGIONS, motion_energy
 from musicavqa.encoders.spec import Spec, n_seconds
+from musicavqa.encoders.windows import mono
 from musicavqa.media import MOTION, SOUND
 
 if TYPE_CHECKING:
@@ -57,15 +58,14 @@ class Alignment:
         sound, pictures = media[SOUND], media[MOTION]
         if sound is None or pictures is None:
             return np.zeros((n, *SPEC.shape), np.float16)
-        samples = seconds_of_sound(sound, n * SOUND.rate_hz).mean(axis=0)
+        samples = mono(sound, n * SOUND.rate_hz)
         onsets = onset_strength(samples, self.filters)
         return alignment(onsets, motion_rises(pictures, len(onsets))).astype(np.float16)
 
 
 def onset_strength(samples: np.ndarray, filters: np.ndarray) -> np.ndarray:
     """Mean rise of the log-mel bands (steps,), 50 times a second, smoothed over 0.1 s."""
-    side = (WINDOW - HOP) // 2
-    padded = np.pad(samples.astype(np.float32), side)
+    padded = centred(samples.astype(np.float32), WINDOW, HOP, len(samples) // HOP)
     levels = np.log10(magnitudes(padded, WINDOW, HOP, WINDOW) ** 2 @ filters + FLOOR)
     rises = np.maximum(np.diff(levels, axis=0, prepend=levels[:1]), 0.0).mean(axis=1)
     return np.convolve(rises, np.ones(SMOOTHED) / SMOOTHED, "same")

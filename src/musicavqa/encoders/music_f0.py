@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musicavqa.encoders.mel import seconds_of_sound
 from musicavqa.encoders.spec import Spec, n_rows
 from musicavqa.encoders.weights import WeightError, weight_file
+from musicavqa.encoders.windows import mono
 from musicavqa.media import SOUND
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Pitch:
         if sound is None:
             return np.zeros((n, *SPEC.shape), np.float32)
         n_samples = n * FRAMES_PER_ROW * HOP
-        cents, confidence = self.track(seconds_of_sound(sound, n_samples).mean(axis=0))
+        cents, confidence = self.track(mono(sound, n_samples))
         frames = np.stack([cents, confidence], axis=1).reshape(n, FRAMES_PER_ROW, 2)
         return frames[np.arange(n), frames[:, :, 1].argmax(axis=1)].astype(np.float32)
 

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musicavqa.encoders.spec import Spec, n_rows
+from musicavqa.encoders.visual_motion import GRID, changes
 from musicavqa.media import MOTION
 
 if TYPE_CHECKING:
     from musicavqa.media import Media
 
-GRID = 7
 REGIONS = ("left", "middle", "right")
 COLUMNS = (slice(0, 3), slice(3, 4), slice(4, 7))  # with their middles in each region
-UNIT = 25.5  # grey levels
 
 SPEC = Spec(
     name="music_motion",
@@ -56,12 +55,9 @@ class MotionEnergy:
 
 def motion_energy(pictures: np.ndarray) -> np.ndarray:
     """Energies (n, 52) of grey pictures uint8 (n, H, W), H and W multiples of 7."""
-    grey = pictures.astype(np.float32)
-    change = np.abs(np.diff(grey, axis=0, prepend=grey[:1])) / UNIT  # the first is zero
-    n, height, width = change.shape
-    cells = change.reshape(n, GRID, height // GRID, GRID, width // GRID).mean(axis=(2, 4))
+    cells = changes(pictures)
     common = np.median(cells, axis=(1, 2))
     cells = np.maximum(cells - common[:, None, None], 0.0)  # (n, row, column)
     liveliest = cells.max(axis=1)
     regions = [liveliest[:, columns].max(axis=1) for columns in COLUMNS]
-    return np.concatenate([cells.reshape(n, -1), np.stack(regions, axis=1)], axis=1)
+    return np.concatenate([cells.reshape(len(cells), -1), np.stack(regions, axis=1)], axis=1)

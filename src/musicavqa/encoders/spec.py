@@ -7,6 +7,8 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from musicavqa.media import Wanted
 
 SLACK_S = 1e-3  # containers round durations to a millisecond; that is no new second
@@ -64,3 +66,8 @@ def n_rows(duration_s: float, rate_hz: float) -> int:
 def n_kept(spec: Spec, duration_s: float) -> int:
     """Rows of a clip when only every `spec.every_s`-th second is kept."""
     return -(-n_rows(duration_s, spec.rate_hz) // spec.every_s)
+
+
+def held(rows: np.ndarray, n: int) -> np.ndarray:
+    """`n` rows, the last one held where the pictures end before the clip."""
+    return rows[np.minimum(np.arange(n), len(rows) - 1)]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from musicavqa.encoders.cache import WeightError
-from musicavqa.encoders.spec import Spec, n_kept
+from musicavqa.encoders.spec import Spec, held, n_kept
 from musicavqa.encoders.supply import how_to_supply
 from musicavqa.media import Pictures
 
@@ -54,11 +54,6 @@ def asked(spec: Spec) -> Pictures:
     (request,) = spec.reads
     assert isinstance(request, Pictures)
     return request
-
-
-def held(rows: np.ndarray, n: int) -> np.ndarray:
-    """`n` rows, the last one held where the pictures end before the clip."""
-    return rows[np.minimum(np.arange(n), len(rows) - 1)]
 
 
 def encode_pictures(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musicavqa.encoders.spec import Spec, n_seconds
+from musicavqa.encoders.spec import Spec, held, n_seconds
 from musicavqa.encoders.weights import weight_file
 from musicavqa.media import FRAMES
 
@@ -72,7 +72,7 @@ class EfficientNet:
         maps = np.concatenate(
             [self.maps(shown[i : i + BATCH]).half().numpy() for i in range(0, len(shown), BATCH)]
         )
-        return maps[np.minimum(np.arange(n), len(maps) - 1)]
+        return held(maps, n)
 
     def maps(self, pictures: np.ndarray) -> Tensor:
         """Feature maps (B, 1280, 7, 7) of RGB pictures (B, 224, 224, 3) uint8."""

@@ -41,10 +41,19 @@ class Motion:
         motion = media[MOTION]
         if motion is None or len(motion) < 2:
             return rows
-        grey = motion[: len(rows) * STEPS].astype(np.float32)
-        change = np.abs(np.diff(grey, axis=0, prepend=grey[:1]))  # (m, 56, 56), first is zero
-        n, height, width = change.shape
-        cells = change.reshape(n, GRID, height // GRID, GRID, width // GRID).mean(axis=(2, 4))
+        cells = changes(motion[: len(rows) * STEPS])
         steps = np.zeros((len(rows) * STEPS, GRID * GRID), np.float32)
-        steps[:n] = cells.reshape(n, -1) / UNIT
+        steps[: len(cells)] = cells.reshape(len(cells), -1)
         return steps.reshape(len(rows), STEPS, -1).swapaxes(1, 2).astype(np.float16)
+
+
+def changes(pictures: np.ndarray) -> np.ndarray:
+    """Mean change (n, 7, 7) from picture to picture, of grey pictures uint8 (n, H, W); first zero.
+
+    H and W are multiples of 7.
+    """
+    grey = pictures.astype(np.float32)
+    change = np.abs(np.diff(grey, axis=0, prepend=grey[:1]))
+    n, height, width = change.shape
+    cells = change.reshape(n, GRID, height // GRID, GRID, width // GRID)
+    return cells.mean(axis=(2, 4)) / UNIT

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from musicavqa.encoders.mel import seconds_of_sound
+
 
 def mono(waveform: np.ndarray, n_samples: int) -> np.ndarray:
     """The mean of the channels (channels, n) cut, or filled with silence, to `n_samples`."""
-    sound = waveform[:, :n_samples].mean(axis=0)
-    return np.pad(sound, (0, n_samples - len(sound)))
+    return seconds_of_sound(waveform, n_samples).mean(axis=0)
 
 
 def one_second_each(sound: np.ndarray, n: int, rate_hz: int) -> np.ndarray:

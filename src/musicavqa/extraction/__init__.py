@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicavqa.extraction.claims import FOLDER as CLAIMS
-from musicavqa.extraction.claims import dead_claims, waited_for
+from musicavqa.extraction.claims import remove_dead, waited_for
 from musicavqa.extraction.encoding import Encoder, describe, encode_media, get_weights, specs
 from musicavqa.extraction.engines import open_engine, run
 from musicavqa.extraction.plan import Job, Note, Outcome, check_clips, jobs
@@ -88,10 +88,13 @@ def extract(
     alone = engine.name == "local" and engine.workers <= 1
     task = Task(place, tuple(encoders), 0 if alone else 1, engine.device)
     total = Outcome()
-    if todo:
-        workers = min(engine.workers, len(todo))
-        with open_engine(engine.name, task, workers, engine.address, counter.tick) as opened:
-            total = run(todo, opened, counter.tick)
+    try:
+        if todo:
+            workers = min(engine.workers, len(todo))
+            with open_engine(engine.name, task, workers, engine.address, counter.tick) as opened:
+                total = run(todo, opened, counter.tick)
+    finally:  # workers that were killed, or ended for an error elsewhere, may have left claims
+        remove_dead(place / CLAIMS)
     total.n_present += _pairs_outside(todo, present)
     for notes in (total.skipped, total.notes):
         notes.sort(key=lambda note: order[note.clip])
@@ -107,15 +110,10 @@ def _pairs_outside(todo: Sequence[Job], present: Mapping[str, set[str]]) -> int:
 
 
 def _close(writers: Mapping[str, Writer], place: Folder, skipped: Mapping[str, str]) -> None:
-    """Write the manifests; one run at a time, as each keeps what the others skipped.
-
-    Claims that killed workers left on groups that were done already go too.
-    """
+    """Write the manifests; one run at a time, as each keeps what the others skipped."""
     with waited_for(place / CLAIMS, "manifest"):
         for writer in writers.values():
             writer.close(skipped)
-        for file in dead_claims(place / CLAIMS):
-            (place / CLAIMS).remove(file)
 
 
 class _Counter:

@@ -145,6 +145,12 @@ def dead_claims(folder: Folder, older_than_s: float = float("inf")) -> list[str]
     return found
 
 
+def remove_dead(folder: Folder) -> None:
+    """Remove the claims of processes of this machine that have ended."""
+    for file in dead_claims(folder):
+        folder.remove(file)
+
+
 def this_process() -> dict[str, object]:
     """Host, process id and start, so that a number that is used again is not mistaken."""
     pid = os.getpid()

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from musicavqa.encoders.spec import Spec, n_kept
+from musicavqa.encoders.spec import Spec, held, n_kept
 from musicavqa.media import SOUND, Media, MediaError, Pictures, read
 from musicavqa.records import Clip
 from musicavqa.store import Description, FeatureError
@@ -142,5 +142,5 @@ def _encode_pictures(
             continue
         own = rows[start : start + len(pictures)]
         start += len(pictures)
-        found.append(own[np.minimum(np.arange(n), len(own) - 1)])
+        found.append(held(own, n))
     return found

@@ -17,7 +17,7 @@ from multiprocessing import connection, get_context
 from typing import Any
 
 from musicavqa.extraction.claims import FOLDER as CLAIMS
-from musicavqa.extraction.claims import dead_claims, last_clip
+from musicavqa.extraction.claims import last_clip
 from musicavqa.extraction.engines import Died
 from musicavqa.extraction.plan import Job, Outcome
 from musicavqa.extraction.work import Task, Tick, do
@@ -90,9 +90,6 @@ class Pool:
         for worker in self.workers:
             worker.process.join()
             worker.pipe.close()
-        claims = self.task.folder / CLAIMS
-        for file in dead_claims(claims):  # of a worker that was ended while it took one
-            claims.remove(file)
 
     def _start(self) -> _Worker:
         context = get_context("spawn")

@@ -42,10 +42,13 @@ Answerer = Callable[[Batch], Output]
 @dataclass(frozen=True)
 class Terms:
     counterfactual_weight: float = 0.1
+    """Of the terms that punish guesses."""
     factual_weight: float = 0.1
+    """Of the terms that keep an answer where irrelevant senses change."""
     temperature: float = 1.0
     """Of the weights of the shortcuts."""
     counterfactual: Literal["uniform", "unlikely"] = "uniform"
+    """A guess should be uniform over the answers, or not be the right one."""
 
 
 class CausalRegularization(nn.Module):

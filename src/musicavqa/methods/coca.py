@@ -16,7 +16,6 @@ Parameters: those of AVST.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from musicavqa.layers.causal_regularization import CausalRegularization, Terms
 from musicavqa.methods import avst
@@ -36,30 +35,14 @@ CARD = Card(
 
 
 @dataclass(frozen=True)
-class Options(avst.Options):
-    """Those of AVST, then those of the terms."""
-
-    counterfactual_weight: float = 0.1
-    """Of the terms that punish guesses."""
-    factual_weight: float = 0.1
-    """Of the terms that keep an answer where irrelevant senses change."""
-    temperature: float = 1.0
-    """Of the weights of the three shortcuts."""
-    counterfactual: Literal["uniform", "unlikely"] = "uniform"
-    """A guess should be uniform over the answers, or not be the right one."""
+class Options(avst.Options, Terms):
+    """Those of AVST and those of the terms."""
 
 
 class Model(avst.Model):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self.terms = CausalRegularization(
-            Terms(
-                options.counterfactual_weight,
-                options.factual_weight,
-                options.temperature,
-                options.counterfactual,
-            )
-        )
+        self.terms = CausalRegularization(options)
 
     def forward(self, batch: Batch) -> Output:
         output = super().forward(batch)

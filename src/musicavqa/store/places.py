@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from musicavqa.files import cache_folder
+
 PART = ".part"
 
 
@@ -269,12 +271,6 @@ class ObjectFolder:
                 "pip install 'musicavqa[cloud]', and gcsfs for gs://"
             ) from None
         return system, path.rstrip("/")
-
-
-def cache_folder() -> Path:
-    """$MUSICAVQA_CACHE, or ~/.cache/musicavqa."""
-    given = os.environ.get("MUSICAVQA_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "musicavqa"
 
 
 def _last(name: str) -> str:
