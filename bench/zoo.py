@@ -4,8 +4,8 @@
 
 Equal budget: the same clips, epochs, clips per step and questions per clip for every method, and no
 stages before answering; learning rate, optimiser and schedule are those of its own recipe. Methods
-come cheapest first; run again, it goes on where it stopped. The last line is the command that
-prints the table from the run folders.
+come cheapest first, each with all its seeds; run again, it goes on where it stopped. The last line
+is the command that prints the table from the run folders.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def main() -> None:
         return
     methods = settings.methods or by_cost(settings)
     runs = []
-    for seed in settings.seeds:
-        for name in methods:
+    for name in methods:
+        for seed in settings.seeds:
             runs.append(alone(name, seed))
             print(f"{name} seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "musicavqa.cli", "compare", *runs, "--table"]

@@ -37,6 +37,7 @@ def write_media(
     audio_start_s: float = 0.0,
     codec: str = "aac",
     options: dict[str, str] | None = None,
+    preset: str = "ultrafast",
 ) -> Path:
     """Mux frames (shown at `times_s`, else at `fps`) and a wave (channels, samples)."""
     import av
@@ -45,7 +46,7 @@ def write_media(
         parts = []
         if frames is not None:
             times_s = times_s or [i / fps for i in range(len(frames))]
-            video = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
+            video = container.add_stream("libx264", rate=fps, options={"preset": preset})
             video.height, video.width = frames[0].shape[:2]
             video.pix_fmt = "yuv420p" if all(n % 2 == 0 for n in frames[0].shape[:2]) else "yuv444p"
             video.codec_context.time_base = Fraction(1, CLOCK)

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import grey_frames, sine, write_media
 from musicavqa.media import FRAMES, MOTION, SOUND, MediaError, Pictures, Sound, read
-from musicavqa.media.pictures import Grid
+from musicavqa.media.pictures import Grid, Screen
 from musicavqa.media.sound import Resampled
 
 MONO = Sound(channels=1)
@@ -390,6 +390,37 @@ def test_one_pass_serves_many_requests_as_many_passes_would(small_video):
         assert np.array_equal(media[item], read(small_video, [item])[item])
     assert media[Sound(22050)].shape == (2, 4 * 22050)
     assert len(media[wanted[4]]) == 10
+
+
+@pytest.mark.parametrize("n_frames", [3, 99, 100, 101, 102, 103])
+@pytest.mark.parametrize("rate_hz", [1.0, 2.5, 10.0])
+@pytest.mark.parametrize("irregular", [False, True])
+def test_pictures_that_are_left_out_change_nothing(
+    tmp_path, monkeypatch, n_frames, rate_hz, irregular
+):
+    rng = np.random.default_rng(n_frames)
+    ramp = np.linspace(0, 120, 64 * 64).reshape(64, 64, 1)
+    frames = [
+        np.roll(ramp, n, 1).repeat(3, 2).astype(np.uint8) + np.uint8(n) for n in range(n_frames)
+    ]
+    late = 0.2 * rng.integers(0, 2, n_frames).cumsum() if irregular else np.zeros(n_frames)
+    times_s = list(np.arange(n_frames) / 25 + late)
+    path = write_media(
+        tmp_path / "b.mp4", frames, fps=25, times_s=times_s, wave=sine(440, 9.0), preset="medium"
+    )
+    decoded: list[float] = []
+    add = Screen.add
+    monkeypatch.setattr(Screen, "add", lambda self, f: (decoded.append(f.time), add(self, f)))
+    wanted = Pictures(rate_hz, (32, 32))
+    ours = read(path, [wanted, SOUND])
+    n_ours = len(decoded)
+    monkeypatch.setattr(Screen, "leaves_out", lambda self, packet: False)
+    whole = read(path, [wanted, SOUND])
+    assert np.array_equal(ours[wanted], whole[wanted])
+    assert ours.duration_s == whole.duration_s
+    assert len(decoded) - n_ours == n_frames
+    if n_frames > 50 and rate_hz == 1.0:
+        assert (n_ours < 0.8 * n_frames) is not irregular
 
 
 def test_what_was_not_asked_for_is_an_error_and_what_is_lacking_is_none(tmp_path, small_video):

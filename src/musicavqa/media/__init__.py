@@ -105,12 +105,22 @@ def _decode(
         elif sink is screen and not screen.grids:
             screen.pass_by(packet)
         else:
+            if isinstance(sink, Screen):
+                _skip_unseen(sink, packet)
             for frame in _decoded(packet.stream, packet):
                 sink.add(frame)
     for stream in wanted:  # after an unreadable place the decoders still hold frames
         if not sinks[stream.index].full:
             for frame in _decoded(stream, None):
                 sinks[stream.index].add(frame)
+    if screen is not None:
+        screen.end_s = max(screen.end_s, screen.left_out_end_s)
+
+
+def _skip_unseen(screen: Screen, packet: Any) -> None:
+    """Let the decoder leave out a picture that is neither shown nor needed by another picture."""
+    unseen = packet.size > 0 and screen.leaves_out(packet)  # size 0: the end of the stream
+    packet.stream.codec_context.skip_frame = "NONREF" if unseen else "DEFAULT"
 
 
 def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:

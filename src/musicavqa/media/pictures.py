@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,11 @@ class Grid:
         self.how = wanted.filter.removeprefix("pil_")
         self.as_pillow = wanted.filter.startswith("pil_")
         self.filter = Interpolation[self.how.upper()]
+
+    def asks(self, from_s: float, until_s: float) -> bool:
+        """True where a time of this grid lies in between."""
+        first = math.ceil(from_s * self.wanted.rate_hz - 0.5)
+        return (first + 0.5) / self.wanted.rate_hz < until_s
 
     def show(self, frame: Any, until_s: float) -> None:
         """Keep `frame` for every grid time that is still open before `until_s`."""
@@ -85,8 +91,9 @@ class Screen:
     def __init__(self, stream: Any, grids: Sequence[Grid], clock: Clock) -> None:
         self.grids, self.clock = grids, clock
         self.frame_s = float(1 / stream.average_rate) if stream.average_rate else 0.04
+        self.steady = _is_steady(stream)
         self.frame: Any = None
-        self.end_s = 0.0
+        self.end_s = self.left_out_end_s = 0.0
         self.n = 0
 
     @property
@@ -100,6 +107,23 @@ class Screen:
             self.hold(time_s)
         self.frame = frame
         self.extend(time_s, frame)
+
+    def leaves_out(self, packet: Any) -> bool:
+        """True where no grid can show the picture of `packet`, with half a frame to spare.
+
+        Before every grid has a picture none is left out: the only one of a short clip is shown.
+        """
+        if not (self.steady and all(grid.kept for grid in self.grids)):
+            return False
+        if packet.pts is None or packet.is_corrupt:
+            return False
+        time_s = float(packet.pts * packet.time_base) - self.clock.origin_s
+        spare_s = max(self.frame_s / 2, 2 * SLACK_S)
+        from_s, until_s = time_s - spare_s, time_s + self.frame_s + spare_s
+        if abs(time_s - self.end_s) > LEAP_S or any(g.asks(from_s, until_s) for g in self.grids):
+            return False
+        self.left_out_end_s = max(self.left_out_end_s, time_s + self.frame_s)
+        return True
 
     def pass_by(self, packet: Any) -> None:
         """Without grids nothing is decoded; the packets still tell how long the picture lasts."""
@@ -126,3 +150,9 @@ class Screen:
         for grid in self.grids:
             if not grid.kept:
                 grid.kept.append(grid.convert(self.frame))
+
+
+def _is_steady(stream: Any) -> bool:
+    """True where every frame lasts as long: an MP4 whose frames, counted, give its base rate."""
+    from_index = "mp4" in stream.container.format.name  # others only repeat what a header says
+    return from_index and bool(stream.average_rate) and stream.average_rate == stream.base_rate

@@ -33,6 +33,8 @@ class Track:
         self.clock = clock
         self.resampled = [Resampled(sound) for sound in wanted]
         self.form: tuple[int, str] | None = None  # (rate, layout) of what comes in
+        self.names: list[str] = []  # of the channels that come in
+        self.pending: list[np.ndarray] = []  # a second at most, as one block costs less than many
         self.end_s = 0.0
 
     @property
@@ -49,17 +51,29 @@ class Track:
             hole_s = 0.0
         n_zeros = round(hole_s * frame.sample_rate)
         samples = np.pad(samples, ((n_zeros, 0), (0, 0))) if n_zeros > 0 else samples[-n_zeros:]
-        self.end_s += len(samples) / frame.sample_rate
-        for sound in self.resampled:
-            if form != self.form:  # a broadcast may change half-way
+        if form != self.form:  # a broadcast may change half-way
+            self._push()
+            self.form, self.names = form, names
+            for sound in self.resampled:
                 sound.restart(frame.sample_rate, len(names))
-            sound.push(_mix(samples, names, sound.wanted.channels))
-        self.form = form
+        self.end_s += len(samples) / frame.sample_rate
+        self.pending.append(samples)
+        if sum(map(len, self.pending)) >= frame.sample_rate:
+            self._push()
 
     def finish(self) -> None:
         """Take what the resamplers still hold."""
+        self._push()
         for sound in self.resampled:
             sound.finish()
+
+    def _push(self) -> None:
+        """Mix and resample what is pending."""
+        if self.pending:
+            samples = np.concatenate(self.pending)
+            self.pending = []
+            for sound in self.resampled:
+                sound.push(_mix(samples, self.names, sound.wanted.channels))
 
 
 class Resampled:
