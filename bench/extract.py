@@ -1,14 +1,16 @@
 """Extraction beside the published pipeline, on a rendered minute: CPU seconds, bytes, memory.
 
     python bench/extract.py [times] [bytes] [memory] [--sets avst released moving] [--repeats 2]
+                            [--pipe]
 
 The published way is restated from the released scripts of MUSIC-AVQA (feat_script): the sound is
 written as a 16 kHz wav; one picture a second as a JPEG, for which the scripts' reader converts
 every picture of the video; then each network opens the files anew, one by one, and writes one
-float32 npy per clip. Two things are left out in its favour: the pipes from the ffmpeg programs, and
-a TensorFlow session with VGGish's 280 MB for every clip. Networks are replaced on both sides by one
-that gives the right shapes for nothing, so what is compared is all that surrounds them: decoding,
-files, resizing, mel spectra, normalising, storing. Runs alternate; the best of each is shown.
+float32 npy per clip. Two things are left out in its favour: the pipe through which the ffmpeg
+program hands raw pictures to its reader (`--pipe` puts it back), and a TensorFlow session with
+VGGish's 280 MB for every clip. Networks are replaced on both sides by one that gives the right
+shapes for nothing, so what is compared is all that surrounds them: decoding, files, resizing, mel
+spectra, normalising, storing. Runs alternate; the best of each is shown.
 
 Sets: 'avst' is what AVST reads (VGGish, 14 x 14 maps) and ResNet-18's averages. 'released' adds
 R(2+1)D as released, one still picture at a time. 'moving' gives R(2+1)D 16 pictures of each second,
@@ -25,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,7 @@ SETS = {
     "released": ("audio_vggish", "visual_resnet18", "visual_resnet18_map", "still"),
     "moving": ("audio_vggish", "visual_resnet18", "visual_resnet18_map", "visual_r2plus1d"),
 }
+Frames = Callable[[Path, int, int], Iterator[np.ndarray]]
 PARTS = ("times", "bytes", "memory")
 MAXIMUM_GB = 1.5
 NPY_HEAD = 128  # bytes
@@ -101,14 +104,16 @@ def ours(video: Path, folder: Path, names: tuple[str, ...]) -> None:
         assert report.n_written == len(names)
 
 
-def published(video: Path, folder: Path, names: tuple[str, ...]) -> dict[str, Callable[[], None]]:
+def published(
+    video: Path, folder: Path, names: tuple[str, ...], frames: Frames
+) -> dict[str, Callable[[], None]]:
     """The steps of the released scripts by name, in their order."""
     per_s = 16 if "visual_r2plus1d" in names else 1
     pictures = folder / f"jpeg-{per_s}"
     pictures.mkdir(exist_ok=True)
     steps: dict[str, Callable[[], None]] = {
         "sound to wav": lambda: write_wav(video, folder / "sound.wav"),
-        "pictures to JPEG": lambda: write_pictures(video, pictures, per_s),
+        "pictures to JPEG": lambda: write_pictures(video, pictures, per_s, frames),
         "VGGish": lambda: hear(folder / "sound.wav", folder / "vggish.npy"),
         "ResNet-18": lambda: look(
             pictures, per_s, _shorter_side, IMAGENET, Blank(512), folder / "res18.npy"
@@ -132,18 +137,37 @@ def write_wav(video: Path, path: Path) -> None:
                 out.writeframes(block.to_ndarray().tobytes())
 
 
-def write_pictures(video: Path, folder: Path, per_s: int) -> None:
+def write_pictures(video: Path, folder: Path, per_s: int, frames: Frames) -> None:
     """The picture in the middle of each step, as JPEG of the usual quality."""
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
         fps, n, last = float(stream.average_rate), 0, stream.frames - 1
-        n_wanted = round(stream.frames / fps * per_s)
-        for index, frame in enumerate(container.decode(stream)):
-            picture = frame.to_ndarray(format="rgb24")  # of every one: it comes through a pipe
-            while n < n_wanted and index == min(round((n + 0.5) / per_s * fps), last):
-                Image.fromarray(picture).save(folder / f"{n + 1:08d}.jpg")
-                n += 1
+        size = stream.codec_context.height, stream.codec_context.width
+    n_wanted = round((last + 1) / fps * per_s)
+    for index, picture in enumerate(frames(video, *size)):
+        while n < n_wanted and index == min(round((n + 0.5) / per_s * fps), last):
+            Image.fromarray(picture).save(folder / f"{n + 1:08d}.jpg")
+            n += 1
+    assert n == n_wanted
+
+
+def frames_by_library(video: Path, height: int, width: int) -> Iterator[np.ndarray]:
+    """Every picture as RGB, decoded in this process."""
+    with av.open(str(video)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="rgb24")
+
+
+def frames_by_pipe(video: Path, height: int, width: int) -> Iterator[np.ndarray]:
+    """Every picture as RGB, raw from the ffmpeg program, as imageio and moviepy read."""
+    command = ["ffmpeg", "-v", "error", "-threads", "1", "-i", str(video)]
+    command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    n_bytes = height * width * 3
+    with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=n_bytes) as program:
+        assert program.stdout is not None
+        while picture := program.stdout.read(n_bytes):
+            yield np.frombuffer(picture, np.uint8).reshape(height, width, 3)
 
 
 def hear(path: Path, out: Path) -> None:
@@ -210,10 +234,12 @@ def _small(picture: Image.Image) -> Image.Image:
     return small.crop((left, top, left + 112, top + 112))
 
 
-def compare_times(video: Path, folder: Path, names: list[str], repeats: int) -> None:
+def compare_times(
+    video: Path, folder: Path, names: list[str], repeats: int, frames: Frames
+) -> None:
     """CPU seconds of both ways, in turns."""
     for name in names:
-        steps = published(video, folder, SETS[name])
+        steps = published(video, folder, SETS[name], frames)
         best = dict.fromkeys([*steps, "ours"], float("inf"))
         for _ in range(repeats):
             for step, work in steps.items():
@@ -266,6 +292,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--pipe", action="store_true", help="published: ffmpeg program and pipe")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--long", type=float, default=600.0, help="of the second clip for memory")
     parser.add_argument("--alone", nargs=2, help=argparse.SUPPRESS)
@@ -279,7 +306,8 @@ def main() -> None:
         short = rendered(folder)
         video = repeated(short, folder / "minute.mp4", given.seconds)
         if "times" in given.parts:
-            compare_times(video, folder, given.sets, given.repeats)
+            frames = frames_by_pipe if given.pipe else frames_by_library
+            compare_times(video, folder, given.sets, given.repeats, frames)
         if "bytes" in given.parts:
             compare_bytes(video, given.seconds)
         if "memory" in given.parts:

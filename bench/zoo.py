@@ -1,6 +1,6 @@
 """Train every method on bandstand with an equal budget, answer `test`, and print one table.
 
-    python bench/zoo.py --data data --features features [--epochs 4] [METHOD ...]
+    python bench/zoo.py --data data --features features [--epochs 1] [METHOD ...]
 
 Equal budget: the same clips, epochs, clips per step and questions per clip for every method, and no
 stages before answering; learning rate, optimiser and schedule are those of its own recipe. Methods
@@ -41,7 +41,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs"))
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--clips-per-step", type=int, default=4, help="few: steps count, too")
     parser.add_argument("--questions", type=int, default=4, help="per clip and epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
@@ -90,7 +91,7 @@ def train_and_answer(name: str, seed: int, settings: argparse.Namespace) -> Path
     recipe = dataclasses.replace(
         recipe,
         epochs=settings.epochs,
-        batch_clips=16,
+        batch_clips=settings.clips_per_step,
         max_questions_per_clip=settings.questions,
         warmup_epochs=min(recipe.warmup_epochs, settings.epochs / 4),
         patience=None,

@@ -37,9 +37,12 @@ HALF = Statistics((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 def normalised(pictures: np.ndarray, statistics: Statistics, device: str = "cpu") -> Tensor:
     """RGB uint8 (..., H, W, 3) as float32 (..., 3, H, W) with the mean at 0, on `device`."""
-    pixels = torch.from_numpy(np.ascontiguousarray(pictures)).to(device).float() / 255
-    mean, deviation = (torch.tensor(values, device=device) for values in statistics)
-    return ((pixels - mean) / deviation).movedim(-1, -3)
+    width = pictures.shape[-2]
+    values = torch.from_numpy(np.ascontiguousarray(pictures)).to(device).float()
+    # whole rows at a time: three numbers alone would be worked on one by one
+    mean, deviation = (torch.tensor(three, device=device).repeat(width) for three in statistics)
+    values.flatten(-2).div_(255).sub_(mean).div_(deviation)
+    return values.movedim(-1, -3)
 
 
 def centre(pictures: np.ndarray, height: int, width: int) -> np.ndarray:
