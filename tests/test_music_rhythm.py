@@ -87,7 +87,7 @@ def test_beatnet_refuses_weights_of_another_layout():
 def test_centred_frames_show_the_middle_of_their_hop():
     samples = np.zeros(1000, np.float32)
     samples[350] = 1  # the middle of hop 3
-    frames = mel.magnitudes(mel.centred(samples, 400, 100, 10), 400, 100, 400)
+    frames = mel.magnitudes(mel.centre_padded(samples, 400, 100, 10), 400, 100, 400)
     assert len(frames) == 10
     assert frames.sum(axis=1).argmax() == 3
 

@@ -72,7 +72,7 @@ def seconds_of_sound(waveform: np.ndarray, n_samples: int) -> np.ndarray:
     return np.pad(kept, ((0, 0), (0, n_samples - kept.shape[1])))
 
 
-def centred(samples: np.ndarray, window: int, hop: int, n_frames: int) -> np.ndarray:
+def centre_padded(samples: np.ndarray, window: int, hop: int, n_frames: int) -> np.ndarray:
     """Samples (..., m) cut or filled with silence for exactly `n_frames` frames of `spectra`.
 
     Frame i is then centred on the middle of its hop, (i + 0.5) * hop; window is at least hop.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicavqa.encoders.mel import centred, magnitudes, mel_matrix
+from musicavqa.encoders.mel import centre_padded, magnitudes, mel_matrix
 from musicavqa.encoders.music_motion import REGIONS, motion_energy
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.encoders.windows import mono
@@ -65,7 +65,7 @@ class Alignment:
 
 def onset_strength(samples: np.ndarray, filters: np.ndarray) -> np.ndarray:
     """Mean rise of the log-mel bands (steps,), 50 times a second, smoothed over 0.1 s."""
-    padded = centred(samples.astype(np.float32), WINDOW, HOP, len(samples) // HOP)
+    padded = centre_padded(samples.astype(np.float32), WINDOW, HOP, len(samples) // HOP)
     levels = np.log10(magnitudes(padded, WINDOW, HOP, WINDOW) ** 2 @ filters + FLOOR)
     rises = np.maximum(np.diff(levels, axis=0, prepend=levels[:1]), 0.0).mean(axis=1)
     return np.convolve(rises, np.ones(SMOOTHED) / SMOOTHED, "same")

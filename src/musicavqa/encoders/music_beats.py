@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicavqa.encoders.mel import centred, octave_matrix
+from musicavqa.encoders.mel import centre_padded, octave_matrix
 from musicavqa.encoders.pulse import Pulse, find_pulse
 from musicavqa.encoders.spec import Spec, n_rows
 from musicavqa.encoders.weights import weight_file
@@ -69,7 +69,7 @@ class BeatNet:
         sound = media[HEARD]
         if sound is None:
             return np.zeros((n, *SPEC.shape), np.float16)
-        activations = self.activations(self.features(centred(sound[0], WINDOW, HOP, n)))
+        activations = self.activations(self.features(centre_padded(sound[0], WINDOW, HOP, n)))
         return as_rows(activations, find_pulse(activations, SPEC.rate_hz)).astype(np.float16)
 
     def features(self, samples: np.ndarray) -> np.ndarray:

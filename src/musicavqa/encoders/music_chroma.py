@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicavqa.encoders.mel import centred, magnitudes
+from musicavqa.encoders.mel import centre_padded, magnitudes
 from musicavqa.encoders.spec import Spec, n_rows
 from musicavqa.media import SOUND
 
@@ -67,7 +67,7 @@ class Chroma:
 
 def chroma(samples: np.ndarray, n_frames: int) -> np.ndarray:
     """Strength of each pitch class, C first: (n_frames, 12) of a mono signal at 16 kHz."""
-    heard = centred(samples.astype(np.float32), WINDOW, HOP, n_frames)
+    heard = centre_padded(samples.astype(np.float32), WINDOW, HOP, n_frames)
     frame, pitch, strength = peaks(magnitudes(heard, WINDOW, HOP, WINDOW))
     pitch = pitch - tuning(pitch, strength)
     strength = strength * ~are_overtones(frame, pitch, strength, n_frames)

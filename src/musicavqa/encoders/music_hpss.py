@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musicavqa.encoders.audio_logmel import CENTRE_DB, FLOOR_DB, RANGE_HZ, SPREAD_DB
-from musicavqa.encoders.mel import centred, magnitudes, mel_matrix
+from musicavqa.encoders.mel import centre_padded, magnitudes, mel_matrix
 from musicavqa.encoders.spec import Spec, n_rows
 from musicavqa.media import SOUND
 
@@ -48,7 +48,7 @@ class Hpss:
         n, sound = n_rows(media.duration_s, SPEC.rate_hz), media[SOUND]
         if sound is None:
             return np.zeros((n, *SPEC.shape), np.float16)
-        heard = centred(sound.mean(axis=0).astype(np.float32), WINDOW, HOP, n * PER_ROW)
+        heard = centre_padded(sound.mean(axis=0).astype(np.float32), WINDOW, HOP, n * PER_ROW)
         whole = magnitudes(heard, WINDOW, HOP, WINDOW) * np.float32(4 / WINDOW)
         share = harmonic_share(whole)
         power = np.stack([whole * share, whole * (1 - share)], axis=1) ** 2 @ self.filters

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicavqa.encoders.mel import centred, magnitudes, octave_matrix
+from musicavqa.encoders.mel import centre_padded, magnitudes, octave_matrix
 from musicavqa.encoders.spec import Spec, n_rows
 from musicavqa.media import SOUND
 
@@ -61,7 +61,7 @@ class Onsets:
         """Onset strength (n_frames,) float32 of a mono signal at 16 kHz, 100 per second."""
         level = np.sqrt(np.mean(np.square(samples))) if samples.size else 0.0
         gain = np.float32(USUAL_RMS / max(level, LEAST_GAIN_RMS))
-        heard = centred(samples * gain, WINDOW, HOP, n_frames)
+        heard = centre_padded(samples * gain, WINDOW, HOP, n_frames)
         bands = np.log10(1 + magnitudes(heard, WINDOW, HOP, N_FFT) @ self.filters)
         strength = rise(bands)
         # The cut at the end of a clip is heard as an onset by every frame that reaches beyond it.

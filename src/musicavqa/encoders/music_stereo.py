@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicavqa.encoders.mel import centred, seconds_of_sound, spectra
+from musicavqa.encoders.mel import centre_padded, seconds_of_sound, spectra
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.media import SOUND
 
@@ -52,7 +52,7 @@ class Stereo:
 def positions(sound: np.ndarray) -> np.ndarray:
     """Rows (T, 8, 4) of `sound` (channels, T * 16000); one channel counts as two equal ones."""
     n = sound.shape[1] // RATE_HZ
-    padded = centred(np.broadcast_to(sound, (2, sound.shape[1])), WINDOW, HOP, n * FRAMES)
+    padded = centre_padded(np.broadcast_to(sound, (2, sound.shape[1])), WINDOW, HOP, n * FRAMES)
     left, right = spectra(padded, WINDOW, HOP, WINDOW).reshape(2, n, FRAMES, -1)
     members = _bands()  # (513, 8)
     power = np.stack([np.square(np.abs(side)).sum(axis=1) for side in (left, right)])  # (2, T, 513)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicavqa.encoders.mel import centred, magnitudes, mel_matrix
+from musicavqa.encoders.mel import centre_padded, magnitudes, mel_matrix
 from musicavqa.encoders.spec import Spec, n_rows
 from musicavqa.media import SOUND
 
@@ -64,7 +64,7 @@ class Structure:
 
     def levels_db(self, samples: np.ndarray, n: int) -> np.ndarray:
         """Levels (n, 40) of the bands in dB, not below `DEPTH_DB` under the loudest."""
-        heard = centred(samples.astype(np.float32), WINDOW, HOP, n * PER_ROW)
+        heard = centre_padded(samples.astype(np.float32), WINDOW, HOP, n * PER_ROW)
         spectra = magnitudes(heard, WINDOW, HOP, WINDOW) * (4 / WINDOW)
         power = (spectra**2 @ self.filters).reshape(n, PER_ROW, BANDS).mean(axis=1)
         level = 10 * np.log10(power + 1e-12)
