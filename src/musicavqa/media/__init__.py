@@ -119,8 +119,8 @@ def _decode(
 
 def _skip_unseen(screen: Screen, packet: Any) -> None:
     """Let the decoder leave out a picture that is neither shown nor needed by another picture."""
-    unseen = packet.size > 0 and screen.leaves_out(packet)  # size 0: the end of the stream
-    packet.stream.codec_context.skip_frame = "NONREF" if unseen else "DEFAULT"
+    skipped = "NONREF" if screen.leaves_out(packet) else "DEFAULT"
+    packet.stream.codec_context.skip_frame = skipped
 
 
 def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:

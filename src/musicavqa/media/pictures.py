@@ -28,15 +28,18 @@ class Grid:
         self.as_pillow = wanted.filter.startswith("pil_")
         self.filter = Interpolation[self.how.upper()]
 
+    def time_s(self, index: int) -> float:
+        """The middle of a step of the grid."""
+        return (index + 0.5) / self.wanted.rate_hz
+
     def asks(self, from_s: float, until_s: float) -> bool:
         """True where a time of this grid lies in between."""
-        first = math.ceil(from_s * self.wanted.rate_hz - 0.5)
-        return (first + 0.5) / self.wanted.rate_hz < until_s
+        return self.time_s(math.ceil(from_s * self.wanted.rate_hz - 0.5)) < until_s
 
     def show(self, frame: Any, until_s: float) -> None:
         """Keep `frame` for every grid time that is still open before `until_s`."""
         picture = None
-        while (len(self.kept) + 0.5) / self.wanted.rate_hz < until_s - SLACK_S:
+        while self.time_s(len(self.kept)) < until_s - SLACK_S:
             picture = self.convert(frame) if picture is None else picture
             self.kept.append(picture)
 
@@ -112,6 +115,7 @@ class Screen:
         """True where no grid can show the picture of `packet`, with half a frame to spare.
 
         Before every grid has a picture none is left out: the only one of a short clip is shown.
+        When what was left out ends is kept, as the last picture of a file may be among it.
         """
         if not (self.steady and all(grid.kept for grid in self.grids)):
             return False

@@ -32,8 +32,7 @@ class Track:
     def __init__(self, wanted: Sequence[Sound], clock: Clock) -> None:
         self.clock = clock
         self.resampled = [Resampled(sound) for sound in wanted]
-        self.form: tuple[int, str] | None = None  # (rate, layout) of what comes in
-        self.names: list[str] = []  # of the channels that come in
+        self.form: tuple[int, list[str]] = (0, [])  # rate and channels of what comes in
         self.pending: list[np.ndarray] = []  # a second at most, as one block costs less than many
         self.end_s = 0.0
 
@@ -44,8 +43,7 @@ class Track:
     def add(self, frame: Any) -> None:
         """Append one decoded frame at its time; encoder delay before 0 s is cut."""
         samples = _samples(frame)  # (n, channels of the file)
-        names = [channel.name for channel in frame.layout.channels]
-        form = (frame.sample_rate, frame.layout.name)
+        form = (frame.sample_rate, [channel.name for channel in frame.layout.channels])
         hole_s = self.clock.time(frame.time, self.end_s) - self.end_s
         if self.end_s and hole_s < GAP_S:
             hole_s = 0.0
@@ -53,9 +51,9 @@ class Track:
         samples = np.pad(samples, ((n_zeros, 0), (0, 0))) if n_zeros > 0 else samples[-n_zeros:]
         if form != self.form:  # a broadcast may change half-way
             self._push()
-            self.form, self.names = form, names
+            self.form = form
             for sound in self.resampled:
-                sound.restart(frame.sample_rate, len(names))
+                sound.restart(frame.sample_rate, len(form[1]))
         self.end_s += len(samples) / frame.sample_rate
         self.pending.append(samples)
         if sum(map(len, self.pending)) >= frame.sample_rate:
@@ -73,7 +71,7 @@ class Track:
             samples = np.concatenate(self.pending)
             self.pending = []
             for sound in self.resampled:
-                sound.push(_mix(samples, self.names, sound.wanted.channels))
+                sound.push(_mix(samples, self.form[1], sound.wanted.channels))
 
 
 class Resampled:
