@@ -17,6 +17,7 @@ from musicavqa.encoders.weights import (
     weight_file,
     weight_report,
 )
+from musicavqa.extraction.encoding import encode_clips
 from musicavqa.media import FRAMES, MOTION, SOUND, Media, Pictures
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "encoders.json").read_text())
@@ -93,9 +94,9 @@ def test_unknown_encoder_is_refused_with_near_names():
         load_encoder("audio_yamnett")
 
 
-def seen_and_heard(spec, duration_s, there=True):
+def seen_and_heard(spec, duration_s, there=True, seed=0):
     """Media with all that an encoder asks for: noise, or None for each sense."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     kept = {}
     for item in spec.reads:
         if isinstance(item, Pictures):
@@ -124,6 +125,26 @@ def test_rows_are_the_kept_seconds_rounded_up_and_finite(encoder):
         assert np.isfinite(rows).all()
         assert rows.any()
         assert (rows == encoder.encode(clip)).all()
+
+
+def test_clips_are_encoded_together_as_alone(encoder):
+    clips = [seen_and_heard(encoder.spec, 2.4, seed=seed) for seed in range(2)]
+    for clip, rows in zip(clips, encode_clips(encoder, clips), strict=True):
+        assert np.array_equal(rows, encoder.encode(clip))
+
+
+@pytest.mark.parametrize("name", [n for n in MEDIA_ENCODERS if load_spec(n).sees_s is not None])
+def test_rows_depend_on_no_more_than_the_card_says(name):
+    encoder, start_s, own_s = load_encoder(name), 24, 12
+    spec = encoder.spec
+    clip = seen_and_heard(spec, 48.3)
+    seen = clip.part(start_s - spec.sees_s, start_s + own_s + spec.sees_s)
+    rate_hz = spec.rate_hz / spec.every_s
+    n, before, start = (round(s * rate_hz) for s in (own_s, spec.sees_s, start_s))
+    of_the_piece = encoder.encode(seen)[before : before + n].astype(float)
+    of_the_clip = encoder.encode(clip)[start : start + n].astype(float)
+    assert len(of_the_piece) == len(of_the_clip) == n
+    assert np.abs(of_the_piece - of_the_clip).max() <= 2**-11 * np.abs(of_the_clip).max()
 
 
 def test_second_count_forgives_a_millisecond():

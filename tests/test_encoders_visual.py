@@ -271,7 +271,7 @@ def test_swin_map_puts_tokens_back_in_their_places(tmp_path):
     model.save_pretrained(tmp_path / "swin")
     add("swin_v2_t", tmp_path / "swin")
     pictures = noise(1, 256, 256)
-    rows = load_encoder("visual_swin_v2_tiny").rows(pictures)
+    rows = load_encoder("visual_swin_v2_tiny").picture_rows(pictures)
     assert rows.shape == (1, 768, 8, 8)
     with torch.inference_mode():
         tokens = model(normalised(pictures, IMAGENET)).last_hidden_state[0].numpy()
@@ -347,9 +347,9 @@ def test_missing_pictures_give_zeros_for_the_kept_seconds():
 
 def test_rows_do_not_depend_on_the_batch():
     pictures = noise(7, 8, 8)
-    together = mean_encoder(batch=16).rows(pictures)
-    assert (mean_encoder(batch=3).rows(pictures) == together).all()
-    assert mean_encoder().rows(pictures[:0]).shape == (0, 3)
+    together = mean_encoder(batch=16).picture_rows(pictures)
+    assert (mean_encoder(batch=3).picture_rows(pictures) == together).all()
+    assert mean_encoder().picture_rows(pictures[:0]).shape == (0, 3)
 
 
 def test_every_s_below_one_is_refused(resnet_file):
@@ -366,7 +366,7 @@ def test_middle_is_cut_as_torchvision_does():
 def test_resnet_encoders_give_the_published_shapes(resnet_file):
     add("resnet18", resnet_file)
     pictures = noise(2, 256, 256)
-    row = load_encoder("visual_resnet18").rows(pictures[:1])
+    row = load_encoder("visual_resnet18").picture_rows(pictures[:1])
     assert row.shape == (1, 512)
     with torch.inference_mode():
         network = residual.load_resnet18(resnet_file).eval()
@@ -418,7 +418,7 @@ def test_every_network_can_be_put_on_a_device(name):
 def test_pictures_go_to_the_device_of_their_network():
     encoder = mean_encoder(device="meta")
     with pytest.raises(NotImplementedError, match="meta"):  # only the way back fails there
-        encoder.rows(noise(1, 8, 8))
+        encoder.picture_rows(noise(1, 8, 8))
     assert encoder.network.calls == 1
 
 

@@ -7,15 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conftest import grey_frames, sine, write_media
+from musicavqa.encoders import load_spec
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.extraction import Engine, encode_media, extract
+from musicavqa.extraction.verify import recompute
 from musicavqa.media import FRAMES, SOUND, Media, read
 from musicavqa.records import Clip
 from musicavqa.store import FeatureError, Store
@@ -277,12 +279,12 @@ class Together:
     def __post_init__(self) -> None:
         self.sizes: list[int] = []
 
-    def rows(self, pictures: np.ndarray) -> np.ndarray:
+    def picture_rows(self, pictures: np.ndarray) -> np.ndarray:
         self.sizes.append(len(pictures))
         return pictures.mean((1, 2)).astype(np.float16)
 
     def encode(self, media: Media) -> np.ndarray:
-        return self.rows(media[FRAMES])
+        return self.picture_rows(media[FRAMES])
 
 
 def test_pictures_of_several_clips_go_through_an_encoder_at_once(tmp_path, clips, monkeypatch):
@@ -300,3 +302,30 @@ def test_unknown_engines_and_addresses_that_lead_nowhere_are_refused(tmp_path, c
         extract(clips[:1], [Loudness()], tmp_path, "set", Engine("slurm"))
     with pytest.raises(ValueError, match="the local one has none"):
         extract(clips[:1], [Loudness()], tmp_path, "set", Engine(address="10.0.0.1:6379"))
+
+
+def test_a_long_clip_is_encoded_in_pieces_as_if_it_were_whole(tmp_path, monkeypatch):
+    frames = np.random.default_rng(0).integers(0, 255, (306, 32, 32, 3), np.uint8)
+    sounding = write_media(tmp_path / "long.mp4", frames, wave=sine(300, 30.6))
+    silent = write_media(tmp_path / "silent.mp4", frames)
+    some = [Clip("long", sounding, 30.6), Clip("silent", silent, 30.6)]
+    together = Together(replace(BRIGHTNESS, sees_s=0))
+    names = ["audio_logmel", "visual_motion", "music_onsets", "music_alignment", "visual_frames"]
+    encoders = [*names, together]
+    wanted = [SOUND, FRAMES, *(item for name in names for item in load_spec(name).reads)]
+    by_hand = {c.id: encode_media(read(c.path, wanted, require="any"), encoders) for c in some}
+    together.sizes.clear()
+    monkeypatch.setattr("musicavqa.extraction.pieces.PIECE_S", 7)  # 12: visual_frames keeps a sixth
+    monkeypatch.setattr("musicavqa.extraction.work.BATCH_BYTES", 1)  # piece by piece
+    report = extract(some, encoders, tmp_path, "set")
+    assert together.sizes == [12, 12, 7] * 2
+    assert (report.n_written, report.skipped) == (12, [])
+    assert len(report.notes) == 3
+    for name, place in report.folders.items():
+        store = Store.open(place)
+        for clip in some:
+            assert store[clip.id] == pytest.approx(by_hand[clip.id][name], rel=2**-10, abs=1e-5), (
+                name
+            )
+    checked = recompute(some, encoders, tmp_path, "set", 2)
+    assert [one.difference for one in checked] == [0] * 12

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import grey_frames, sine, write_media
-from musicavqa.media import FRAMES, MOTION, SOUND, MediaError, Pictures, Sound, read
+from musicavqa.media import FRAMES, MOTION, SOUND, MediaError, Pictures, Sound, read, read_pieces
 from musicavqa.media.pictures import Grid, Screen
 from musicavqa.media.sound import Resampled
 
@@ -455,11 +455,12 @@ def test_crop_follows_a_turned_phone(tmp_path):
 def test_pictures_and_sound_of_a_long_file_are_not_held_twice():
     wanted = Pictures(1.0, (200, 200), "gray")
     grid, sound = Grid(wanted), Resampled(Sound(16000, 2))
-    grid.kept = [np.full((200, 200), i % 250, np.uint8) for i in range(500)]  # 20 MB
-    sound.blocks = [np.full((16000, 2), i, np.float32) for i in range(120)]  # 15 MB
+    for i in range(500):  # 20 MB
+        grid.keep(np.full((200, 200), i % 250, np.uint8))
+    sound.blocks.extend(np.full((16000, 2), i, np.float32) for i in range(120))  # 15 MB
     tracemalloc.start()
     try:
-        pictures, waveform = grid.array(), sound.array(121.0)
+        pictures, waveform = grid.take(500), sound.take(121 * 16000)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -468,3 +469,68 @@ def test_pictures_and_sound_of_a_long_file_are_not_held_twice():
     assert waveform.shape == (2, 121 * 16000)
     assert np.array_equal(waveform[1, ::16000], [*range(120), 0])
     assert peak < pictures.nbytes + waveform.nbytes + 2**20
+
+
+REQUESTS = (FRAMES, MOTION, Pictures(3.0, (30, 40)), SOUND, Sound(11025, 1))
+
+
+def joined(pieces, item):
+    """The arrays of pieces without what is around them."""
+    axis = 1 if isinstance(item, Sound) else 0
+    return np.concatenate([piece.around(0)[0][item] for piece in pieces], axis=axis)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize(
+    ("piece_s", "around_s", "length_s"), [(2, 0, 9.3), (4, 1, 15.0), (4, 2, 8)]
+)
+def test_pieces_are_the_whole_cut_up(tmp_path, suffix, piece_s, around_s, length_s):
+    frames = np.random.default_rng(0).integers(0, 255, (round(length_s * 10), 48, 64, 3), np.uint8)
+    path = write_media(tmp_path / f"long.{suffix}", frames, wave=sine(440, length_s))
+    whole = read(path, REQUESTS)
+    pieces = list(read_pieces(path, REQUESTS, piece_s, around_s))
+    assert [piece.own_s for piece in pieces[:-1]] == [piece_s] * (len(pieces) - 1)
+    assert len(pieces) > 1 or length_s < piece_s + around_s + 1
+    assert pieces[-1].last
+    lengths_s = [piece.around(0)[0].duration_s for piece in pieces]
+    assert sum(lengths_s) == pytest.approx(whole.duration_s)
+    for item in REQUESTS:
+        assert np.array_equal(joined(pieces, item), whole[item])
+    for place, piece in enumerate(pieces):
+        media, before_s = piece.around(around_s)
+        assert before_s == (around_s if place else 0)
+        begin_s = place * piece_s - before_s
+        end_s = None if piece.last else (place + 1) * piece_s + around_s
+        for item in REQUESTS:
+            assert np.array_equal(media[item], whole.part(begin_s, end_s)[item])
+
+
+def test_a_file_of_an_hour_is_never_held_whole(tmp_path):
+    times_s = [60.0 * minute for minute in range(60)]
+    path = write_media(tmp_path / "slides.mp4", 2 * grey_frames(30), times_s=times_s)
+    item = Pictures(1.0, (100, 100), "gray")
+    tracemalloc.start()
+    try:
+        pieces = read_pieces(path, [item], 60, require="video")
+        n = sum(len(piece.media[item]) for piece in pieces)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n >= 3540
+    assert peak < 300 * 100 * 100
+
+
+def test_sound_that_ends_early_holds_the_pieces_back(tmp_path):
+    path = write_media(tmp_path / "short.mp4", 4 * grey_frames(25), wave=sine(440, 4.0))
+    pieces = list(read_pieces(path, (FRAMES, SOUND), 2))
+    assert [piece.own_s for piece in pieces] == [2, None]
+    whole = read(path)
+    for item in (FRAMES, SOUND):
+        assert np.array_equal(joined(pieces, item), whole[item])
+
+
+def test_a_piece_without_a_whole_number_of_pictures_is_the_whole_file(small_video):
+    (piece,) = read_pieces(small_video, [Pictures(0.3)], 1)
+    assert piece.last
+    with pytest.raises(ValueError, match="piece_s is 1"):
+        next(read_pieces(small_video, [FRAMES], 1, 1))

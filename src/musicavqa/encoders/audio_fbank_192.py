@@ -15,7 +15,9 @@ from musicavqa.media import SOUND
 
 SPECTRUM = Spectrum(Fbank(n_bins=192, window="hanning"), 192, mean=-5.385333, deviation=3.592864)
 
-SPEC = Spec(name="audio_fbank_192", stream="audio_fbank_192", shape=(192, 192), reads=(SOUND,))
+SPEC = Spec(
+    name="audio_fbank_192", stream="audio_fbank_192", shape=(192, 192), reads=(SOUND,), sees_s=1
+)
 
 
 def load() -> SoundTransform:

@@ -17,7 +17,9 @@ SPECTRUM = Spectrum(
     Fbank(n_bins=256, window="hanning", hop_ms=5.0), 256, mean=-5.385, deviation=3.593
 )
 
-SPEC = Spec(name="audio_fbank_256", stream="audio_fbank_256", shape=(256, 256), reads=(SOUND,))
+SPEC = Spec(
+    name="audio_fbank_256", stream="audio_fbank_256", shape=(256, 256), reads=(SOUND,), sees_s=1
+)
 
 
 def load() -> SoundTransform:

@@ -23,6 +23,7 @@ SPEC = Spec(
     stream="audio_htsat",
     shape=(768,),
     reads=(Sound(RATE_HZ, 1),),
+    sees_s=0,
     weights=("htsat",),
     licence="MIT",
 )

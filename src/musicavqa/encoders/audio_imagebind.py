@@ -27,6 +27,7 @@ SPEC = Spec(
     stream="audio_imagebind",
     shape=(1024,),
     reads=(SOUND,),
+    sees_s=1,
     weights=("imagebind",),
     licence="CC-BY-NC-SA-4.0",
 )

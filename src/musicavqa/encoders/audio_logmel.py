@@ -25,7 +25,9 @@ FLOOR_DB, CENTRE_DB, SPREAD_DB = -100.0, -50.0, 25.0  # music lies mostly betwee
 DIFFERENCE_DB = 20.0
 BLOCK_S = 30  # heard at once: the spectra of a long clip would take gigabytes
 
-SPEC = Spec(name="audio_logmel", stream="audio_logmel", shape=(2, FRAMES, BANDS), reads=(SOUND,))
+SPEC = Spec(
+    name="audio_logmel", stream="audio_logmel", shape=(2, FRAMES, BANDS), reads=(SOUND,), sees_s=1
+)
 
 
 def load() -> LogMel:

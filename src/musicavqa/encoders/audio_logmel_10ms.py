@@ -25,6 +25,7 @@ SPEC = Spec(
     stream="audio_logmel_10ms",
     shape=(1, FRAMES, BANDS),
     reads=(SOUND,),
+    sees_s=1,
 )
 
 

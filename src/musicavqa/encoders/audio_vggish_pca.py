@@ -15,6 +15,7 @@ SPEC = Spec(
     stream="audio_vggish_pca",
     shape=(128,),
     reads=(SOUND,),
+    sees_s=0,
     weights=("vggish", "vggish_pca"),
     licence="Apache-2.0",
 )

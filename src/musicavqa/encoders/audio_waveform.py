@@ -7,7 +7,9 @@ from musicavqa.encoders.spectra import SoundTransform
 from musicavqa.encoders.windows import one_second_each
 from musicavqa.media import SOUND
 
-SPEC = Spec(name="audio_waveform", stream="audio_waveform", shape=(SOUND.rate_hz,), reads=(SOUND,))
+SPEC = Spec(
+    name="audio_waveform", stream="audio_waveform", shape=(SOUND.rate_hz,), reads=(SOUND,), sees_s=0
+)
 
 
 def load() -> SoundTransform:

@@ -14,6 +14,7 @@ SPEC = Spec(
     stream="audio_waveform_32khz",
     shape=(SOUND.rate_hz,),
     reads=(SOUND,),
+    sees_s=0,
 )
 
 

@@ -38,6 +38,7 @@ SPEC = Spec(
     stream="music_f0",
     shape=(2,),
     reads=(SOUND,),
+    sees_s=1,
     rate_hz=10.0,
     dtype="float32",  # half precision would round cents to 4
     weights=("crepe_tiny",),

@@ -27,7 +27,9 @@ PER_ROW = 5
 LASTING_FRAMES, STRUCK_BINS = 17, 17  # 340 ms and 270 Hz
 CHUNK_FRAMES = 512
 
-SPEC = Spec(name="music_hpss", stream="music_hpss", shape=(2, BANDS), reads=(SOUND,), rate_hz=10.0)
+SPEC = Spec(
+    name="music_hpss", stream="music_hpss", shape=(2, BANDS), reads=(SOUND,), sees_s=1, rate_hz=10.0
+)
 
 
 def load() -> Hpss:

@@ -41,7 +41,12 @@ BLOCK, LEAD = 10 * HEARD.rate_hz, HEARD.rate_hz // 2  # after 0.5 s the filters 
 OVERSAMPLING = 4
 
 SPEC = Spec(
-    name="music_loudness", stream="music_loudness", shape=(3,), reads=(HEARD,), rate_hz=10.0
+    name="music_loudness",
+    stream="music_loudness",
+    shape=(3,),
+    reads=(HEARD,),
+    sees_s=10,
+    rate_hz=10.0,
 )
 
 

@@ -29,6 +29,7 @@ SPEC = Spec(
     stream="music_motion",
     shape=(GRID * GRID + len(REGIONS),),
     reads=(MOTION,),
+    sees_s=1,
     rate_hz=MOTION.rate_hz,
 )
 

@@ -27,7 +27,7 @@ BANDS, RANGE_HZ = 8, (125.0, 7000.0)
 DELAYS_S = np.arange(-40, 41) * 25e-6
 SILENCE = 10 ** (-70 / 10)
 
-SPEC = Spec(name="music_stereo", stream="music_stereo", shape=(BANDS, 4), reads=(SOUND,))
+SPEC = Spec(name="music_stereo", stream="music_stereo", shape=(BANDS, 4), reads=(SOUND,), sees_s=1)
 
 
 def load() -> Stereo:

@@ -20,10 +20,10 @@ class RawFrames:
 
     spec: Spec
 
-    def rows(self, pictures: np.ndarray) -> np.ndarray:
+    def picture_rows(self, pictures: np.ndarray) -> np.ndarray:
         """(n, H, W, 3) -> (n, 3, H, W), uint8."""
         return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
 
     def encode(self, media: Media) -> np.ndarray:
         """Kept seconds; the last picture is held to the end, zeros (black) without pictures."""
-        return encode_pictures(self.spec, self.rows, media)
+        return encode_pictures(self.spec, self.picture_rows, media)

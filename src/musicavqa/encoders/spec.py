@@ -33,6 +33,11 @@ class Spec:
     The published AVST family reads every sixth second (10 rows of a minute), so that ten maps are
     stored in place of sixty.
     """
+    sees_s: int | None = None
+    """Seconds before and after a row, in whole ones, on which it depends; None: the whole clip.
+
+    Long clips are encoded in pieces where it is told; it never changes a row.
+    """
     dtype: str = "float16"
     weights: tuple[str, ...] = ()
     """Names in `weights.WEIGHTS`."""
@@ -40,6 +45,10 @@ class Spec:
     """Of the weights."""
     version: int = 1
     """Raised whenever the same media would give other numbers."""
+
+    def __post_init__(self) -> None:
+        if self.every_s > 1 and self.sees_s:
+            raise ValueError(f"{self.name}: rows with {self.every_s} s between see only their own.")
 
     @property
     def hash8(self) -> str:
@@ -50,6 +59,7 @@ class Spec:
         from musicavqa.encoders.weights import digest
 
         card = {**asdict(self), "sha256": [digest(name) for name in self.weights]}
+        del card["sees_s"]
         return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:8]
 
 

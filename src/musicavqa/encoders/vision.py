@@ -83,7 +83,7 @@ class PictureEncoder:
     """Cut this square from the middle of what was read; None takes all."""
     batch: int = 16
 
-    def rows(self, pictures: np.ndarray) -> np.ndarray:
+    def picture_rows(self, pictures: np.ndarray) -> np.ndarray:
         """Rows (n, *shape) of pictures (n, H, W, 3) uint8, each on its own."""
         starts = range(0, len(pictures), self.batch)
         blocks = [self._block(pictures[start : start + self.batch]) for start in starts]
@@ -91,7 +91,7 @@ class PictureEncoder:
 
     def encode(self, media: Media) -> np.ndarray:
         """Rows of the kept seconds; the last is held to the end, zeros without pictures."""
-        return encode_pictures(self.spec, self.rows, media)
+        return encode_pictures(self.spec, self.picture_rows, media)
 
     @torch.inference_mode()
     def _block(self, pictures: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ SPEC = Spec(
     stream="visual_clip_b32_patches",
     shape=(50, 512),
     reads=(Pictures(size=(224, 224), fit="crop", filter="pil_bicubic"),),
+    sees_s=0,
     weights=("clip_b32",),
     licence="MIT (of the code)",
 )

@@ -16,6 +16,7 @@ SPEC = Spec(
     stream="visual_clip_l14_336",
     shape=(768,),
     reads=(Pictures(size=(336, 336), fit="crop", filter="pil_bicubic"),),
+    sees_s=0,
     weights=("clip_l14_336",),
     licence="MIT (of the code)",
 )

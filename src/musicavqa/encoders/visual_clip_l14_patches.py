@@ -16,6 +16,7 @@ SPEC = Spec(
     stream="visual_clip_l14_patches",
     shape=(257, 768),
     reads=(Pictures(size=(224, 224), fit="crop", filter="pil_bicubic"),),
+    sees_s=0,
     weights=("clip_l14",),
     licence="MIT (of the code)",
 )

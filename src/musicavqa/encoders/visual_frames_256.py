@@ -16,6 +16,7 @@ SPEC = Spec(
     stream="visual_frames_256",
     shape=(3, 256, 256),
     reads=(Pictures(size=(256, 256), filter="pil_bilinear"),),
+    sees_s=0,
     every_s=6,
     dtype="uint8",
 )

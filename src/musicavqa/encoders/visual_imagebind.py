@@ -16,6 +16,7 @@ SPEC = Spec(
     stream="visual_imagebind",
     shape=(1024,),
     reads=(Pictures(size=(224, 224), fit="crop", filter="pil_bicubic"),),
+    sees_s=0,
     weights=("imagebind",),
     licence="CC-BY-NC-SA-4.0",
 )

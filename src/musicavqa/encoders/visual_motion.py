@@ -21,7 +21,11 @@ STEPS, GRID = 10, 7
 UNIT = 25.5  # grey levels
 
 SPEC = Spec(
-    name="visual_motion", stream="visual_motion", shape=(GRID * GRID, STEPS), reads=(MOTION,)
+    name="visual_motion",
+    stream="visual_motion",
+    shape=(GRID * GRID, STEPS),
+    reads=(MOTION,),
+    sees_s=1,
 )
 
 

@@ -30,6 +30,7 @@ SPEC = Spec(
     stream="visual_r2plus1d",
     shape=(512,),
     reads=(Pictures(float(A_SECOND), (128, 171), filter="pil_bilinear"),),
+    sees_s=0,
     weights=("r2plus1d_18",),
     licence="BSD-3-Clause",
 )

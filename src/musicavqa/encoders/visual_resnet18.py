@@ -18,6 +18,7 @@ SPEC = Spec(
     stream="visual_resnet18",
     shape=(512,),
     reads=(Pictures(size=(256, 256), fit="crop", filter="pil_bilinear"),),
+    sees_s=0,
     weights=("resnet18",),
     licence="BSD-3-Clause",
 )

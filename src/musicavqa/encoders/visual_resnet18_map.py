@@ -19,6 +19,7 @@ SPEC = Spec(
     stream="visual_resnet18_map",
     shape=(512, 14, 14),
     reads=(Pictures(filter="pil_bilinear"),),
+    sees_s=0,
     every_s=6,
     weights=("resnet18",),
     licence="BSD-3-Clause",

@@ -17,6 +17,7 @@ SPEC = Spec(
     stream="visual_swin_v2",
     shape=(1536, 6, 6),
     reads=(Pictures(size=(192, 192), filter="pil_bilinear"),),
+    sees_s=0,
     every_s=6,
     weights=("swin_v2_l",),
     licence="Apache-2.0",

@@ -16,6 +16,7 @@ SPEC = Spec(
     stream="visual_swin_v2_tiny",
     shape=(768, 8, 8),
     reads=(Pictures(size=(256, 256), filter="pil_bilinear"),),
+    sees_s=0,
     every_s=6,
     weights=("swin_v2_t",),
     licence="Apache-2.0",

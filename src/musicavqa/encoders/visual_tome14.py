@@ -26,6 +26,7 @@ SPEC = Spec(
     stream="visual_tome14",
     shape=(14, 1024),
     reads=(Pictures(size=(438, 438), fit="crop", filter="pil_bicubic"),),
+    sees_s=0,
     weights=("vit_l16_384",),
     licence="Apache-2.0",
 )

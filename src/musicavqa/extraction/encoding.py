@@ -9,15 +9,14 @@ from typing import Protocol
 import numpy as np
 
 from musicavqa.encoders.spec import Spec, held, n_kept
-from musicavqa.media import SOUND, Media, MediaError, Pictures, read
-from musicavqa.records import Clip
+from musicavqa.media import Media, Pictures
 from musicavqa.store import Description, FeatureError
 
 
 class Encoder(Protocol):
     """A frozen network or signal transform.
 
-    One that turns pictures into rows one by one may have `rows(pictures) -> (n, *shape)`
+    One that turns pictures into rows one by one may have `picture_rows(pictures) -> (n, *shape)`
     besides; it is then given the pictures of several clips at once.
     """
 
@@ -77,23 +76,13 @@ def encode_media(media: Media, encoders: Sequence[str | Encoder]) -> dict[str, n
     return {name: encoder.encode(media) for name, encoder in load_all(encoders).items()}
 
 
-def decode(
-    clip: Clip, encoders: Sequence[Encoder], n_threads: int, max_s: float | None = None
-) -> Media:
-    """Decode what the encoders ask for; sound always (it is cheap), so lengths never differ."""
-    if clip.path is None:
-        raise MediaError(f"Clip {clip.id!r} has no media file. Render or fetch it first.")
-    wanted = [SOUND, *(item for encoder in encoders for item in encoder.spec.reads)]
-    return read(clip.path, wanted, max_s=max_s, require="any", n_threads=n_threads)
-
-
 def encode_clips(encoder: Encoder, medias: Sequence[Media]) -> list[np.ndarray]:
-    """Rows of each clip; the pictures of all go through `encoder.rows` at once where it has that.
+    """Rows of each clip; the pictures of all go through `picture_rows` at once where there is one.
 
     As in `encode`, the last row is held to the end of a clip, and no picture gives zeros.
     """
     owed = [n_kept(encoder.spec, media.duration_s) for media in medias]
-    together: Callable[[np.ndarray], np.ndarray] | None = getattr(encoder, "rows", None)
+    together: Callable[[np.ndarray], np.ndarray] | None = getattr(encoder, "picture_rows", None)
     if together is None or len(medias) == 1:
         found = [encoder.encode(media) for media in medias]
     else:
@@ -106,9 +95,9 @@ def encode_clips(encoder: Encoder, medias: Sequence[Media]) -> list[np.ndarray]:
     return found
 
 
-def remarks(media: Media, encoders: Sequence[Encoder]) -> list[str]:
-    """What is wrong with a clip that could be read all the same."""
-    found = [f"the file is cut short: {media.duration_s:.1f} s"] if media.truncated else []
+def remarks(media: Media, duration_s: float, encoders: Sequence[Encoder]) -> list[str]:
+    """What is wrong with a clip that could be read all the same, by its last piece."""
+    found = [f"the file is cut short: {duration_s:.1f} s"] if media.truncated else []
     for encoder in encoders:
         for item in encoder.spec.reads:
             if media[item] is None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from musicavqa.encoders.spec import n_kept
-from musicavqa.extraction.encoding import Encoder, decode, describe, load_all
+from musicavqa.extraction.encoding import Encoder, describe, load_all
+from musicavqa.extraction.pieces import decode
 from musicavqa.media import MediaError
 from musicavqa.media.length import announced_s
 from musicavqa.records import Clip
@@ -127,17 +128,17 @@ def _sample(
     for clip in chosen[:SAMPLE_CLIPS]:
         begin = time.process_time()
         try:
-            media = decode(clip, encoders, n_threads=1, max_s=SAMPLE_S)
+            (piece,) = decode(clip, encoders, n_threads=1, max_s=SAMPLE_S)
         except MediaError:
             continue
         n_sampled += 1
         if n_sampled == 2:
             media_s, decoding, encoding = 0.0, 0.0, dict.fromkeys(encoding, 0.0)
         decoding += time.process_time() - begin
-        media_s += media.duration_s
+        media_s += piece.media.duration_s
         for encoder in encoders:
             begin = time.process_time()
-            encoder.encode(media)
+            encoder.encode(piece.media)
             encoding[encoder.spec.name] += time.process_time() - begin
     per_s = 1 / media_s if media_s else 0.0
     return decoding * per_s, {name: s * per_s for name, s in encoding.items()}, n_sampled

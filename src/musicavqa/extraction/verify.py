@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musicavqa.extraction.encoding import Encoder, decode, describe, encode_clips, load_all
+from musicavqa.extraction.encoding import Encoder, describe, load_all
+from musicavqa.extraction.pieces import encode_clip
 from musicavqa.media import MediaError
 from musicavqa.records import Clip
 from musicavqa.store import Description, FeatureError, Folder, Store, folder
@@ -84,12 +85,11 @@ def recompute(
     found = []
     for clip in (there[i] for i in order):
         try:
-            media = decode(clip, list(loaded.values()), n_threads=1)
+            made = encode_clip(clip, list(loaded.values()), n_threads=1)
         except MediaError as error:
             raise FeatureError(f"Clip {clip.id!r} is stored but cannot be read: {error}") from None
-        for name, encoder in loaded.items():
-            made = encode_clips(encoder, [media])[0]
-            found.append(Recomputed(name, clip.id, _difference(stores[name][clip.id], made)))
+        for name, rows in made.items():
+            found.append(Recomputed(name, clip.id, _difference(stores[name][clip.id], rows)))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Do one job: decode its clips ahead, encode them, write its shards."""
+"""Do one job: decode its clips ahead, piece by piece, encode them, write its shards."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from musicavqa.extraction.claims import FOLDER, Busy, Claim, ClaimLostError, held
-from musicavqa.extraction.encoding import Encoder, decode, describe, encode_clips, load_all, remarks
+from musicavqa.extraction.encoding import Encoder, describe, encode_clips, load_all, remarks
+from musicavqa.extraction.pieces import Growing, decode
 from musicavqa.extraction.plan import Job, Note, Outcome
-from musicavqa.media import Media, MediaError
+from musicavqa.media import MediaError, Piece
 from musicavqa.records import Clip
 from musicavqa.store import Folder, Writer
 
-AHEAD_CLIPS = 2
-BATCH_PICTURES = 64
-"""Encoders that take pictures of several clips at once get at least so many, if there are."""
+AHEAD = 2
+"""Pieces that are decoded before they are encoded."""
+BATCH_PICTURES, BATCH_BYTES = 64, 128 * 2**20
+"""Encoders that take pictures of several clips at once get at least so many, if there are, unless
+what is decoded for them takes more memory than this."""
 
 Tick = Callable[[str, str], None]
 """Called with 'done' or 'skipped' and the id of a clip."""
@@ -38,11 +41,12 @@ class Task:
 
 @dataclass
 class _Ready:
-    """A decoded clip, and the encoders that lack it."""
+    """A decoded piece of a clip, and the encoders that lack it."""
 
     clip: Clip
     chosen: list[Encoder]
-    media: Media
+    piece: Piece
+    growing: Growing
 
 
 def do(job: Job, task: Task, tick: Tick) -> Outcome:
@@ -76,7 +80,7 @@ def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
         if not lacking[clip.id]:
             tick("done", clip.id)
     todo = [(c, [loaded[n] for n in lacking[c.id]]) for c in job.clips if lacking[c.id]]
-    together = not job.careful and any(hasattr(e, "rows") for e in loaded.values())
+    together = not job.careful and any(hasattr(e, "picture_rows") for e in loaded.values())
     with _opened(todo, task.n_threads, claim.say if job.careful else None) as found:
         for batch in _batches(found, outcome, tick, BATCH_PICTURES if together else 0):
             _encode(batch, writers, outcome, tick)
@@ -96,9 +100,9 @@ def _opened(
     n_threads: int,
     say: Callable[[str], None] | None,
 ) -> AbstractContextManager[Iterator[_Ready | Note]]:
-    """The clips decoded, ahead of their use; one by one where `say` is told of each."""
+    """The pieces decoded, ahead of their use; one by one where `say` is told of each clip."""
     found = _decoded(todo, n_threads, say)
-    return nullcontext(found) if say is not None or len(todo) < 2 else _ahead(found, AHEAD_CLIPS)
+    return nullcontext(found) if say is not None or len(todo) < 2 else _ahead(found, AHEAD)
 
 
 def _decoded(
@@ -106,12 +110,14 @@ def _decoded(
     n_threads: int,
     say: Callable[[str], None] | None,
 ) -> Iterator[_Ready | Note]:
-    """Each clip decoded for the encoders that lack it, or why it cannot be."""
+    """Each clip decoded for the encoders that lack it, or, perhaps half-way, why it cannot be."""
     for clip, chosen in todo:
         if say is not None:
             say(clip.id)
+        growing = Growing(chosen)
         try:
-            yield _Ready(clip, chosen, decode(clip, chosen, n_threads))
+            for piece in decode(clip, chosen, n_threads):
+                yield _Ready(clip, chosen, piece, growing)
         except MediaError as error:
             yield Note(clip.id, str(error))
 
@@ -158,15 +164,17 @@ def _ahead(items: Iterator[_Ready | Note], n: int) -> Iterator[Iterator[_Ready |
 def _batches(
     found: Iterator[_Ready | Note], outcome: Outcome, tick: Tick, n_pictures: int
 ) -> Iterator[list[_Ready]]:
-    """Clips to encode at once: as many as make `n_pictures`; what is unreadable is noted."""
+    """Pieces to encode at once: as many as make `n_pictures`; what is unreadable is noted."""
     batch: list[_Ready] = []
     for item in found:
         if isinstance(item, Note):
             outcome.skipped.append(item)
             tick("skipped", item.clip)
+            batch = [ready for ready in batch if ready.clip.id != item.clip]
             continue
         batch.append(item)
-        if sum(_n_pictures(ready) for ready in batch) >= n_pictures:
+        n_bytes = sum(ready.piece.media.n_bytes for ready in batch)
+        if sum(map(_n_pictures, batch)) >= n_pictures or n_bytes >= BATCH_BYTES:
             yield batch
             batch = []
     if batch:
@@ -174,11 +182,13 @@ def _batches(
 
 
 def _n_pictures(ready: _Ready) -> int:
-    """Pictures of a clip for the encoder that asks for fewest of them at once."""
+    """Pictures of a piece for the encoder that asks for fewest of them at once."""
+    media = ready.piece.media
     counts = [
         len(pictures[:: encoder.spec.every_s])
         for encoder in ready.chosen
-        if hasattr(encoder, "rows") and (pictures := ready.media[encoder.spec.reads[0]]) is not None
+        if hasattr(encoder, "picture_rows")
+        and (pictures := media[encoder.spec.reads[0]]) is not None
     ]
     return min(counts, default=BATCH_PICTURES)
 
@@ -186,15 +196,27 @@ def _n_pictures(ready: _Ready) -> int:
 def _encode(
     batch: Sequence[_Ready], writers: dict[str, Writer], outcome: Outcome, tick: Tick
 ) -> None:
-    """Rows of all clips of the batch, encoder by encoder, into the writers."""
-    for name, writer in writers.items():
-        asking = [(r, e) for r in batch for e in r.chosen if e.spec.name == name]
-        if not asking:
-            continue
-        found = encode_clips(asking[0][1], [ready.media for ready, _ in asking])
-        for (ready, _), rows in zip(asking, found, strict=True):
-            writer.add(ready.clip.id, rows)
-            outcome.n_written += 1
+    """Rows of all pieces of the batch, encoder by encoder; those of whole clips are written."""
     for ready in batch:
-        outcome.notes += [Note(ready.clip.id, text) for text in remarks(ready.media, ready.chosen)]
-        tick("done", ready.clip.id)
+        ready.growing.look(ready.piece)
+    for name, writer in writers.items():
+        shown = [
+            (ready, encoder, media)
+            for ready in batch
+            for encoder in ready.chosen
+            if encoder.spec.name == name
+            and (media := ready.growing.shown(encoder.spec, ready.piece)) is not None
+        ]
+        if not shown:
+            continue
+        found = encode_clips(shown[0][1], [media for _, _, media in shown])
+        for (ready, encoder, _), rows in zip(shown, found, strict=True):
+            ready.growing.add(encoder.spec, ready.piece, rows)
+            if ready.piece.last:
+                writer.add(ready.clip.id, ready.growing.rows(name))
+                outcome.n_written += 1
+    for ready in batch:
+        if ready.piece.last:
+            noted = remarks(ready.piece.media, ready.growing.duration_s, ready.chosen)
+            outcome.notes += [Note(ready.clip.id, text) for text in noted]
+            tick("done", ready.clip.id)

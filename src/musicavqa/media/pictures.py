@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,8 @@ class Grid:
         from av.video.reformatter import Interpolation, VideoReformatter
 
         self.wanted = wanted
-        self.kept: list[np.ndarray] = []
+        self.kept: deque[np.ndarray] = deque()
+        self.n = 0  # with those that were taken
         self.reformatter = VideoReformatter()
         self.how = wanted.filter.removeprefix("pil_")
         self.as_pillow = wanted.filter.startswith("pil_")
@@ -39,9 +41,14 @@ class Grid:
     def show(self, frame: Any, until_s: float) -> None:
         """Keep `frame` for every grid time that is still open before `until_s`."""
         picture = None
-        while self.time_s(len(self.kept)) < until_s - SLACK_S:
+        while self.time_s(self.n) < until_s - SLACK_S:
             picture = self.convert(frame) if picture is None else picture
-            self.kept.append(picture)
+            self.keep(picture)
+
+    def keep(self, picture: np.ndarray) -> None:
+        """Add the picture of the next grid time."""
+        self.kept.append(picture)
+        self.n += 1
 
     def convert(self, frame: Any) -> np.ndarray:
         """Upright array of the wanted size; a turned phone video is resized, then turned."""
@@ -63,12 +70,16 @@ class Grid:
         upright = np.rot90(own, round(frame.rotation / 90) % 4)
         return resized(upright, *self._scaled(*upright.shape[:2]), self.how)
 
-    def array(self) -> np.ndarray:
-        """All kept pictures, (n, H, W, 3) or (n, H, W); they are handed over, never held twice."""
-        pictures = np.empty((len(self.kept), *self.kept[0].shape), np.uint8)
-        while self.kept:
-            last = self.kept.pop()
-            pictures[len(self.kept)] = last
+    def take(self, n: int, n_again: int = 0) -> np.ndarray:
+        """The next pictures, (n, H, W, 3) or (n, H, W), the last of them to be given once more.
+
+        All others are handed over, never held twice.
+        """
+        pictures = np.empty((n, *self.kept[0].shape), np.uint8)
+        for i in range(n - n_again):
+            pictures[i] = self.kept.popleft()
+        for i in range(n_again):
+            pictures[n - n_again + i] = self.kept[i]
         return pictures
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
@@ -117,7 +128,7 @@ class Screen:
         Before every grid has a picture none is left out: the only one of a short clip is shown.
         When what was left out ends is kept, as the last picture of a file may be among it.
         """
-        if not (self.steady and all(grid.kept for grid in self.grids)):
+        if not (self.steady and all(grid.n for grid in self.grids)):
             return False
         if packet.pts is None or packet.is_corrupt:
             return False
@@ -152,8 +163,8 @@ class Screen:
             return
         self.hold(end_s)
         for grid in self.grids:
-            if not grid.kept:
-                grid.kept.append(grid.convert(self.frame))
+            if not grid.n:
+                grid.keep(grid.convert(self.frame))
 
 
 def _is_steady(stream: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,7 +80,8 @@ class Resampled:
 
     def __init__(self, wanted: Sound) -> None:
         self.wanted = wanted
-        self.blocks: list[np.ndarray] = []  # each (samples, channels)
+        self.blocks: deque[np.ndarray] = deque()  # each (samples, channels)
+        self.n = 0  # samples, with those that were taken
         self.resampler: Any = None
         self.width = 0
 
@@ -96,19 +98,27 @@ class Resampled:
         block = self.resampler.resample_chunk(np.ascontiguousarray(samples), last=last)
         if len(block):
             self.blocks.append(np.broadcast_to(block, (len(block), self.wanted.channels)))
+            self.n += len(block)
 
     def finish(self) -> None:
         if self.resampler is not None:
             self.push(np.zeros((0, self.width), np.float32), last=True)
 
-    def array(self, duration_s: float) -> np.ndarray:
-        """float32 (channels, samples), cut or padded with zeros to `duration_s`."""
-        n_samples, start = round(duration_s * self.wanted.rate_hz), 0
-        waveform = np.zeros((self.wanted.channels, n_samples), np.float32)
-        for block in self.blocks:
-            part = block[: n_samples - start]
+    def take(self, n: int, n_again: int = 0) -> np.ndarray:
+        """The next samples, float32 (channels, n), the last of them to be given once more.
+
+        Zeros follow where there are less.
+        """
+        waveform, start = np.zeros((self.wanted.channels, n), np.float32), 0
+        while self.blocks and start < n:
+            block = self.blocks.popleft()
+            part = block[: n - start]
             waveform[:, start : start + len(part)] = part.T
             start += len(part)
+            if len(part) < len(block):
+                self.blocks.appendleft(block[len(part) :])
+        if n_again:
+            self.blocks.appendleft(waveform[:, n - n_again :].T.copy())
         return waveform
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -72,3 +72,43 @@ class Media:
         if wanted not in self.kept:
             raise KeyError(f"The file was read without {wanted}; it holds {list(self.kept)}.")
         return self.kept[wanted]
+
+    @property
+    def n_bytes(self) -> int:
+        """Of all arrays."""
+        return sum(array.nbytes for array in self.kept.values() if array is not None)
+
+    def part(self, from_s: int, until_s: int | None = None) -> Media:
+        """The seconds in between, or all from `from_s`; no array is copied."""
+
+        def cut(item: Wanted, array: np.ndarray) -> np.ndarray:
+            first, stop = (
+                None if s is None else round(s * item.rate_hz) for s in (from_s, until_s)
+            )
+            return array[:, first:stop] if isinstance(item, Sound) else array[first:stop]
+
+        kept = {w: None if array is None else cut(w, array) for w, array in self.kept.items()}
+        end_s = self.duration_s if until_s is None else until_s
+        return replace(self, kept=kept, duration_s=end_s - from_s)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some seconds of a file, and those around them that its rows may depend on."""
+
+    media: Media
+    lead_s: int
+    """Seconds before the piece itself."""
+    own_s: int | None
+    """Its length; None where it goes on to the end of the file."""
+
+    @property
+    def last(self) -> bool:
+        """True for the end of the file."""
+        return self.own_s is None
+
+    def around(self, seconds: int) -> tuple[Media, int]:
+        """The piece with at most `seconds` on either side, and how many of them are before it."""
+        before_s = min(seconds, self.lead_s)
+        until_s = None if self.own_s is None else self.lead_s + self.own_s + seconds
+        return self.media.part(self.lead_s - before_s, until_s), before_s
