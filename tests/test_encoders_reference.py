@@ -106,3 +106,13 @@ def test_yamnet_patch_hears_what_the_reference_evaluator_hears(yamnet, clip):
     if clip != "sine":
         np.testing.assert_allclose(row[:24], golden["patch_2_embedding_first"], atol=1e-4)
     assert row[:1024].mean() == pytest.approx(golden["patch_2_embedding_mean"], abs=0.005)
+
+
+def test_yamnet_hears_a_long_clip_in_blocks(yamnet, monkeypatch):
+    samples = np.random.default_rng(0).standard_normal(7 * 16000).astype(np.float32)
+    whole = yamnet.patches(samples)
+    monkeypatch.setattr("musicavqa.encoders.audio_yamnet.BLOCK", 2 * 16000)
+    apart = yamnet.patches(samples).astype(int) - whole
+    assert whole.shape == (13, 96, 64)
+    assert np.abs(apart).max() <= 1  # where a value lies between two codes
+    assert np.count_nonzero(apart) <= 5

@@ -16,7 +16,7 @@ import torch
 
 from musicavqa import answers
 from musicavqa.questions import tokenize, vocabulary
-from musicavqa.records import SENSES, Batch, Clip, Question
+from musicavqa.records import SENSES, Batch, Clip, Drawn, Question
 from musicavqa.store import FeatureError, Store
 
 N_WORDS_PADDED = 14
@@ -98,9 +98,10 @@ def collate(
     drawn = [_draw(asked[clip.id], collation.max_questions_per_clip, rng) for clip in clips]
     questions = [question for group in drawn for question in group]
     seconds = np.arange(n_seconds.max()) < n_seconds[:, None]  # (C, T)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return Batch(
         keys=[question.key for question in questions],
-        streams={name: torch.from_numpy(array) for name, array in arrays.items()},
+        streams=tensors,
         seconds=torch.from_numpy(seconds),
         clip_of=torch.tensor([row for row, group in enumerate(drawn) for _ in group]),
         words=torch.from_numpy(encode_words([question.text for question in questions])),
@@ -108,7 +109,7 @@ def collate(
         answers=torch.tensor(
             [-1 if q.answer is None else answers.index(q.answer) for q in questions]
         ),
-        negatives=_negatives(arrays, n_seconds, collation.negatives, rng),
+        negatives=_negatives(tensors, n_seconds, collation.negatives, rng),
         truth=_truth(clips, seconds.shape[1], collation.truth),
     )
 
@@ -218,11 +219,11 @@ def _texts(
 
 
 def _negatives(
-    arrays: dict[str, np.ndarray],
+    streams: dict[str, torch.Tensor],
     n_seconds: np.ndarray,
     names: tuple[str, ...],
     rng: np.random.Generator | None,
-) -> dict[str, torch.Tensor]:
+) -> Mapping[str, torch.Tensor]:
     """Each second of each clip gets a random real second of another clip; none for one clip."""
     n_clips = len(n_seconds)
     if not names or rng is None or n_clips < 2:
@@ -230,7 +231,7 @@ def _negatives(
     shape = (n_clips, int(n_seconds.max()))
     clip = (np.arange(n_clips)[:, None] + rng.integers(1, n_clips, shape)) % n_clips
     second = rng.integers(0, n_seconds[clip])
-    return {name: torch.from_numpy(arrays[name][clip, second]) for name in names}
+    return Drawn(streams, names, torch.from_numpy(clip), torch.from_numpy(second))
 
 
 def _truth(

@@ -5,6 +5,7 @@ Importing this file costs nothing: torch is named only for the type checker.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,6 +61,33 @@ class Question:
     """Number in the official file. It repeats: joins by it are checked."""
 
 
+@dataclass(frozen=True)
+class Drawn(Mapping[str, Any]):
+    """Seconds of other clips of the same batch, taken from its streams when they are asked for."""
+
+    streams: Mapping[str, torch.Tensor]
+    names: tuple[str, ...]
+    clip: torch.Tensor
+    """(C, T) row of the streams that each second comes from."""
+    second: torch.Tensor
+    """(C, T) and which of its seconds."""
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.streams[name][self.clip, self.second]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def moved(self, streams: Mapping[str, torch.Tensor], device: torch.device | str) -> Drawn:
+        """The same seconds of the same streams on another device."""
+        return Drawn(streams, self.names, self.clip.to(device), self.second.to(device))
+
+
 @dataclass
 class Batch:
     """C different clips and B questions about them; a clip stands once, however often it is asked.
@@ -79,7 +107,7 @@ class Batch:
     words: torch.Tensor
     texts: dict[str, torch.Tensor] = field(default_factory=dict)
     answers: torch.Tensor | None = None
-    negatives: dict[str, torch.Tensor] = field(default_factory=dict)
+    negatives: Mapping[str, torch.Tensor] = field(default_factory=dict)
     truth: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> Batch:
@@ -90,7 +118,10 @@ class Batch:
                 return {name: tensor.to(device) for name, tensor in value.items()}
             return value.to(device) if hasattr(value, "to") else value
 
-        return replace(self, **{f.name: move(getattr(self, f.name)) for f in fields(self)})
+        moved = {f.name: move(getattr(self, f.name)) for f in fields(self)}
+        if isinstance(self.negatives, Drawn):
+            moved["negatives"] = self.negatives.moved(moved["streams"], device)
+        return replace(self, **moved)
 
 
 @dataclass

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RATE_HZ, WINDOW, HOP, N_FFT, BANDS = 16000, 400, 160, 512, 64
 PATCH, PATCH_HOP, FRAMES_HZ = 96, 48, 100
+BLOCK = 60 * RATE_HZ  # heard at once: the spectra of a long clip would take gigabytes
 STEP, ZERO = 0.047937885, 144  # the graph's quantiser of its input
 EMBEDDING, CLASSES = 1024, 521
 OUTPUTS = {"/model/Reshape_output_0": EMBEDDING, "class_scores_updated": CLASSES}
@@ -73,10 +74,16 @@ class YamNet:
 
     def patches(self, samples: np.ndarray) -> np.ndarray:
         """Quantised log-mel patches (n, 96, 64) uint8 of a mono signal of whole seconds."""
-        samples = samples / max(float(np.abs(samples).max()), 1e-6)
-        samples = np.pad(samples, (0, WINDOW - HOP)).astype(np.float32)
-        mel = magnitudes(samples, WINDOW, HOP, N_FFT) @ self.filters  # (100 T, 64)
-        codes = np.clip(np.round(np.log(mel + 1e-3) / STEP + ZERO), 0, 255).astype(np.uint8)
+        peak, side = max(float(samples.max()), -float(samples.min()), 1e-6), WINDOW - HOP
+        blocks = []
+        for start in range(0, len(samples), BLOCK):
+            part = (samples[start : start + BLOCK + side] / peak).astype(np.float32)
+            n_samples = min(BLOCK, len(samples) - start) + side
+            part = np.pad(part, (0, n_samples - len(part)))  # silence behind the end
+            mel = magnitudes(part, WINDOW, HOP, N_FFT) @ self.filters
+            codes = np.round(np.log(mel + 1e-3) / STEP + ZERO)
+            blocks.append(np.clip(codes, 0, 255).astype(np.uint8))
+        codes = np.concatenate(blocks)  # (100 T, 64)
         starts = range(0, len(codes) - PATCH + 1, PATCH_HOP)
         return np.stack([codes[start : start + PATCH] for start in starts])
 

@@ -69,7 +69,8 @@ def from_slaney(mel: np.ndarray) -> np.ndarray:
 def seconds_of_sound(waveform: np.ndarray, n_samples: int) -> np.ndarray:
     """The waveform (channels, n) cut, or filled with silence, to `n_samples`."""
     kept = waveform[:, :n_samples]
-    return np.pad(kept, ((0, 0), (0, n_samples - kept.shape[1])))
+    missing = n_samples - kept.shape[1]
+    return np.pad(kept, ((0, 0), (0, missing))) if missing else kept
 
 
 def centre_padded(samples: np.ndarray, window: int, hop: int, n_frames: int) -> np.ndarray:

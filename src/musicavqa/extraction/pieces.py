@@ -77,7 +77,10 @@ class Growing:
             if array is not None:
                 arrays.append(array)
         if piece.last:
-            kept = {item: _joined(item, arrays) for item, arrays in self._kept.items()}
+            kept = {
+                item: _joined(arrays, axis=1 if isinstance(item, Sound) else 0) if arrays else None
+                for item, arrays in self._kept.items()
+            }
             self._whole = replace(media, kept=kept, duration_s=self.duration_s)
             self._kept.clear()
 
@@ -97,12 +100,20 @@ class Growing:
 
     def rows(self, name: str) -> np.ndarray:
         """All rows (T, *shape) of an encoder; the last piece was added."""
-        parts = self._rows.pop(name)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return _joined(self._rows.pop(name))
 
 
-def _joined(item: Wanted, arrays: list[np.ndarray]) -> np.ndarray | None:
-    """Arrays of one request after each other, None for none."""
-    if not arrays:
-        return None
-    return np.concatenate(arrays, axis=1 if isinstance(item, Sound) else 0)
+def _joined(parts: list[np.ndarray], axis: int = 0) -> np.ndarray:
+    """The parts after each other along `axis`; each is let go as soon as it is copied."""
+    if len(parts) == 1:
+        return parts.pop()
+    shape = list(parts[0].shape)
+    shape[axis] = sum(part.shape[axis] for part in parts)
+    whole = np.empty(shape, parts[0].dtype)
+    end = shape[axis]
+    while parts:
+        part = parts.pop()
+        start = end - part.shape[axis]
+        whole.swapaxes(0, axis)[start:end] = part.swapaxes(0, axis)
+        end = start
+    return whole

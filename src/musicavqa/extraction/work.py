@@ -19,7 +19,7 @@ from musicavqa.store import Folder, Writer
 
 AHEAD = 2
 """Pieces that are decoded before they are encoded."""
-BATCH_PICTURES, BATCH_BYTES = 64, 128 * 2**20
+BATCH_PICTURES, BATCH_BYTES = 64, 64 * 2**20
 """Encoders that take pictures of several clips at once get at least so many, if there are, unless
 what is decoded for them takes more memory than this."""
 

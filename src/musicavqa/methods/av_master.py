@@ -26,6 +26,7 @@ by mathematics, ours has 47 102 848.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -249,7 +250,7 @@ class Model(nn.Module):
             losses["contrast"] = self.options.contrast_weight * contrast
         return Output(overall + by_ear + by_eye, losses, {"time": (ears + eyes) / 2})
 
-    def _read(self, streams: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def _read(self, streams: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Sound and picture (C, T, D)."""
         visual = picture_vectors(streams[self.options.visual_stream])
         return self.audio_in(streams[self.options.audio_stream]), self.visual_in(visual)

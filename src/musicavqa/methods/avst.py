@@ -25,6 +25,7 @@ among them, that reach no output.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -156,7 +157,7 @@ class Model(nn.Module):
         return self.audio_out(torch.relu(self.audio_in(audio)))
 
     def _look(
-        self, streams: dict[str, torch.Tensor], audio: torch.Tensor
+        self, streams: Mapping[str, torch.Tensor], audio: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Visual vectors (C, T, D) and maps (C, T, P), guided by the audio."""
         maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]

@@ -25,6 +25,7 @@ no output, ours has 53 423 098.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -199,7 +200,7 @@ class Model(nn.Module):
         return Output(logits, losses, evidence)
 
     def _ground(
-        self, streams: dict[str, Tensor], sound: Tensor, valid: Tensor
+        self, streams: Mapping[str, Tensor], sound: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """Sound and picture (C, T, D) read with the tokens, maps (C, T, P), sources by sense."""
         maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]

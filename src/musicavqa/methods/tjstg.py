@@ -30,6 +30,7 @@ The official configuration has 11 792 300 parameters, of which 1 248 000 reach n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -208,7 +209,7 @@ class Model(nn.Module):
         return target[place % len(target)].unflatten(0, (len(target), n_seconds))
 
     def _look(
-        self, streams: dict[str, Tensor], audio: Tensor, targets: Tensor, rows: Tensor
+        self, streams: Mapping[str, Tensor], audio: Tensor, targets: Tensor, rows: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Pictures (B, T, D) grounded by sound and target, and the maps (B, T, P) of that."""
         maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]

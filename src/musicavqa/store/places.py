@@ -49,8 +49,8 @@ class Folder(Protocol):
         """A file, or its first bytes; FileNotFoundError."""
         ...
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write or replace a file, whole or not at all; makes the folder."""
+    def write(self, name: str, *data: bytes | memoryview) -> None:
+        """Write or replace a file, whole or not at all, from parts; makes the folder."""
         ...
 
     def create(self, name: str, data: bytes) -> bool:
@@ -132,12 +132,12 @@ class DiskFolder:
         with (self.path / name).open("rb") as file:
             return file.read() if n_bytes is None else file.read(n_bytes)
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, *data: bytes | memoryview) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         part = self.path / f"{name}.{os.getpid()}-{secrets.token_hex(4)}{PART}"  # one per writer
         try:
             with part.open("wb") as file:
-                file.write(data)
+                file.writelines(data)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path / name)
@@ -215,9 +215,9 @@ class ObjectFolder:
         system, path = self._opened()
         return system.cat_file(f"{path}/{name}", start=None if n_bytes is None else 0, end=n_bytes)
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, *data: bytes | memoryview) -> None:
         system, path = self._opened()
-        system.pipe_file(f"{path}/{name}", data)
+        system.pipe_file(f"{path}/{name}", b"".join(data))
 
     def create(self, name: str, data: bytes) -> bool:
         system, path = self._opened()

@@ -20,6 +20,7 @@ from musicavqa.store.places import Folder
 
 ENDING = ".safetensors"
 DTYPES = {"F16": "float16", "F32": "float32", "U8": "uint8", "BOOL": "bool"}
+NAMES = {name: kind for kind, name in DTYPES.items()}
 HEAD_BYTES = 16384  # one read gets most headers
 
 
@@ -45,10 +46,24 @@ def group_of(clip_id: str) -> str:
 
 
 def write_shard(folder: Folder, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by clip id as one shard, named after the first."""
-    from safetensors.numpy import save
+    """Write arrays by clip id as one shard, named after the first.
 
-    folder.write(digest(next(iter(arrays))) + ENDING, save(dict(arrays)))
+    The file is one of safetensors, whose own writer would hold all of it twice more.
+    """
+    header: dict[str, Any] = {}
+    end = 0
+    for clip_id, array in arrays.items():
+        start, end = end, end + array.nbytes
+        header[clip_id] = {
+            "dtype": NAMES[array.dtype.name],
+            "shape": array.shape,
+            "data_offsets": (start, end),
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    data = (array.reshape(-1).view(np.uint8).data for array in arrays.values())
+    name = digest(next(iter(arrays))) + ENDING
+    folder.write(name, len(text).to_bytes(8, "little"), text, *data)
 
 
 def read_header(folder: Folder, shard: str) -> tuple[dict[str, Entry], int]:
@@ -100,7 +115,7 @@ def as_stored(clip_id: str, array: np.ndarray, description: Description) -> np.n
         )
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(array, dtype=dtype)
-    if dtype.kind == "f" and not np.isfinite(stored).all():
+    if dtype.kind == "f" and not all(np.isfinite(row).all() for row in stored):
         raise FeatureError(
             f"{description.encoder!r} gave values for clip {clip_id!r} that {dtype} cannot hold "
             "(not finite, or too large). Check the encoder."

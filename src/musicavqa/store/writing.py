@@ -19,7 +19,7 @@ from musicavqa.store.places import Folder, folder
 from musicavqa.store.shards import as_stored, index, write_shard
 
 SHARD_CLIPS = 256
-SHARD_BYTES = 256 * 2**20
+SHARD_BYTES = 64 * 2**20
 
 
 def _at_any_time() -> None:
