@@ -18,7 +18,7 @@ from musicavqa.encoders import load_spec, weights
 from musicavqa.encoders.fbank import Fbank, framed
 from musicavqa.encoders.hearing import SoundEncoder
 from musicavqa.encoders.weights import WeightError
-from musicavqa.encoders.windows import centred, in_turn, mono, one_second_each, shares
+from musicavqa.encoders.windows import centred, in_turn, mono, one_second_each, pooled, shares
 from musicavqa.media import SOUND, Media
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -136,10 +136,20 @@ def test_htsat_log_mel_is_that_of_torchlibrosa():
 @given(st.integers(1, 40), st.floats(0.05, 2.0), st.floats(1.0, 3.0))
 def test_every_second_is_shared_out_whole(n, hop_s, longer):
     n_patches = max(1, int(n / hop_s))
-    rows = shares(n, n_patches, hop_s, hop_s * longer)
+    rows = shares(np.arange(n), np.arange(n_patches), hop_s, hop_s * longer)
     assert rows.shape == (n, n_patches)
     assert (rows >= 0).all()
     np.testing.assert_allclose(rows.sum(axis=1), 1.0)
+
+
+@given(st.integers(1, 40), st.floats(0.05, 2.0), st.floats(1.0, 3.0), st.integers(1, 50))
+def test_a_long_clip_is_pooled_in_parts(n, hop_s, longer, block_s):
+    n_patches = max(1, int(n / hop_s * 0.9))  # the end may lie under none
+    rows = np.random.default_rng(0).standard_normal((n_patches, 3))
+    whole = shares(np.arange(n), np.arange(n_patches), hop_s, hop_s * longer) @ rows
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("musicavqa.encoders.windows.BLOCK_S", block_s)
+        np.testing.assert_allclose(pooled(rows, n, hop_s, hop_s * longer), whole, atol=1e-9)
 
 
 def test_windows_in_turn_hear_everything_once():
@@ -307,7 +317,7 @@ def test_ast_is_transformers_own_and_takes_ten_seconds_at_a_time(tmp_path, monke
     theirs = transformers.ASTFeatureExtractor()(window, 16000, return_tensors="pt").input_values
     with torch.inference_mode():
         tokens = whole(theirs).last_hidden_state[0, 2:].unflatten(0, (12, -1)).mean(0).numpy()
-    expected = shares(12, 100, 0.1, 0.16)[:9] @ tokens[:100]
+    expected = shares(np.arange(12), np.arange(100), 0.1, 0.16)[:9] @ tokens[:100]
     np.testing.assert_allclose(rows[:9], expected, atol=2e-3)  # rows are half precision
 
 

@@ -47,7 +47,7 @@ def made(command_line, videos, tmp_path):
 def test_a_folder_is_extracted_and_broken_clips_are_listed(command_line, videos, tmp_path):
     arguments = ("features", "extract", videos, "--out", tmp_path, "--streams", STREAMS)
     code, out, err = command_line(*arguments)
-    assert (code, out.startswith("4 rows written, 0 were there")) == (1, True)
+    assert (code, out.startswith("4 arrays (clip x stream) written, 0 were there")) == (1, True)
     assert re.search(r"encoding: 3 of 3 clips, .* clips/s, .* left, 1 error\n", err)
     assert re.search(r"skipped, 1 of 3 clips:\nbroken: .*moov", err)
     spec = load_spec("visual_motion")

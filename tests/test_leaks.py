@@ -207,7 +207,7 @@ def test_features_of_any_set(command_line, data, small_video):
     for name in {row["video_id"] for row in (*TRAIN, *VAL, *TEST)}:
         shutil.copy(small_video, videos / f"{name}.mp4")
     code, out, _ = command_line(*arguments)
-    assert (code, out.startswith("5 rows written")) == (0, True), out
+    assert (code, out.startswith("5 arrays (clip x stream) written")) == (0, True), out
 
 
 def test_a_v2_split_lists_the_clips_whose_sound_is_borrowed(data):

@@ -23,7 +23,7 @@ from musicavqa.encoders.hearing import SoundEncoder
 from musicavqa.encoders.spec import Spec
 from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
-from musicavqa.encoders.windows import in_turn, shares
+from musicavqa.encoders.windows import in_turn, pooled
 from musicavqa.media import SOUND
 
 RATE_HZ, HOP, WINDOW = 16000, 160, 400
@@ -62,7 +62,7 @@ def load(device: str = "cpu") -> SoundEncoder:
 
     def pool(times: np.ndarray, n: int) -> np.ndarray:
         times = times.reshape(-1, times.shape[-1])
-        return shares(n, len(times), hop_s, patch_s) @ times
+        return pooled(times, n, hop_s, patch_s)
 
     def cut(sound: np.ndarray, n: int) -> np.ndarray:
         return in_turn(

@@ -17,7 +17,7 @@ from musicavqa.encoders.hearing import SoundEncoder
 from musicavqa.encoders.spec import Spec
 from musicavqa.encoders.vision import fits, frozen
 from musicavqa.encoders.weights import weight_file
-from musicavqa.encoders.windows import in_turn, shares
+from musicavqa.encoders.windows import in_turn, pooled
 from musicavqa.media import SOUND
 
 RATE_HZ, FRAMES, HOP, BINS = 16000, 1024, 160, 128
@@ -46,7 +46,7 @@ def load(device: str = "cpu") -> SoundEncoder:
         """(windows, times * bands, D) -> (n, D)."""
         times = tokens.reshape(-1, BINS // patch, tokens.shape[-1]).mean(axis=1)
         patch_s = patch * HOP / RATE_HZ
-        return shares(n, len(times), patch_s, patch_s) @ times
+        return pooled(times, n, patch_s, patch_s)
 
     return SoundEncoder(
         SPEC, lambda sound, n: in_turn(sound, STEP, LENGTH), spectra, network, pool, device, batch=4

@@ -18,7 +18,7 @@ import numpy as np
 from musicavqa.encoders.mel import magnitudes, mel_matrix
 from musicavqa.encoders.spec import Spec, n_seconds
 from musicavqa.encoders.weights import weight_file
-from musicavqa.encoders.windows import mono, shares
+from musicavqa.encoders.windows import mono, pooled
 from musicavqa.media import SOUND
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class YamNet:
             return np.zeros((n, *SPEC.shape), np.float16)
         patches = self.patches(mono(waveform, n * RATE_HZ))
         rows = np.stack([self.run(patch) for patch in patches])
-        return (shares(n, len(patches), PATCH_HOP / FRAMES_HZ, PATCH / FRAMES_HZ) @ rows).astype(
-            np.float16
-        )
+        return pooled(rows, n, PATCH_HOP / FRAMES_HZ, PATCH / FRAMES_HZ).astype(np.float16)
 
     def patches(self, samples: np.ndarray) -> np.ndarray:
         """Quantised log-mel patches (n, 96, 64) uint8 of a mono signal of whole seconds."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from musicavqa.encoders.mel import seconds_of_sound
+
+BLOCK_S = 60
 
 
 def mono(waveform: np.ndarray, n_samples: int) -> np.ndarray:
@@ -35,13 +39,28 @@ def in_turn(sound: np.ndarray, step: int, length: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(sound, length)[::step][:n]
 
 
-def shares(n: int, n_patches: int, hop_s: float, length_s: float) -> np.ndarray:
-    """How much of each second (n, n_patches) lies under each patch; rows sum to one.
+def pooled(rows: np.ndarray, n: int, hop_s: float, length_s: float) -> np.ndarray:
+    """What the patches say (p, D) as (n, D): of each second the mean, by how much lies under them.
 
-    Patch j reaches from j * hop_s to j * hop_s + length_s. A second under no patch takes the last.
+    Patch j reaches from j * hop_s to j * hop_s + length_s. A minute at a time, as all seconds by
+    all patches would be a large table for a long clip.
     """
-    start_s = np.arange(n_patches) * hop_s
-    second_s = np.arange(n)[:, None]
+    parts = []
+    for start in range(0, n, BLOCK_S):
+        stop = min(start + BLOCK_S, n)
+        first = min(max(0, math.floor((start - length_s) / hop_s)), len(rows) - 1)
+        last = min(len(rows), math.ceil(stop / hop_s) + 1)
+        under = shares(np.arange(start, stop), np.arange(first, last), hop_s, length_s)
+        parts.append(under @ rows[first:last])
+    return np.concatenate(parts)
+
+
+def shares(seconds: np.ndarray, patches: np.ndarray, hop_s: float, length_s: float) -> np.ndarray:
+    """How much of each second (n, p) lies under each patch; rows sum to one.
+
+    A second under no patch takes the last.
+    """
+    start_s, second_s = patches * hop_s, seconds[:, None]
     shared = np.minimum(second_s + 1, start_s + length_s) - np.maximum(second_s, start_s)
     shared = np.maximum(shared, 0.0)
     shared[shared.sum(axis=1) == 0, -1] = 1.0

@@ -35,20 +35,21 @@ class Cutter:
         """True where a piece, what is around it and a picture after that are decoded."""
         if self.piece_s is None:
             return False
-        there_s = [sink.end_s for sink in (self.screen, self.track) if sink is not None]
-        there_s += [grid.n / grid.wanted.rate_hz for grid in self.grids]
-        there_s += [sound.n / sound.wanted.rate_hz for sound in self.sounds]
-        return min(there_s) >= self.start_s + self.piece_s + self.around_s + self.spare_s
+        until_s = self.start_s + self.piece_s + self.around_s + self.spare_s
+        if any(sink is not None and sink.end_s < until_s for sink in (self.screen, self.track)):
+            return False  # asked after every packet, so the usual answer comes first
+        parts: list[Grid | Resampled] = [*self.grids, *self.sounds]
+        return all(part.n >= until_s * part.wanted.rate_hz for part in parts)
 
     def piece(self, has_audio: bool) -> Piece:
         """The next piece; `ready` is true."""
         assert self.piece_s is not None
         length_s, again_s = self._lead_s + self.piece_s + self.around_s, 2 * self.around_s
         kept: dict[Wanted, Any] = dict.fromkeys(self.wanted)
-        sinks: list[Grid | Resampled] = [*self.grids, *self.sounds]
-        for item in sinks:
-            rate_hz = item.wanted.rate_hz
-            kept[item.wanted] = item.take(round(length_s * rate_hz), round(again_s * rate_hz))
+        parts: list[Grid | Resampled] = [*self.grids, *self.sounds]
+        for part in parts:
+            rate_hz = part.wanted.rate_hz
+            kept[part.wanted] = part.take(round(length_s * rate_hz), round(again_s * rate_hz))
         media = Media(kept, length_s, self.screen is not None, has_audio)
         piece = Piece(media, self._lead_s, self.piece_s)
         self.start_s += self.piece_s
