@@ -88,7 +88,8 @@ def extract(
     if as_json:
         print(json.dumps(_about(report, len(clips)), indent=1))
     else:
-        print(f"{report.n_written} arrays (clip x stream) written, {report.n_present} were there already, in {out}")
+        counts = f"{report.n_written} arrays (clip x stream) written, {report.n_present} were there"
+        print(f"{counts} already, in {out}")
     if report.skipped:
         raise typer.Exit(1)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from musicavqa.encoders.spec import Spec
 from musicavqa.extraction.encoding import Encoder, encode_clips
-from musicavqa.media import SOUND, Media, MediaError, Piece, Sound, Wanted, read_pieces
+from musicavqa.media import SOUND, Media, MediaError, Piece, Sound, read_pieces
 from musicavqa.records import Clip
 
 PIECE_S = 60
@@ -57,32 +57,29 @@ class Growing:
     """
 
     def __init__(self, encoders: Sequence[Encoder]) -> None:
-        self._rows: dict[str, list[np.ndarray]] = {e.spec.name: [] for e in encoders}
-        whole = [e.spec for e in encoders if e.spec.sees_s is None]
-        self._kept: dict[Wanted, list[np.ndarray]] = {w: [] for s in whole for w in s.reads}
+        self._rows = {encoder.spec.name: _Strip() for encoder in encoders}
+        whole = [encoder.spec for encoder in encoders if encoder.spec.sees_s is None]
+        items = [item for spec in whole for item in spec.reads]
+        self._kept = {item: _Strip(axis=isinstance(item, Sound)) for item in items}
         self._whole: Media | None = None
         self.duration_s = 0.0
         """Of the pieces so far."""
 
     def look(self, piece: Piece) -> None:
         """Keep of a piece what encoders of the whole clip will read; `shown` comes after."""
-        alone = piece.last and not self.duration_s
         media, _ = piece.around(0)
+        alone = piece.last and not self.duration_s
         self.duration_s += media.duration_s
         if alone:
             self._whole = media
             return
-        for item, arrays in self._kept.items():
+        for item, strip in self._kept.items():
             array = media[item]
             if array is not None:
-                arrays.append(array)
+                strip.add(array)
         if piece.last:
-            kept = {
-                item: _joined(arrays, axis=1 if isinstance(item, Sound) else 0) if arrays else None
-                for item, arrays in self._kept.items()
-            }
+            kept = {item: strip.array for item, strip in self._kept.items()}
             self._whole = replace(media, kept=kept, duration_s=self.duration_s)
-            self._kept.clear()
 
     def shown(self, spec: Spec, piece: Piece) -> Media | None:
         """What an encoder is to encode for `piece`: if it needs the whole, nothing but the last."""
@@ -96,24 +93,36 @@ class Growing:
             first = round(piece.around(spec.sees_s)[1] * spec.rate_hz)
             n = None if piece.own_s is None else round(piece.own_s * spec.rate_hz)
             rows = rows[first : None if n is None else first + n]
-        self._rows[spec.name].append(rows)
+        self._rows[spec.name].add(rows)
 
     def rows(self, name: str) -> np.ndarray:
         """All rows (T, *shape) of an encoder; the last piece was added."""
-        return _joined(self._rows.pop(name))
+        rows = self._rows.pop(name).array
+        assert rows is not None
+        return rows
 
 
-def _joined(parts: list[np.ndarray], axis: int = 0) -> np.ndarray:
-    """The parts after each other along `axis`; each is let go as soon as it is copied."""
-    if len(parts) == 1:
-        return parts.pop()
-    shape = list(parts[0].shape)
-    shape[axis] = sum(part.shape[axis] for part in parts)
-    whole = np.empty(shape, parts[0].dtype)
-    end = shape[axis]
-    while parts:
-        part = parts.pop()
-        start = end - part.shape[axis]
-        whole.swapaxes(0, axis)[start:end] = part.swapaxes(0, axis)
-        end = start
-    return whole
+class _Strip:
+    """An array that grows along one axis where it lies: joined parts would all be there twice."""
+
+    def __init__(self, axis: int = 0) -> None:
+        self._axis = axis
+        self._grown: np.ndarray | None = None  # with that axis in front
+        self._is_own = False  # the first part is somebody else's
+
+    @property
+    def array(self) -> np.ndarray | None:
+        """All that was added; None before anything was."""
+        return None if self._grown is None else self._grown.swapaxes(0, self._axis)
+
+    def add(self, part: np.ndarray) -> None:
+        """Put `part` behind the rest."""
+        part = part.swapaxes(0, self._axis)
+        if self._grown is None:
+            self._grown = part
+            return
+        if not self._is_own:
+            self._grown, self._is_own = np.array(self._grown, order="C"), True
+        n = len(self._grown)
+        self._grown.resize((n + len(part), *part.shape[1:]), refcheck=False)
+        self._grown[n:] = part
