@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 SET_NAME = "bandstand"
 
@@ -30,9 +32,40 @@ def main() -> None:
         for seed in settings.seeds:
             runs.append(alone(name, seed))
             print(f"{name} seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "musicavqa.cli", "compare", *runs, "--table"]
-    subprocess.run([*command, "--data", str(settings.data)], check=True)
+    compared = [sys.executable, "-m", "musicavqa.cli", "compare", *runs, "--data", settings.data]
+    subprocess.run([*compared, "--table"], check=True)
     print("\nmusicavqa compare --table " + " ".join(runs))
+    as_json = subprocess.run([*compared, "--json"], check=True, stdout=subprocess.PIPE, text=True)
+    if settings.results is not None:
+        found = results(json.loads(as_json.stdout), settings)
+        settings.results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def results(study: dict[str, Any], settings: argparse.Namespace) -> dict[str, Any]:
+    """What the pages of the methods show: accuracies, and differences to the first method."""
+    differences = {
+        comparison["other"]: next(row for row in comparison["rows"] if row["group"] == "overall")
+        for comparison in study["comparisons"]
+    }
+    methods = {}
+    for system in study["systems"]:
+        groups = {name: span(system["groups"][name]) for name in ("overall", "A", "V", "AV")}
+        methods[system["name"]] = {"accuracy": groups, "cost": system["cost"]}
+        if row := differences.get(system["name"]):
+            methods[system["name"]]["minus_first"] = [*span(row["difference"]), row["adjusted"]]
+    return {
+        "first": study["systems"][0]["name"],
+        "questions": study["systems"][0]["asked"],
+        "seeds": len(settings.seeds),
+        "budget": f"{settings.epochs} pass(es) over the clips of training, steps of "
+        f"{settings.clips_per_step} clips with {settings.questions} questions each",
+        "methods": methods,
+    }
+
+
+def span(interval: dict[str, Any]) -> list[float]:
+    """Mean and both ends."""
+    return [round(interval[end], 2) for end in ("mean", "low", "high")]
 
 
 def arguments() -> argparse.Namespace:
@@ -45,6 +78,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clips-per-step", type=int, default=4, help="few: steps count, too")
     parser.add_argument("--questions", type=int, default=4, help="per clip and epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--results", type=Path, help="for the pages of methods: docs/zoo.json")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 

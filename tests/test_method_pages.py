@@ -1,6 +1,7 @@
 """docs/methods says what the method files say."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,14 @@ from musicavqa.registry import list_methods, load_method
 FOLDER = Path(__file__).parents[1] / "docs" / "methods"
 
 
+def measured():
+    path = FOLDER.parent / "zoo.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 @pytest.fixture(scope="module")
 def made():
-    return pages(list_methods())
+    return pages(list_methods(), measured())
 
 
 @pytest.mark.parametrize("name", ["README", *list_methods()])
@@ -32,9 +38,9 @@ def test_pages_are_short(made):
 
 
 def test_a_page_states_the_parameters_that_the_method_file_states():
-    assert "7,916,716" not in page(load_method("avst"))  # ours has '<unk>' besides
-    assert "7,917,228" in page(load_method("avst"))
-    assert "`visual_net.`" in page(load_method("avst"))
+    assert "7,916,716" not in page(load_method("avst"), {})  # ours has '<unk>' besides
+    assert "7,917,228" in page(load_method("avst"), {})
+    assert "`visual_net.`" in page(load_method("avst"), {})
 
 
 def test_a_page_follows_its_card():
@@ -42,9 +48,25 @@ def test_a_page_follows_its_card():
     card = dataclasses.replace(method.card, family="by heart", music_specific=True)
     changed = dataclasses.replace(method, module=type("Other", (), {**vars(method.module)}))
     changed.module.CARD = card
-    assert "Family: by heart" in page(changed)
-    assert "Marks of the survey: music-specific." in page(changed)
-    assert "Marks of the survey" not in page(method)
+    assert "Family: by heart" in page(changed, {})
+    assert "Marks of the survey: music-specific." in page(changed, {})
+    assert "Marks of the survey" not in page(method, {})
+
+
+def test_a_page_shows_what_was_measured():
+    found = {
+        "first": "template_prior",
+        "questions": 2466,
+        "seeds": 3,
+        "budget": "1 pass",
+        "methods": {
+            "avst": {"accuracy": {"overall": [38.14, 36.3, 39.9]}, "minus_first": [-0.4, -2, 1, 1]}
+        },
+    }
+    text = page(load_method("avst"), found)
+    assert "| overall | 38.1 | 36.3 to 39.9 |" in text
+    assert "Minus template_prior: -0.4 (-2.0 to +1.0; p 1 after" in text
+    assert "On bandstand" not in page(load_method("gru"), found)
 
 
 def test_pages_are_written_where_asked(tmp_path, capsys):

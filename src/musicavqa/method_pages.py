@@ -1,15 +1,18 @@
 """One page per method, made from its file: `python -m musicavqa.method_pages [docs/methods]`.
 
 Nothing is written twice: the docstring is the text, CARD and options give the facts, parameters are
-counted on the meta device (no memory, no numbers), published scores come from the catalogue.
-tests/test_method_pages.py says when a page is out of date.
+counted on the meta device (no memory, no numbers), published scores come from the catalogue, those
+on bandstand from docs/zoo.json, which bench/zoo.py writes. tests/test_method_pages.py says when a
+page is out of date.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from musicavqa.files import write_text
 from musicavqa.registry import Method, few, list_methods, load_method
 
 FOLDER = Path("docs") / "methods"
+RESULTS = Path("docs") / "zoo.json"
 REMAKE = "python -m musicavqa.method_pages"
 _HEAD = f"<!-- made by `{REMAKE}`; edit the method's file instead -->\n"
 _MARKS = ("specialised_input", "spatial_temporal", "music_specific")
@@ -26,16 +30,20 @@ def main(arguments: list[str]) -> None:
     """Write all pages into a folder."""
     folder = Path(arguments[0]) if arguments else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    made = pages(list_methods())
+    measured = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    made = pages(list_methods(), measured)
     for name, text in made.items():
         write_text(folder / name, text)
     print(f"{len(made)} pages in {folder}")
 
 
-def pages(names: list[str]) -> dict[str, str]:
-    """File name -> text: a page for each of these methods, and README.md with the table."""
+def pages(names: list[str], measured: Mapping[str, Any]) -> dict[str, str]:
+    """File name -> text: a page for each of these methods, and README.md with the table.
+
+    `measured` is what bench/zoo.py found, or empty.
+    """
     methods = [load_method(name) for name in names]
-    made = {f"{method.name}.md": page(method) for method in methods}
+    made = {f"{method.name}.md": page(method, measured) for method in methods}
     return {"README.md": index(methods), **made}
 
 
@@ -56,7 +64,7 @@ def index(methods: list[Method]) -> str:
     )
 
 
-def page(method: Method) -> str:
+def page(method: Method, measured: Mapping[str, Any]) -> str:
     """What is worth knowing of one method, short."""
     card = method.card
     first, _, rest = (method.module.__doc__ or "").strip().partition("\n")
@@ -66,6 +74,7 @@ def page(method: Method) -> str:
         f"{first}\n\n{rest.strip()}\n" if rest.strip() else f"{first}\n",
         _facts(method),
         _official(method),
+        _measured(method.name, measured),
         _published_scores(card.official_scores),
     ]
     return "\n".join(part for part in parts if part)
@@ -114,6 +123,28 @@ def _official(method: Method) -> str:
         f"## Official weights\n\n`musicavqa convert {method.name} checkpoint.pt`; "
         f"{len(keys)} groups of keys have a place here, left behind: {left}.\n"
     )
+
+
+def _measured(name: str, measured: Mapping[str, Any]) -> str:
+    """Accuracies on bandstand with their intervals; nothing for a method that was not run."""
+    found = measured.get("methods", {}).get(name)
+    if found is None:
+        return ""
+    rows = ["| questions | accuracy, % | 95 % interval |", "|---|---|---|"]
+    for group, (mean, low, high) in found["accuracy"].items():
+        rows.append(f"| {group} | {mean:.1f} | {low:.1f} to {high:.1f} |")
+    text = (
+        "## On bandstand\n\nRendered clips: nothing follows for real footage. Budget equal for all: "
+        f"{measured['budget']}; {measured['seeds']} seeds, {measured['questions']:,} questions. "
+        f"[All methods](../zoo.md).\n\n{_lines(rows)}"
+    )
+    if difference := found.get("minus_first"):
+        mean, low, high, p = difference
+        text += (
+            f"\nMinus {measured['first']}: {mean:+.1f} ({low:+.1f} to {high:+.1f}; p {p:.2g} after "
+            "Holm's correction).\n"
+        )
+    return text
 
 
 def _published_scores(name: str) -> str:
