@@ -134,7 +134,7 @@ def _measured(name: str, measured: Mapping[str, Any]) -> str:
     for group, (mean, low, high) in found["accuracy"].items():
         rows.append(f"| {group} | {mean:.1f} | {low:.1f} to {high:.1f} |")
     text = (
-        "## On bandstand\n\nRendered clips: nothing follows for real footage. Budget equal for all: "
+        "## On bandstand\n\nRendered clips: nothing follows for real footage. The budget of all: "
         f"{measured['budget']}; {measured['seeds']} seeds, {measured['questions']:,} questions. "
         f"[All methods](../zoo.md).\n\n{_lines(rows)}"
     )
