@@ -131,15 +131,15 @@ def test_clip_pictures_match_transformers_from_both_layouts(tmp_path):
         frames = model.visual_projection(seen.pooler_output).numpy()
         tokens = model.vision_model.post_layernorm(seen.last_hidden_state)
         patches = model.visual_projection(tokens).numpy()
-    own_frames = load_encoder("visual_clip_b32").rows(pictures)
-    own_patches = load_encoder("visual_clip_b32_patches").rows(pictures)
+    own_frames = load_encoder("visual_clip_b32").picture_rows(pictures)
+    own_patches = load_encoder("visual_clip_b32_patches").picture_rows(pictures)
     assert own_frames.dtype == own_patches.dtype == np.float16
     assert own_patches.shape == (3, 50, OUT)
     np.testing.assert_allclose(own_frames, frames, atol=2e-3, rtol=2e-3)  # float16
     np.testing.assert_allclose(own_patches, patches, atol=2e-3, rtol=2e-3)
     add("clip_b32", openai_archive(openai_names(model.state_dict()), tmp_path / "ViT-B-32.pt"))
-    assert (load_encoder("visual_clip_b32").rows(pictures) == own_frames).all()
-    assert (load_encoder("visual_clip_b32_patches").rows(pictures) == own_patches).all()
+    assert (load_encoder("visual_clip_b32").picture_rows(pictures) == own_frames).all()
+    assert (load_encoder("visual_clip_b32_patches").picture_rows(pictures) == own_patches).all()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -123,8 +123,8 @@ def test_digest_is_not_computed_again_for_an_unchanged_file(tmp_path):
 
 
 def test_kept_seconds_are_part_of_the_hash():
-    spec = load_spec("visual_motion")
-    assert dataclasses.replace(spec, every_s=6).hash8 != spec.hash8
+    spec = load_spec("visual_frames")
+    assert dataclasses.replace(spec, every_s=3).hash8 != spec.hash8
 
 
 def test_lost_file_is_said_not_hidden(tmp_path):
