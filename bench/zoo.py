@@ -57,7 +57,7 @@ def results(study: dict[str, Any], settings: argparse.Namespace) -> dict[str, An
         "first": study["systems"][0]["name"],
         "questions": study["systems"][0]["asked"],
         "seeds": len(settings.seeds),
-        "budget": f"{settings.epochs} pass(es) over the clips of training, steps of "
+        "budget": f"passes over the clips of training: {settings.epochs}, in steps of "
         f"{settings.clips_per_step} clips with {settings.questions} questions each",
         "methods": methods,
     }

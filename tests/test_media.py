@@ -477,7 +477,7 @@ REQUESTS = (FRAMES, MOTION, Pictures(3.0, (30, 40)), SOUND, Sound(11025, 1))
 def joined(pieces, item):
     """The arrays of pieces without what is around them."""
     axis = 1 if isinstance(item, Sound) else 0
-    return np.concatenate([piece.around(0)[0][item] for piece in pieces], axis=axis)
+    return np.concatenate([piece.around(0)[item] for piece in pieces], axis=axis)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
@@ -492,12 +492,12 @@ def test_pieces_are_the_whole_cut_up(tmp_path, suffix, piece_s, around_s, length
     assert [piece.own_s for piece in pieces[:-1]] == [piece_s] * (len(pieces) - 1)
     assert len(pieces) > 1 or length_s < piece_s + around_s + 1
     assert pieces[-1].last
-    lengths_s = [piece.around(0)[0].duration_s for piece in pieces]
+    lengths_s = [piece.around(0).duration_s for piece in pieces]
     assert sum(lengths_s) == pytest.approx(whole.duration_s)
     for item in REQUESTS:
         assert np.array_equal(joined(pieces, item), whole[item])
     for place, piece in enumerate(pieces):
-        media, before_s = piece.around(around_s)
+        media, before_s = piece.around(around_s), piece.before_s(around_s)
         assert before_s == (around_s if place else 0)
         begin_s = place * piece_s - before_s
         end_s = None if piece.last else (place + 1) * piece_s + around_s

@@ -67,7 +67,7 @@ class Growing:
 
     def look(self, piece: Piece) -> None:
         """Keep of a piece what encoders of the whole clip will read; `shown` comes after."""
-        media, _ = piece.around(0)
+        media = piece.around(0)
         alone = piece.last and not self.duration_s
         self.duration_s += media.duration_s
         if alone:
@@ -85,12 +85,12 @@ class Growing:
         """What an encoder is to encode for `piece`: if it needs the whole, nothing but the last."""
         if spec.sees_s is None:
             return self._whole if piece.last else None
-        return piece.around(spec.sees_s)[0]
+        return piece.around(spec.sees_s)
 
     def add(self, spec: Spec, piece: Piece, rows: np.ndarray) -> None:
         """Take the rows of what was shown, without those of the seconds around the piece."""
         if spec.sees_s:
-            first = round(piece.around(spec.sees_s)[1] * spec.rate_hz)
+            first = round(piece.before_s(spec.sees_s) * spec.rate_hz)
             n = None if piece.own_s is None else round(piece.own_s * spec.rate_hz)
             rows = rows[first : None if n is None else first + n]
         self._rows[spec.name].add(rows)

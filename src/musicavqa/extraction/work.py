@@ -80,9 +80,8 @@ def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
         if not lacking[clip.id]:
             tick("done", clip.id)
     todo = [(c, [loaded[n] for n in lacking[c.id]]) for c in job.clips if lacking[c.id]]
-    together = not job.careful and any(hasattr(e, "picture_rows") for e in loaded.values())
     with _opened(todo, task.n_threads, claim.say if job.careful else None) as found:
-        for batch in _batches(found, outcome, tick, BATCH_PICTURES if together else 0):
+        for batch in _batches(found, outcome, tick, 0 if job.careful else BATCH_PICTURES):
             _encode(batch, writers, outcome, tick)
     for writer in writers.values():
         writer.flush()

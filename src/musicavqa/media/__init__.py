@@ -53,6 +53,5 @@ def read(
     A sense that nobody wants is not decoded. n_threads=0 uses all cores, 1 is right inside a pool
     of workers.
     """
-    pieces = read_pieces(path, wanted, max_s=max_s, require=require, n_threads=n_threads)
-    (whole,) = pieces
+    (whole,) = read_pieces(path, wanted, max_s=max_s, require=require, n_threads=n_threads)
     return whole.media

@@ -19,10 +19,11 @@ class Cutter:
         wanted: Sequence[Wanted],
         screen: Screen | None,
         track: Track | None,
+        can_sound: bool,  # also where no sound is wanted
         piece_s: int | None,
         around_s: int,
     ) -> None:
-        self.wanted, self.screen, self.track = wanted, screen, track
+        self.wanted, self.screen, self.track, self.can_sound = wanted, screen, track, can_sound
         self.grids = screen.grids if screen else []
         self.sounds = track.resampled if track else []
         self.around_s, self.start_s = around_s, 0
@@ -41,7 +42,7 @@ class Cutter:
         parts: list[Grid | Resampled] = [*self.grids, *self.sounds]
         return all(part.n >= until_s * part.wanted.rate_hz for part in parts)
 
-    def piece(self, has_audio: bool) -> Piece:
+    def piece(self) -> Piece:
         """The next piece; `ready` is true."""
         assert self.piece_s is not None
         length_s, again_s = self._lead_s + self.piece_s + self.around_s, 2 * self.around_s
@@ -50,12 +51,12 @@ class Cutter:
         for part in parts:
             rate_hz = part.wanted.rate_hz
             kept[part.wanted] = part.take(round(length_s * rate_hz), round(again_s * rate_hz))
-        media = Media(kept, length_s, self.screen is not None, has_audio)
+        media = Media(kept, length_s, self.screen is not None, self._has_audio)
         piece = Piece(media, self._lead_s, self.piece_s)
         self.start_s += self.piece_s
         return piece
 
-    def rest(self, duration_s: float, has_audio: bool, truncated: bool) -> Piece:
+    def rest(self, duration_s: float, truncated: bool) -> Piece:
         """All that is left of a file of `duration_s`."""
         length_s = duration_s - self.start_s + self._lead_s
         kept: dict[Wanted, Any] = dict.fromkeys(self.wanted)
@@ -65,7 +66,12 @@ class Cutter:
         if self.track is not None and self.track.end_s:
             for sound in self.sounds:
                 kept[sound.wanted] = sound.take(round(length_s * sound.wanted.rate_hz))
-        return Piece(Media(kept, length_s, has_video, has_audio, truncated), self._lead_s, None)
+        media = Media(kept, length_s, has_video, self._has_audio, truncated)
+        return Piece(media, self._lead_s, None)
+
+    @property
+    def _has_audio(self) -> bool:
+        return bool(self.track.end_s) if self.track else self.can_sound
 
     @property
     def _lead_s(self) -> int:

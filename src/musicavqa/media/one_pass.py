@@ -38,7 +38,7 @@ def read_pieces(
         raise ValueError(f"max_s is {max_s}; it must be above 0, or None.")
     if require not in get_args(Require):
         raise ValueError(f"require is {require!r}; choose one of {get_args(Require)}.")
-    if piece_s is not None and not piece_s >= 2 * around_s >= 0 < piece_s:
+    if piece_s is not None and (around_s < 0 or piece_s < max(1, 2 * around_s)):
         raise ValueError(f"piece_s is {piece_s}; it must be above 0 and twice {around_s}.")
     path = Path(path)
     check_file(path)
@@ -49,15 +49,14 @@ def read_pieces(
         streams = pick_streams(container, path, require)
         screen = Screen(streams["video"], grids, clock) if streams["video"] else None
         track = Track(sounds, clock) if streams["audio"] and sounds else None
-        cutter = Cutter(wanted, screen, track, piece_s, around_s)
+        cutter = Cutter(wanted, screen, track, streams["audio"] is not None, piece_s, around_s)
         for _ in _decode(container, streams, screen, track, n_threads):
             while cutter.ready():
-                yield cutter.piece(has_audio=streams["audio"] is not None)
+                yield cutter.piece()
         duration_s = _finish(clock, screen, track)
         truncated = _is_truncated(clock, streams, screen, track)
     _check_decoded(path, screen, track, require)
-    has_audio = bool(track.end_s) if track else streams["audio"] is not None
-    yield cutter.rest(duration_s, has_audio, truncated)
+    yield cutter.rest(duration_s, truncated)
 
 
 def _decode(

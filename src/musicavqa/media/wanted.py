@@ -107,8 +107,11 @@ class Piece:
         """True for the end of the file."""
         return self.own_s is None
 
-    def around(self, seconds: int) -> tuple[Media, int]:
-        """The piece with at most `seconds` on either side, and how many of them are before it."""
-        before_s = min(seconds, self.lead_s)
+    def around(self, seconds: int) -> Media:
+        """The piece with at most `seconds` on either side."""
         until_s = None if self.own_s is None else self.lead_s + self.own_s + seconds
-        return self.media.part(self.lead_s - before_s, until_s), before_s
+        return self.media.part(self.lead_s - self.before_s(seconds), until_s)
+
+    def before_s(self, seconds: int) -> int:
+        """How many of them `around` has before the piece: none at the start of the file."""
+        return min(seconds, self.lead_s)
