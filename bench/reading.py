@@ -113,9 +113,9 @@ class StoredRows:
     def __call__(self, clip: str, others: list[str], rng: np.random.Generator) -> dict[str, Any]:
         """Views of the files; the loader copies them once, into the batch that it shares."""
         return {
-            "audio": self.sound.rows(clip, 0, SECONDS)[::STEP],
-            "own": self.maps.rows(clip, 0, ROWS),
-            "drawn": [self.maps.rows(other, int(rng.integers(ROWS)))[0] for other in others],
+            "audio": self.sound[clip][::STEP],
+            "own": self.maps[clip],
+            "drawn": [self.maps[other][int(rng.integers(ROWS))] for other in others],
         }
 
 

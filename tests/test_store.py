@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 
-from musicavqa.store import IMPORTED, Description, FeatureError, Store, Writer, folder
+from musicavqa.store import IMPORTED, Description, FeatureError, Store, Writer, folder, reading
 from musicavqa.store.shards import group_of, read_header
 
 DESCRIPTION = Description(encoder="fake", hash8="01234567", shape=(3,))
@@ -131,13 +132,18 @@ def test_store_is_read_in_other_processes(tmp_path, method):
     assert np.array_equal(pickle.loads(pickle.dumps(store))["0"], here)
 
 
-def test_rows_are_read_without_the_rest_of_the_clip(tmp_path):
-    store = Store.open(fill(tmp_path, ["0", "1", "2"]))
-    assert store.n_rows("2") == 4
-    assert np.array_equal(store.rows("2", 1), store["2"][1:2])
-    assert np.array_equal(store.rows("2", 1, 3), store["2"][1:3])
-    with pytest.raises(FeatureError, match="missing"):
-        store.rows("9", 0)
+def test_few_shards_stay_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "MOST_MAPS", 2)
+    clips = [str(clip) for clip in range(6)]
+    for clip in clips:
+        fill(tmp_path, [clip])  # a shard each
+    store = Store.open(tmp_path)
+    assert len({entry.shard for entry in store.entries.values()}) == len(clips)
+    first = [store[clip].copy() for clip in clips]
+    kept = store["0"]
+    assert all(np.array_equal(store[clip], rows) for clip, rows in zip(clips, first, strict=True))
+    assert len(store._maps) == 2
+    assert np.array_equal(kept, first[0])
 
 
 def test_a_store_of_format_1_is_still_read(tmp_path):
@@ -202,14 +208,15 @@ def test_an_address_made_into_a_path_is_refused():
         folder(Path("s3://bucket/features"))
 
 
-def test_rows_are_views_of_the_file_and_cannot_be_written(tmp_path):
+def test_arrays_are_views_of_the_file_and_cannot_be_written(tmp_path):
     ids = [f"clip {i}" for i in range(7)]
     store = Store.open(fill(tmp_path, ids, shard_clips=3))
     for clip_id in ids:
-        whole = store[clip_id]
-        for first in range(len(whole)):
-            assert np.array_equal(store.rows(clip_id, first), whole[first : first + 1])
-        assert np.array_equal(store.rows(clip_id, 0, len(whole)), whole)
-        assert not store.rows(clip_id, 0).flags.writeable
-    again = pickle.loads(pickle.dumps(store))
-    assert np.array_equal(again.rows(ids[3], 1), store[ids[3]][1:2])
+        rows = store[clip_id]
+        with safe_open(tmp_path / store.entries[clip_id].shard, "numpy") as shard:
+            assert np.array_equal(rows, shard.get_tensor(clip_id))
+        assert store.n_rows(clip_id) == len(rows)
+        assert np.shares_memory(rows, store[clip_id][1:2])
+        with pytest.raises(ValueError, match="read-only"):
+            rows[0] = 0
+    assert np.array_equal(pickle.loads(pickle.dumps(store))[ids[3]], store[ids[3]])

@@ -5,13 +5,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fixtures import make_batch, make_clips, make_questions, make_streams, small_options
-from musicavqa import runs, training
+from musicavqa import batches, runs, training
 from musicavqa.batches import Collation, FeatureError, make_batches
 from musicavqa.methods.card import Recipe
 from musicavqa.metrics.accuracy import KeyMismatchError
@@ -250,6 +253,26 @@ def test_every_clip_and_question_comes_once_in_a_seeded_order():
     flat = [key for group in keys(0) for key in group]
     assert sorted(flat) == sorted(question.key for question in data.train)
     assert keys(0) == keys(0) != keys(1)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 6), st.integers(1, 12))
+def test_a_batch_of_evaluation_is_limited_in_clips_and_questions(asked, most_clips, most):
+    clips = make_clips(len(asked), 1)
+    every = make_questions(clips, max(asked))
+    kept = [q for q in every if int(q.key.split("/")[-1]) % max(asked) < asked[int(q.clip[5:])]]
+    with patch.object(batches, "MOST_QUESTIONS", most):
+        found = list(make_batches(clips, kept, make_streams(clips, STREAMS[:1]), most_clips))
+    assert [key for batch in found for key in batch.keys] == [q.key for q in kept]
+    clip_of = {question.key: question.clip for question in kept}
+    for batch, after in zip(found, [*found[1:], None], strict=True):
+        n_clips = len(batch.seconds)
+        assert n_clips <= most_clips
+        assert len(batch.keys) <= most
+        if after is not None:  # as full as it can be
+            first = clip_of[after.keys[0]]
+            n_next = min(most, sum(clip_of[key] == first for key in clip_of))
+            again = first == clip_of[batch.keys[-1]]
+            assert again or n_clips == most_clips or len(batch.keys) + n_next > most
 
 
 def test_muting_silences_one_sense_only():

@@ -349,7 +349,8 @@ def write_answers(path: Path, checkpoint: Checkpoint, batches: Iterable[Batch]) 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    return kind(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    weights, decay = model.parameters(), recipe.weight_decay
+    return kind(weights, lr=recipe.learning_rate, weight_decay=decay, fused=True)
 
 
 def _check_stages(method: Method, stages: Mapping[str, Recipe]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from musicavqa.layers.words import after_last_word
+from musicavqa.layers.words import after_last_word, each_once
 
 
 class LastWordLSTM(nn.Module):
@@ -17,5 +17,8 @@ class LastWordLSTM(nn.Module):
         self.lstm = nn.LSTM(word_width, width, batch_first=True)
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:
+        return each_once(self._read, words)
+
+    def _read(self, words: torch.Tensor) -> torch.Tensor:
         states, _ = self.lstm(self.embedding(words))
         return after_last_word(states, words)

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from musicavqa.layers.words import count_words, each_once
+
 
 class QuestionLSTM(nn.Module):
     """words (B, W) -> question vector (B, D).
@@ -22,11 +24,14 @@ class QuestionLSTM(nn.Module):
         self.out = nn.Linear(2 * width, width)
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:
+        return each_once(self._read, words)
+
+    def _read(self, words: torch.Tensor) -> torch.Tensor:
         embedded = torch.tanh(self.embedding(words))  # (B, W, D)
         if self.reads_padding:
             _, (hidden, cell) = self.lstm(embedded)
         else:
-            lengths = (words != 0).sum(1).clamp(min=1).cpu()
+            lengths = count_words(words).cpu()
             packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
             _, (hidden, cell) = self.lstm(packed)
         return self.out(torch.tanh(torch.cat([hidden[-1], cell[-1]], dim=-1)))

@@ -18,13 +18,14 @@ Where we differ:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
 from musicavqa.layers import N_WORDS
 from musicavqa.layers.joint_embedding import JointEmbedding
-from musicavqa.layers.words import BothWaysLSTM, real_words
+from musicavqa.layers.words import BothWaysLSTM, each_once, real_words
 from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card
 from musicavqa.records import Batch, Output
 
@@ -88,7 +89,8 @@ class Model(nn.Module):
         )
 
     def forward(self, batch: Batch) -> Output:
-        question = self._read(batch.words)  # (B, D)
+        read = self._read if self.training else partial(each_once, self._read)
+        question = read(batch.words)  # (B, D)
         audio, pictures, valid = (
             tensor[:, :: self.options.every_nth_second]
             for tensor in (

@@ -24,7 +24,7 @@ from torch import nn
 
 from musicavqa.layers import N_WORDS
 from musicavqa.layers.joint_embedding import JointEmbedding
-from musicavqa.layers.words import after_last_word
+from musicavqa.layers.words import after_last_word, each_once
 from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card
 from musicavqa.records import Batch, Output
 
@@ -85,8 +85,7 @@ class Model(nn.Module):
         )
 
     def forward(self, batch: Batch) -> Output:
-        states, _ = self.gru(torch.tanh(self.embedding(batch.words)))  # (B, W, D)
-        question = self.question(torch.tanh(after_last_word(states, batch.words)))
+        question = each_once(self._read, batch.words)  # (B, D)
         audio, pictures, valid = (
             tensor[:, :: self.options.every_nth_second]
             for tensor in (
@@ -96,6 +95,10 @@ class Model(nn.Module):
             )
         )
         return self.joint(audio, pictures, valid, question, batch.clip_of)
+
+    def _read(self, words: torch.Tensor) -> torch.Tensor:
+        states, _ = self.gru(torch.tanh(self.embedding(words)))  # (B, W, D)
+        return self.question(torch.tanh(after_last_word(states, words)))
 
     def answer_from(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         """Logits (B, A) read from question, audio and visual vectors (B, D)."""

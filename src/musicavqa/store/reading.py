@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
+from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,19 @@ from musicavqa.store.description import Description, FeatureError, hint, read_ma
 from musicavqa.store.places import Folder, folder
 from musicavqa.store.shards import Entry, index
 
+MOST_MAPS = 256
+"""Shards that a store holds open: each takes one of the process's file descriptors."""
+
 
 class Store:
-    """Arrays by clip id; shards are opened once per process, after a fork or spawn again."""
+    """Arrays by clip id; of the shards the last `MOST_MAPS` that were asked for stay open."""
 
     def __init__(self, address: Folder | Path | str) -> None:
         self.folder = folder(address)
         self.manifest = read_manifest(self.folder)
         self.description = Description.of(self.manifest)
         self.entries: dict[str, Entry] = index(self.folder)
-        self._opened: dict[str, Any] = {}
-        self._maps: dict[str, mmap.mmap] = {}  # may be used after a fork, unlike the above
-        self._process = os.getpid()
+        self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
 
     @classmethod
     def open(cls, address: Folder | Path | str) -> Store:
@@ -34,16 +35,17 @@ class Store:
         return cls(address)
 
     def __getitem__(self, clip_id: str) -> np.ndarray:
-        """Array (T, *shape) of one clip."""
-        return self._shard(clip_id).get_tensor(clip_id)
+        """Array (T, *shape) of one clip: a view of its shard, which cannot be written to.
 
-    def rows(self, clip_id: str, first: int, last: int | None = None) -> np.ndarray:
-        """Rows first (included) to last (excluded, default one row); only they are read.
-
-        A view of the file, which cannot be written to: nothing is copied until it is used.
+        Nothing is read until it is used, and of a slice only the slice.
         """
-        last = first + 1 if last is None else last
-        return self._mapped(clip_id)[first:last]
+        self.require([clip_id])
+        entry = self.entries[clip_id]
+        whole = self._mapped(entry.shard)
+        dtype, n = np.dtype(entry.dtype), math.prod(entry.shape)
+        n_header = 8 + int.from_bytes(whole[:8], "little")
+        start = n_header + entry.end - n * dtype.itemsize
+        return np.frombuffer(whole, dtype, n, start).reshape(entry.shape)
 
     def n_rows(self, clip_id: str) -> int:
         """Rows of one clip, from the header."""
@@ -75,29 +77,13 @@ class Store:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": {}, "_maps": {}}
+        return {**self.__dict__, "_maps": OrderedDict()}
 
-    def _mapped(self, clip_id: str) -> np.ndarray:
-        """The array (T, *shape) where it lies in its shard."""
-        self.require([clip_id])
-        entry = self.entries[clip_id]
-        if entry.shard not in self._maps:
-            with self.folder.local(entry.shard).open("rb") as file:
-                self._maps[entry.shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        whole = self._maps[entry.shard]
-        dtype, n = np.dtype(entry.dtype), math.prod(entry.shape)
-        n_header = 8 + int.from_bytes(whole[:8], "little")
-        start = n_header + entry.end - n * dtype.itemsize
-        return np.frombuffer(whole, dtype, n, start).reshape(entry.shape)
-
-    def _shard(self, clip_id: str) -> Any:
-        from safetensors import safe_open
-
-        if clip_id not in self.entries:
-            self.require([clip_id])
-        if self._process != os.getpid():
-            self._opened, self._process = {}, os.getpid()
-        shard = self.entries[clip_id].shard
-        if shard not in self._opened:
-            self._opened[shard] = safe_open(self.folder.local(shard), framework="numpy")
-        return self._opened[shard]
+    def _mapped(self, shard: str) -> mmap.mmap:
+        if shard not in self._maps:
+            with self.folder.local(shard).open("rb") as file:
+                self._maps[shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._maps.move_to_end(shard)
+        if len(self._maps) > MOST_MAPS:
+            self._maps.popitem(last=False)
+        return self._maps[shard]
