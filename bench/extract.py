@@ -36,6 +36,7 @@ import av
 import numpy as np
 import torch
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from decode import cpu_seconds
 from musicavqa.encoders import (
@@ -298,6 +299,7 @@ def main() -> None:
     parser.add_argument("--alone", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
+    threadpool_limits(1, "blas")  # numpy's too, on both sides
     if given.alone:
         alone(Path(given.alone[0]), given.alone[1])
         return

@@ -1,15 +1,15 @@
 """What each method costs, and what it saves to encode a clip once for all questions about it.
 
-    python bench/methods.py [NAME ...] [--small] [--clips 2] [--seconds 10] [--asked 1]
+    python bench/methods.py [NAME ...] [--small] [--clips 2] [--seconds 60] [--asked 5]
 
 For every method (default: all): parameters; milliseconds per training step; peak memory; and the
-evaluation of a test that is like MUSIC-AVQA-R: `asked` questions about each clip, each of them in
-all wordings that `musicavqa.builders.rephrase` has, read from fp16 rows as a store gives them.
-A batch that holds each clip once is set against one question at a time with its clip (`x alone`:
-network only; `x evaluation`: with reading), which must give the same answers.
+evaluation of a test that is like MUSIC-AVQA-R: `asked` questions about each clip (there: 5), each
+in all wordings that `musicavqa.builders.rephrase` has, read from fp16 rows as a store gives them.
+The batches of evaluation, which hold a clip once, are set against one question at a time with its
+clip (`x alone`: network only; `x evaluation`: with reading), which must give the same answers.
 
 MFLOPs are those of the products for one question (two per multiply-add; recurrent layers are taken
-apart so that they count), alone and in the shared batch. `bound` is their ratio: what sharing can
+apart so that they count), alone and in the shared batches. `bound` is their ratio: what sharing can
 give where arithmetic is all that counts. A batch gives more, as weights are read once for all.
 
 Streams are random numbers of the right shape, and each method runs in a process of its own (peak
@@ -84,8 +84,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("methods", nargs="*")
     parser.add_argument("--small", action="store_true", help="the sizes of the tests")
     parser.add_argument("--clips", type=int, default=2)
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--asked", type=int, default=1, help="before rephrasing")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--asked", type=int, default=5, help="before rephrasing")
     parser.add_argument("--alone", type=int, default=8, help="questions answered alone")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--row", action="store_true", help=argparse.SUPPRESS)
@@ -130,33 +130,30 @@ def measure(name: str, settings: argparse.Namespace) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Reader:
-    """Makes one batch of any questions about its clips, as evaluation does."""
+    """Makes the batches of any questions about its clips, as evaluation does."""
 
     clips: list[Clip]
     streams: dict[str, dict[str, np.ndarray]]
     collation: Collation
 
-    def __call__(self, questions: list[Question]) -> Batch:
-        n_clips = len(self.clips)
-        return next(
-            make_batches(self.clips, questions, self.streams, n_clips, None, self.collation)
-        )
+    def __call__(self, questions: list[Question]) -> list[Batch]:
+        return list(make_batches(self.clips, questions, self.streams, collation=self.collation))
 
 
 def saving(
     model: torch.nn.Module, read: Reader, questions: list[Question], settings: argparse.Namespace
 ) -> dict[str, float]:
-    """Questions per second from a batch with each clip once, and against questions alone."""
-    batch = read(questions)
+    """Questions per second from batches with each clip once, and against questions alone."""
+    batches = read(questions)
     places = [len(questions) * (2 * i + 1) // (2 * settings.alone) for i in range(settings.alone)]
     few = [questions[place] for place in places]
-    singles = [read([question]) for question in few]
-    found, wanted = torch.cat([answer(model, one) for one in singles]), answer(model, batch)[places]
+    singles = [read([question])[0] for question in few]
+    found, wanted = answer_all(model, singles), answer_all(model, batches)[places]
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
     assert torch.equal(found.argmax(1), wanted.argmax(1)), "other predictions"
     works = [
-        lambda: answer(model, batch),
-        lambda: [answer(model, one) for one in singles],
+        lambda: answer_all(model, batches),
+        lambda: answer_all(model, singles),
         lambda: read(questions),
         lambda: [read([question]) for question in few],
     ]
@@ -166,7 +163,8 @@ def saving(
             in_turns(works, settings.repeats), (len(questions), len(few)) * 2, strict=True
         )
     )
-    flops_alone, flops_shared = count_flops(model, singles[0]), count_flops(model, batch)
+    flops_alone = count_flops(model, singles[0])
+    flops_shared = sum(count_flops(model, batch) for batch in batches)
     return {
         "alone_mflops": flops_alone / 1e6,
         "shared_mflops": flops_shared / len(questions) / 1e6,
@@ -203,9 +201,13 @@ def answer(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         return model(batch).logits
 
 
-def step(model: torch.nn.Module, batch: Batch) -> Callable[[], None]:
-    """A whole training step: forward, losses, backward, Adam."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5)
+def answer_all(model: torch.nn.Module, batches: list[Batch]) -> torch.Tensor:
+    return torch.cat([answer(model, batch) for batch in batches])
+
+
+def step(model: torch.nn.Module, batch: Batch, fused: bool = True) -> Callable[[], None]:
+    """A whole training step: forward, losses, backward, Adam (fused as in our training)."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=fused)
 
     def run() -> None:
         optimizer.zero_grad()

@@ -1,11 +1,12 @@
 """A training step and an evaluation of each method, beside a plain one.
 
-    python bench/training_step.py [NAME ...] [--clips 2] [--per-clip 8] [--seconds 10] [--small]
+    python bench/training_step.py [NAME ...] [--clips 8] [--per-clip 8] [--seconds 10] [--small]
 
 The plain one has the same weights, options, questions, precision and threads, and must give the
 same logits, but works as the released codes do: the clip comes anew with every question, negatives
-also in evaluation, an attention projects everything that it looks at, loops go over items and
-seconds, and what is computed and thrown away is computed (PLAIN says what that is for each method).
+also in evaluation, each question is read, an attention projects everything that it looks at, loops
+go over items and seconds, Adam goes from weight to weight, and what is computed and thrown away is
+computed (PLAIN says what that is for each method).
 What is left out on purpose, in favour of the plain one: reading features (the released loaders read
 a clip once per question), CLIP's text tower in QA-TIGER, three backward passes in AV-Master, heads
 of other tasks in LAViT. Methods without official code are not here.
@@ -35,7 +36,9 @@ from methods import answer, in_turns, repeat_clips, step
 from musicavqa.layers import (
     factor_graph_attention,
     gaussian_experts,
+    last_word_lstm,
     multi_head,
+    question_lstm,
     question_pooling,
     selection,
 )
@@ -50,6 +53,11 @@ from musicavqa.registry import load_method
 Model = nn.Module
 Patches = list[tuple[Any, str, Any]]
 """(owner, name, what stands there in the plain one)."""
+
+
+def read_each(read, words):
+    """`each_once` without looking for equal questions."""
+    return read(words)
 
 
 def project_everything(attention, query, places, valid=None):
@@ -242,7 +250,8 @@ def read_senses_alone(options: Any) -> Callable[[Model, Batch], None]:
     return lambda model, batch: None if model.training else model.bias_logits(batch)
 
 
-ATTENTION: Patches = [
+EVERYWHERE: Patches = [
+    *((reader, "each_once", read_each) for reader in (question_lstm, last_word_lstm)),
     (question_pooling, "ask", project_everything),
     (gaussian_experts, "ask", project_everything),
     (selection, "compare", compare_with_keys),
@@ -300,7 +309,7 @@ class Plain(nn.Module):
         self.extra = extra(model.options) if extra else None
 
     def forward(self, batch: Batch) -> Any:
-        with plainly([*ATTENTION, *self.patches, *self._own()]):
+        with plainly([*EVERYWHERE, *self.patches, *self._own()]):
             if self.extra is not None:
                 self.extra(self.model, batch)
             return self.model(batch)
@@ -332,7 +341,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("methods", nargs="*", help=", ".join(PLAIN))
     parser.add_argument("--small", action="store_true", help="the sizes of the tests")
-    parser.add_argument("--clips", type=int, default=2)
+    parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--per-clip", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=2)
@@ -359,7 +368,9 @@ def measure(name: str, settings: argparse.Namespace) -> tuple[list[float], list[
     torch.testing.assert_close(*map(seeded, works), atol=1e-4, rtol=1e-3)
     evaluation = in_turns(works, settings.repeats)
     plain.train()
-    return in_turns([step(plain, repeated), step(model, batch)], settings.repeats), evaluation
+    return in_turns(
+        [step(plain, repeated, fused=False), step(model, batch)], settings.repeats
+    ), evaluation
 
 
 def seeded(work: Callable[[], Tensor]) -> Tensor:

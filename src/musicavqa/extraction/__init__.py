@@ -85,8 +85,7 @@ def extract(
     present = {name: writer.done() & set(order) for name, writer in writers.items()}
     todo = jobs(clips, present)
     counter = _Counter(len(clips), sum(len(job.clips) for job in todo), progress)
-    alone = engine.name == "local" and engine.workers <= 1
-    task = Task(place, tuple(encoders), 0 if alone else 1, engine.device)
+    task = Task(place, tuple(encoders), engine.device)
     total = Outcome()
     try:
         if todo:

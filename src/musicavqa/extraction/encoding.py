@@ -7,10 +7,15 @@ from functools import cache
 from typing import Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from musicavqa.encoders.spec import Spec, held, n_kept
 from musicavqa.media import Media, Pictures
 from musicavqa.store import Description, FeatureError
+
+with_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+"""Decorates what runs encoders: the products of numpy are small there, so that its threads would
+cost more than they give, and its sums would depend on how many cores there are."""
 
 
 class Encoder(Protocol):
@@ -71,6 +76,7 @@ def describe(spec: Spec) -> Description:
     )
 
 
+@with_one_blas_thread
 def encode_media(media: Media, encoders: Sequence[str | Encoder]) -> dict[str, np.ndarray]:
     """Rows by encoder name for one clip in memory; a missing sense gives zeros."""
     return {name: encoder.encode(media) for name, encoder in load_all(encoders).items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from musicavqa.encoders.spec import n_kept
-from musicavqa.extraction.encoding import Encoder, describe, load_all
+from musicavqa.extraction.encoding import Encoder, describe, load_all, with_one_blas_thread
 from musicavqa.extraction.pieces import decode
 from musicavqa.media import MediaError
 from musicavqa.media.length import announced_s
@@ -115,6 +115,7 @@ def _lengths(clips: Sequence[Clip]) -> tuple[dict[str, float], list[str]]:
     return lengths, unreadable
 
 
+@with_one_blas_thread
 def _sample(
     clips: Sequence[Clip], encoders: Sequence[Encoder]
 ) -> tuple[float, dict[str, float], int]:
@@ -128,7 +129,7 @@ def _sample(
     for clip in chosen[:SAMPLE_CLIPS]:
         begin = time.process_time()
         try:
-            (piece,) = decode(clip, encoders, n_threads=1, max_s=SAMPLE_S)
+            (piece,) = decode(clip, encoders, max_s=SAMPLE_S)
         except MediaError:
             continue
         n_sampled += 1

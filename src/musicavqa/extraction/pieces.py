@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from musicavqa.encoders.spec import Spec
-from musicavqa.extraction.encoding import Encoder, encode_clips
+from musicavqa.extraction.encoding import Encoder, encode_clips, with_one_blas_thread
 from musicavqa.media import SOUND, Media, MediaError, Piece, Sound, read_pieces
 from musicavqa.records import Clip
 
@@ -17,10 +17,11 @@ PIECE_S = 60
 """The shortest piece; those of an hour are decoded and encoded like sixty clips of a minute."""
 
 
-def decode(
-    clip: Clip, encoders: Sequence[Encoder], n_threads: int, max_s: float | None = None
-) -> Iterator[Piece]:
-    """Decode what the encoders ask for; sound always (it is cheap), so lengths never differ."""
+def decode(clip: Clip, encoders: Sequence[Encoder], max_s: float | None = None) -> Iterator[Piece]:
+    """Decode what the encoders ask for; sound always (it is cheap), so lengths never differ.
+
+    One thread: more take a quarter more of the processor, which the networks need.
+    """
     if clip.path is None:
         raise MediaError(f"Clip {clip.id!r} has no media file. Render or fetch it first.")
     cards = [encoder.spec for encoder in encoders]
@@ -33,14 +34,15 @@ def decode(
         around_s=max((card.sees_s or 0 for card in cards), default=0),
         max_s=max_s,
         require="any",
-        n_threads=n_threads,
+        n_threads=1,
     )
 
 
-def encode_clip(clip: Clip, encoders: Sequence[Encoder], n_threads: int) -> dict[str, np.ndarray]:
+@with_one_blas_thread
+def encode_clip(clip: Clip, encoders: Sequence[Encoder]) -> dict[str, np.ndarray]:
     """Rows of one clip by encoder name."""
     growing = Growing(encoders)
-    for piece in decode(clip, encoders, n_threads):
+    for piece in decode(clip, encoders):
         growing.look(piece)
         for encoder in encoders:
             media = growing.shown(encoder.spec, piece)

@@ -85,7 +85,7 @@ def recompute(
     found = []
     for clip in (there[i] for i in order):
         try:
-            made = encode_clip(clip, list(loaded.values()), n_threads=1)
+            made = encode_clip(clip, list(loaded.values()))
         except MediaError as error:
             raise FeatureError(f"Clip {clip.id!r} is stored but cannot be read: {error}") from None
         for name, rows in made.items():

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from musicavqa.extraction.claims import FOLDER, Busy, Claim, ClaimLostError, held
-from musicavqa.extraction.encoding import Encoder, describe, encode_clips, load_all, remarks
+from musicavqa.extraction.encoding import (
+    Encoder,
+    describe,
+    encode_clips,
+    load_all,
+    remarks,
+    with_one_blas_thread,
+)
 from musicavqa.extraction.pieces import Growing, decode
 from musicavqa.extraction.plan import Job, Note, Outcome
 from musicavqa.media import MediaError, Piece
@@ -34,8 +41,6 @@ class Task:
     folder: Folder
     """Of the set: <root>/<set>."""
     encoders: tuple[str | Encoder, ...]
-    n_threads: int
-    """Of the decoder; 0 uses all cores."""
     device: str = "cpu"
 
 
@@ -63,6 +68,7 @@ def do(job: Job, task: Task, tick: Tick) -> Outcome:
             return Outcome(busy="taken over")
 
 
+@with_one_blas_thread
 def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
     loaded, outcome = load_all(task.encoders, task.device), Outcome()
     writers = {
@@ -72,7 +78,7 @@ def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
             group=job.group,
             before_writing=claim.check,
         )
-        for name, encoder in loaded.items()
+        for name, encoder in sorted(loaded.items(), key=_needs_whole_clip)
     }
     lacking = _lacking(job.clips, writers)
     outcome.n_present = sum(len(loaded) - len(names) for names in lacking.values())
@@ -80,12 +86,17 @@ def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
         if not lacking[clip.id]:
             tick("done", clip.id)
     todo = [(c, [loaded[n] for n in lacking[c.id]]) for c in job.clips if lacking[c.id]]
-    with _opened(todo, task.n_threads, claim.say if job.careful else None) as found:
+    with _opened(todo, claim.say if job.careful else None) as found:
         for batch in _batches(found, outcome, tick, 0 if job.careful else BATCH_PICTURES):
             _encode(batch, writers, outcome, tick)
     for writer in writers.values():
         writer.flush()
     return outcome
+
+
+def _needs_whole_clip(named: tuple[str, Encoder]) -> bool:
+    """Those that do come last: until then the rows of the others are written, and gone."""
+    return named[1].spec.sees_s is None
 
 
 def _lacking(clips: Sequence[Clip], writers: dict[str, Writer]) -> dict[str, list[str]]:
@@ -95,19 +106,15 @@ def _lacking(clips: Sequence[Clip], writers: dict[str, Writer]) -> dict[str, lis
 
 
 def _opened(
-    todo: Sequence[tuple[Clip, list[Encoder]]],
-    n_threads: int,
-    say: Callable[[str], None] | None,
+    todo: Sequence[tuple[Clip, list[Encoder]]], say: Callable[[str], None] | None
 ) -> AbstractContextManager[Iterator[_Ready | Note]]:
     """The pieces decoded, ahead of their use; one by one where `say` is told of each clip."""
-    found = _decoded(todo, n_threads, say)
+    found = _decoded(todo, say)
     return nullcontext(found) if say is not None or len(todo) < 2 else _ahead(found, AHEAD)
 
 
 def _decoded(
-    todo: Sequence[tuple[Clip, list[Encoder]]],
-    n_threads: int,
-    say: Callable[[str], None] | None,
+    todo: Sequence[tuple[Clip, list[Encoder]]], say: Callable[[str], None] | None
 ) -> Iterator[_Ready | Note]:
     """Each clip decoded for the encoders that lack it, or, perhaps half-way, why it cannot be."""
     for clip, chosen in todo:
@@ -115,7 +122,7 @@ def _decoded(
             say(clip.id)
         growing = Growing(chosen)
         try:
-            for piece in decode(clip, chosen, n_threads):
+            for piece in decode(clip, chosen):
                 yield _Ready(clip, chosen, piece, growing)
         except MediaError as error:
             yield Note(clip.id, str(error))
