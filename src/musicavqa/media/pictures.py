@@ -105,6 +105,7 @@ class Screen:
     def __init__(self, stream: Any, grids: Sequence[Grid], clock: Clock) -> None:
         self.grids, self.clock = grids, clock
         self.frame_s = float(1 / stream.average_rate) if stream.average_rate else 0.04
+        self.tick = stream.time_base.numerator, stream.time_base.denominator
         self.steady = _is_steady(stream)
         self.frame: Any = None
         self.end_s = self.left_out_end_s = 0.0
@@ -132,7 +133,7 @@ class Screen:
             return False
         if packet.pts is None or packet.is_corrupt:
             return False
-        time_s = float(packet.pts * packet.time_base) - self.clock.origin_s
+        time_s = self._seconds(packet.pts) - self.clock.origin_s
         spare_s = max(self.frame_s / 2, 2 * SLACK_S)
         from_s, until_s = time_s - spare_s, time_s + self.frame_s + spare_s
         if abs(time_s - self.end_s) > LEAP_S or any(g.asks(from_s, until_s) for g in self.grids):
@@ -143,14 +144,18 @@ class Screen:
     def pass_by(self, packet: Any) -> None:
         """Without grids nothing is decoded; the packets still tell how long the picture lasts."""
         if packet.pts is not None:
-            time_s = float(packet.pts * packet.time_base)
-            self.extend(self.clock.time(time_s, self.end_s), packet)
+            time_s = self.clock.time(self._seconds(packet.pts), self.end_s)
+            self.extend(time_s, packet)
 
     def extend(self, time_s: float, shown: Any) -> None:
         """A frame or packet shown from `time_s` on moves the end."""
-        shown_s = float(shown.duration * shown.time_base) if shown.duration else self.frame_s
+        shown_s = self._seconds(shown.duration) if shown.duration else self.frame_s
         self.end_s = max(self.end_s, time_s + min(shown_s, LEAP_S))
         self.n += 1
+
+    def _seconds(self, n_ticks: int) -> float:
+        """The float nearest to the exact time, without the price of fractions."""
+        return n_ticks * self.tick[0] / self.tick[1]
 
     def hold(self, until_s: float) -> None:
         """Keep the current frame on every grid up to `until_s`."""

@@ -13,6 +13,7 @@ from musicavqa.media.wanted import Sound
 
 GAP_S = 0.05  # holes in the sound shorter than this are rounding, not silence
 MAX_PLANES = 8
+SAMPLES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
 # Left and right share of each loudspeaker (ITU-R BS.775); the low-frequency channel is left out.
 MIX = {
@@ -33,8 +34,10 @@ class Track:
     def __init__(self, wanted: Sequence[Sound], clock: Clock) -> None:
         self.clock = clock
         self.resampled = [Resampled(sound) for sound in wanted]
-        self.form: tuple[int, list[str]] = (0, [])  # rate and channels of what comes in
-        self.pending: list[np.ndarray] = []  # a second at most, as one block costs less than many
+        self.form = (0, "", "")  # rate, layout and samples of what comes in
+        self.names: list[str] = []  # of its channels
+        self.pending: list[list[np.ndarray]] = []  # of a second at most: one block costs less
+        self.n_pending = 0
         self.end_s = 0.0
 
     @property
@@ -43,21 +46,29 @@ class Track:
 
     def add(self, frame: Any) -> None:
         """Append one decoded frame at its time; encoder delay before 0 s is cut."""
-        samples = _samples(frame)  # (n, channels of the file)
-        form = (frame.sample_rate, [channel.name for channel in frame.layout.channels])
-        hole_s = self.clock.time(frame.time, self.end_s) - self.end_s
-        if self.end_s and hole_s < GAP_S:
-            hole_s = 0.0
-        n_zeros = round(hole_s * frame.sample_rate)
-        samples = np.pad(samples, ((n_zeros, 0), (0, 0))) if n_zeros > 0 else samples[-n_zeros:]
+        rate_hz, n_channels = frame.sample_rate, frame.layout.nb_channels
+        if frame.format.is_planar and n_channels > MAX_PLANES:
+            frame = _packed(frame)
+        form = (rate_hz, frame.layout.name, frame.format.name)
         if form != self.form:  # a broadcast may change half-way
             self._push()
             self.form = form
+            self.names = [channel.name for channel in frame.layout.channels]
             for sound in self.resampled:
-                sound.restart(frame.sample_rate, len(form[1]))
-        self.end_s += len(samples) / frame.sample_rate
-        self.pending.append(samples)
-        if sum(map(len, self.pending)) >= frame.sample_rate:
+                sound.restart(rate_hz, n_channels)
+        hole_s = self.clock.time(frame.time, self.end_s) - self.end_s
+        if self.end_s and hole_s < GAP_S:
+            hole_s = 0.0
+        n_zeros = round(hole_s * rate_hz)
+        if n_zeros > 0:
+            self._push()
+            self._resample(np.zeros((n_zeros, n_channels), np.float32))
+        n_cut = min(max(-n_zeros, 0), frame.samples)
+        n_new = frame.samples - n_cut
+        self.end_s += (max(n_zeros, 0) + n_new) / rate_hz
+        self.pending.append([plane[len(plane) - n_new :] for plane in _planes(frame)])
+        self.n_pending += n_new
+        if self.n_pending >= rate_hz:
             self._push()
 
     def finish(self) -> None:
@@ -69,10 +80,13 @@ class Track:
     def _push(self) -> None:
         """Mix and resample what is pending."""
         if self.pending:
-            samples = np.concatenate(self.pending)
-            self.pending = []
-            for sound in self.resampled:
-                sound.push(_mix(samples, self.form[1], sound.wanted.channels))
+            planes = [np.concatenate(parts) for parts in zip(*self.pending, strict=True)]
+            self.pending, self.n_pending = [], 0
+            self._resample(_as_float(np.concatenate(planes, axis=1)))
+
+    def _resample(self, samples: np.ndarray) -> None:
+        for sound in self.resampled:
+            sound.push(_mix(samples, self.names, sound.wanted.channels))
 
 
 class Resampled:
@@ -122,12 +136,18 @@ class Resampled:
         return waveform
 
 
-def _samples(frame: Any) -> np.ndarray:
-    """Decoded frame as float32 (n, channels) in [-1, 1]."""
-    n_channels = frame.layout.nb_channels
-    frame = _packed(frame) if frame.format.is_planar and n_channels > MAX_PLANES else frame
-    samples = frame.to_ndarray()
-    samples = samples.T if frame.format.is_planar else samples.reshape(-1, n_channels)
+def _planes(frame: Any) -> list[np.ndarray]:
+    """The samples of a frame where they lie: (n, 1) a channel, or all channels in one (n, C)."""
+    n_channels, kind = frame.layout.nb_channels, SAMPLES[frame.format.name.removesuffix("p")]
+    width = 1 if frame.format.is_planar else n_channels
+    return [
+        np.frombuffer(plane, kind, frame.samples * width).reshape(-1, width)
+        for plane in frame.planes
+    ]
+
+
+def _as_float(samples: np.ndarray) -> np.ndarray:
+    """The same samples as float32 in [-1, 1]."""
     if samples.dtype == np.uint8:
         samples = (samples.astype(np.float32) - 128) / 128
     elif samples.dtype.kind == "i":
