@@ -123,8 +123,9 @@ def _decoded(stream: Any, packet: Any) -> list[Any]:
         frames = stream.decode(packet)
     except av.FFmpegError:
         return []
-    for frame in frames:
-        frame.time_base = frame.time_base or stream.time_base  # PyAV leaves it out when emptying
+    if packet is None:
+        for frame in frames:  # PyAV leaves it out when emptying
+            frame.time_base = frame.time_base or stream.time_base
     return frames
 
 
