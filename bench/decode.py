@@ -23,6 +23,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from musicavqa.media import FRAMES, MOTION, SOUND, Pictures, Sound, read
 
@@ -63,6 +64,7 @@ def make_file(path: Path) -> None:
 def bare_loop(path: Path, n_threads: int, wanted: tuple[Pictures | Sound, ...]) -> None:
     """Decode everything, convert the frames that are wanted, resample with swresample; no more."""
     pictures = {item: [] for item in wanted if isinstance(item, Pictures)}
+    scalers = {item: VideoReformatter() for item in pictures}  # frame.reformat makes one a frame
     resamplers = {
         item: av.AudioResampler("flt", "stereo" if item.channels == 2 else "mono", item.rate_hz)
         for item in wanted
@@ -83,7 +85,8 @@ def bare_loop(path: Path, n_threads: int, wanted: tuple[Pictures | Sound, ...]) 
                 index += 1
                 for item, kept in pictures.items():
                     if (len(kept) + 0.5) / item.rate_hz * fps < index:
-                        kept.append(frame.reformat(*item.size[::-1], item.pixels).to_ndarray())
+                        small = scalers[item].reformat(frame, *item.size[::-1], item.pixels)
+                        kept.append(small.to_ndarray())
     for kept in pictures.values():
         np.stack(kept)
     for blocks in sounds.values():
