@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from fixtures import make_batch, small_options
 from methods import answer, in_turns, repeat_clips, step
 from musicavqa.layers import (
+    bert,
     factor_graph_attention,
     gaussian_experts,
     last_word_lstm,
@@ -46,7 +47,7 @@ from musicavqa.layers.han import HANLayer
 from musicavqa.layers.question_pooling import QuestionPooling
 from musicavqa.layers.seconds import mean_of_seconds
 from musicavqa.layers.words import real_words
-from musicavqa.methods import av_master, hcrn, psac, tspm
+from musicavqa.methods import av_master, hcrn, lavit, mccd, tspm
 from musicavqa.records import Batch
 from musicavqa.registry import load_method
 
@@ -86,6 +87,31 @@ def attend_openly(self, queries, values, there=None):
         scores = scores.masked_fill(~there[:, None, None], -1e9)
     weights = nn.functional.dropout(scores.softmax(-1), self.dropout, self.training)
     return self.merge((weights @ value).transpose(1, 2).flatten(2))
+
+
+def look_openly(self, tokens, values, there=None):
+    """`BertAttention` in the same steps, with the weights of all tokens; those of the first."""
+    query, key, value = (
+        layer(rows).unflatten(-1, (self.n_heads, -1))
+        for layer, rows in ((self.query, tokens), (self.key, values), (self.value, values))
+    )
+    scores = torch.einsum("bnhd,bmhd->bhnm", query, key) / query.shape[-1] ** 0.5
+    weights = scores.masked_fill(~there[:, None, None], -torch.inf).softmax(-1)
+    found = torch.einsum("bhnm,bmhd->bnhd", self.dropout(weights), value).flatten(2)
+    return self.norm(tokens + self.dropout(self.merge(found))), weights.mean(1)[:, 0]
+
+
+cross = lavit.CrossLayer.forward
+
+
+def cross_all(self, streams, is_last):
+    """LAViT's last layer like all others."""
+    return cross(self, streams, is_last=False)
+
+
+def all_states(layer, tokens, there):
+    """MCCD's last layer for all tokens."""
+    return layer(tokens, src_key_padding_mask=~there)[:, 0]
 
 
 def take_one_by_one(sequence, index):
@@ -165,6 +191,17 @@ def compare_all_pairs(self, one, two, there_one, there_two, rows=None):
     return of_two, of_one
 
 
+def fuse_every_frame(attend, frames, words, valid, spoken):
+    """PSAC's co-attention with a joined vector for each frame (B, N, 4D); weights (B, W, N)."""
+    seen, read = attend.dropout(frames), attend.dropout(words)
+    scores = (seen @ attend.of_frame)[:, :, None] + (read @ attend.of_word)[:, None]
+    scores = scores + (seen * attend.of_both) @ read.transpose(1, 2) + attend.bias
+    over_words = scores.masked_fill(~spoken[:, None], -torch.inf).softmax(2)
+    over_frames = scores.masked_fill(~valid[:, :, None], -torch.inf).softmax(1).transpose(1, 2)
+    told, shown = over_words @ words, over_words @ (over_frames @ frames)
+    return torch.cat([frames, told, frames * told, frames * shown], dim=-1), over_frames
+
+
 def read_every_word_and_frame(model: Model) -> Patches:
     """PSAC spells each word of each question and resizes each frame before the mean."""
     network, spell = model.network, model.network.question.spell
@@ -173,8 +210,7 @@ def read_every_word_and_frame(model: Model) -> Patches:
         spoken = real_words(words)
         seen = network.attend.narrow(frames + network.frames(frames, places, valid))[rows]
         read = network.question(words, spell(model.spelling[words]), spoken)
-        with patch.object(psac, "mean_of_seconds", lambda part, there: part):
-            fused, weights = network.attend(seen, read, valid[rows], spoken)
+        fused, weights = fuse_every_frame(network.attend, seen, read, valid[rows], spoken)
         resized = mean_of_seconds(network.resize(fused), valid[rows])
         return network.classifier(resized), mean_of_seconds(weights, spoken)
 
@@ -279,7 +315,11 @@ PLAIN: dict[str, tuple[str, Patches, Callable[[Any], Any] | None]] = {
         [(av_master.Focus, "forward", focus_on_copies)],
         None,
     ),
-    "mccd": ("three senses alone in evaluation", [], read_senses_alone),
+    "mccd": (
+        "all states of the last layer, three senses alone in evaluation",
+        [(mccd, "_first_state", all_states)],
+        read_senses_alone,
+    ),
     "mcan": ("", [], None),
     "psac": ("every word spelled, every frame resized", [], None),
     "hcrn": (
@@ -292,7 +332,11 @@ PLAIN: dict[str, tuple[str, Patches, Callable[[Any], Any] | None]] = {
         [(factor_graph_attention.Pair, "forward", compare_all_pairs)],
         None,
     ),
-    "lavit": ("", [], None),
+    "lavit": (
+        "all tokens of the last layer, the weights of all",
+        [(lavit.CrossLayer, "forward", cross_all), (bert.BertAttention, "forward", look_openly)],
+        None,
+    ),
     "fcnlstm": ("", [], None),
     "convlstm": ("", [], None),
 }

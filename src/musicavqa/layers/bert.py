@@ -1,4 +1,4 @@
-"""The two halves of a BERT layer, with separate queries and values, and the weights kept.
+"""The two halves of a BERT layer, with separate queries and values, and the first token's weights.
 
 Devlin et al., BERT (NAACL 2019): attention and feed-forward step, each with residual, then norm.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 EPSILON = 1e-12
 
@@ -14,9 +15,9 @@ EPSILON = 1e-12
 class BertAttention(nn.Module):
     """Tokens (B, N, D) look at values (B, M, D), of which `there` (B, M) may be seen.
 
-    Returns tokens and weights (B, N, M), the mean over heads without dropout. With `n_heads=0`
-    there is one value only: nothing has a choice, so there are neither queries nor keys. A row of
-    `there` must not be all False.
+    Returns tokens and the weights (B, M) of the first of them, the mean over heads without dropout.
+    With `n_heads=0` there is one value only: nothing has a choice, so there are neither queries nor
+    keys. A row of `there` must not be all False.
     """
 
     def __init__(self, width: int, n_heads: int, dropout: float = 0.1) -> None:
@@ -36,19 +37,26 @@ class BertAttention(nn.Module):
         given = self.value(values)
         if self.n_heads:
             query, key = self._split(self.query(tokens)), self._split(self.key(values))
-            scores = torch.einsum("bnhd,bmhd->bhnm", query, key) / query.shape[-1] ** 0.5
-            if there is not None:
-                scores = scores.masked_fill(~there[:, None, None], -torch.inf)
-            weights = scores.softmax(-1)
-            found = torch.einsum("bhnm,bmhd->bnhd", self.dropout(weights), self._split(given))
-            found, weights = found.flatten(2), weights.mean(1)
+            mask = None if there is None else there[:, None, None]
+            dropout = self.dropout.p if self.training else 0.0
+            heads = scaled_dot_product_attention(query, key, self._split(given), mask, dropout)
+            found, weights = heads.transpose(1, 2).flatten(2), _weights(query[:, :, 0], key, there)
         else:
-            weights = tokens.new_ones(*tokens.shape[:2], 1)
+            weights = tokens.new_ones(len(tokens), 1)
             found = given.expand(-1, tokens.shape[1], -1)
         return self.norm(tokens + self.dropout(self.merge(found))), weights
 
     def _split(self, rows: Tensor) -> Tensor:
-        return rows.unflatten(-1, (self.n_heads, -1))
+        """(B, H, N, D / H) of (B, N, D)."""
+        return rows.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+
+
+def _weights(query: Tensor, key: Tensor, there: Tensor | None) -> Tensor:
+    """Mean over heads (B, M) of the weights of a query (B, H, d) over keys (B, H, M, d)."""
+    scores = torch.einsum("bhd,bhmd->bhm", query, key) / query.shape[-1] ** 0.5
+    if there is not None:
+        scores = scores.masked_fill(~there[:, None], -torch.inf)
+    return scores.softmax(-1).mean(1)
 
 
 class BertFeedForward(nn.Module):

@@ -185,7 +185,7 @@ class Head(nn.Module):
         for look, think in zip(self.look, self.think, strict=True):
             state, weights = look(state, values, there)
             state = think(state)
-            where.append(weights[:, 0])
+            where.append(weights)
         logits = self.answer(self.norm(nn.functional.gelu(self.inner(state[:, 0]))))
         return logits, sum(where) / len(where)
 

@@ -148,8 +148,13 @@ class CrossLayer(nn.Module):
             {s: BertFeedForward(width, options.hidden, dropout) for s in RINGS[0]}
         )
 
-    def forward(self, streams: dict[str, Tokens]) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
-        """New streams, and the weights (B, M) with which [CLS] looked at each other stream."""
+    def forward(
+        self, streams: dict[str, Tokens], is_last: bool
+    ) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
+        """New streams, and the weights (B, M) with which [CLS] looked at each other stream.
+
+        Of the last layer only the first token of each stream is read, so no other is made.
+        """
         seen = {}
         for ring, partners in zip(self.rings, RINGS, strict=False):
             changed = {}
@@ -157,11 +162,12 @@ class CrossLayer(nn.Module):
                 tokens, weights = ring[name](streams[name][0], *streams[partner])
                 changed[name] = tokens, streams[name][1]
                 if name == "language":
-                    seen[partner] = weights[:, 0]
+                    seen[partner] = weights
             streams = changed
         after = {}
         for name, (tokens, there) in streams.items():
-            tokens, _ = self.look[name](tokens, tokens, there)
+            asking = tokens[:, :1] if is_last else tokens
+            tokens, _ = self.look[name](asking, tokens, there)
             after[name] = self.think[name](tokens), there
         return after, seen
 
@@ -227,7 +233,7 @@ class Model(nn.Module):
             streams[name] = (tokens, there) if once else (tokens[clip_of], there[clip_of])
         seen: dict[str, Tensor] = {}
         for layer in self.cross:
-            streams, seen = layer(streams)
+            streams, seen = layer(streams, is_last=layer is self.cross[-1])
         pooled = [torch.tanh(self.pool[name](streams[name][0][:, 0])) for name in RINGS[0]]
         inner = nn.functional.gelu(self.inner(torch.cat(pooled, dim=-1)))
         return self.answer(self.inner_norm(inner)), seen

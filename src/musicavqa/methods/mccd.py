@@ -21,7 +21,7 @@ Parameters in the official configuration: 117 191 336.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -29,6 +29,7 @@ from torch import nn
 from musicavqa.layers import N_ANSWERS, N_WORDS
 from musicavqa.layers.debiasing import MODALITIES, BiasLearner, agree_in_a_cycle, push_apart
 from musicavqa.layers.seconds import picture_vectors
+from musicavqa.layers.single_query import ask
 from musicavqa.layers.words import real_words
 from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.records import Batch, Output
@@ -132,9 +133,10 @@ class VisualBERT(nn.Module):
             tokens = torch.cat([tokens, seconds + marks], dim=1)
             there = torch.cat([there, seconds_there], dim=1)
         tokens = self.dropout(self.norm(tokens))
-        for layer in self.layers:
+        *layers, last = self.layers
+        for layer in layers:
             tokens = layer(tokens, src_key_padding_mask=~there)
-        return torch.tanh(self.pool(tokens[:, 0]))
+        return torch.tanh(self.pool(_first_state(last, tokens, there)))
 
     def _places(self, n_places: int) -> torch.Tensor:
         known = self.places.num_embeddings
@@ -190,6 +192,14 @@ class Model(nn.Module):
         push = push_apart(logits, biases, options.shares)
         cycle = agree_in_a_cycle(biases, options.shares)
         return {"push": options.push_weight * push, "cycle": options.cycle_weight * cycle}
+
+
+def _first_state(layer: Any, tokens: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """The first state (B, D) after a layer, whose other states nobody reads."""
+    found, _ = ask(layer.self_attn, tokens[:, 0], tokens, there)
+    first = layer.norm1(tokens[:, 0] + layer.dropout1(found))
+    inner = layer.dropout(layer.activation(layer.linear1(first)))
+    return layer.norm2(first + layer.dropout2(layer.linear2(inner)))
 
 
 def _layer(options: Options) -> nn.Module:

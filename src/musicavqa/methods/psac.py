@@ -163,7 +163,12 @@ class FrameEncoder(nn.Module):
 
 
 class CoAttention(nn.Module):
-    """Frames (B, N, D) and words (B, W, D) -> the mean frame with what words say to it (B, 4D)."""
+    """Frames (B, N, D) and words (B, W, D) -> the mean frame with what words say to it (B, 4D).
+
+    The paper joins to each frame x what the words tell it, t, and x * t and x * s, where s is what
+    they tell it of the frames. Only the mean over frames is read. As t and s are sums over words,
+    so is their mean product with x, and no vector is made for a frame and a question.
+    """
 
     def __init__(self, options: Options) -> None:
         super().__init__()
@@ -183,11 +188,13 @@ class CoAttention(nn.Module):
         scores = scores + (seen * self.of_both) @ read.transpose(1, 2) + self.bias  # (B, N, W)
         over_words = scores.masked_fill(~spoken[:, None], -torch.inf).softmax(2)
         over_frames = scores.masked_fill(~valid[:, :, None], -torch.inf).softmax(1)
-        told = over_words @ words
-        shown = over_words @ (over_frames.transpose(1, 2) @ frames)
-        said = (frames, told, frames * told, frames * shown)
-        fused = torch.cat([mean_of_seconds(part, valid) for part in said], dim=-1)
-        return fused, mean_of_seconds(over_frames.transpose(1, 2), spoken)  # (B, 4D), (B, N)
+        share = (valid.to(frames.dtype) / valid.sum(1, keepdim=True))[:, :, None]  # of the mean
+        told = over_words * share  # (B, N, W)
+        both = torch.cat([share, told, over_frames], dim=-1).transpose(1, 2) @ frames
+        mean, heard, shown = both.split([1, words.shape[1], words.shape[1]], dim=1)
+        said = (mean[:, 0], (told.sum(1, keepdim=True) @ words)[:, 0])
+        said += (heard * words).sum(1), (heard * shown).sum(1)
+        return torch.cat(said, dim=-1), mean_of_seconds(over_frames.transpose(1, 2), spoken)
 
 
 def sinusoids(places: Tensor, width: int) -> Tensor:
