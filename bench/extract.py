@@ -1,16 +1,18 @@
 """Extraction beside the published pipeline, on a rendered minute: CPU seconds, bytes, memory.
 
     python bench/extract.py [times] [bytes] [memory] [--sets avst released moving] [--repeats 2]
-                            [--pipe]
+                            [--in-process]
 
-The published way is restated from the released scripts of MUSIC-AVQA (feat_script): the sound is
-written as a 16 kHz wav; one picture a second as a JPEG, for which the scripts' reader converts
-every picture of the video; then each network opens the files anew, one by one, and writes one
-float32 npy per clip. Two things are left out in its favour: the pipe through which the ffmpeg
-program hands raw pictures to its reader (`--pipe` puts it back), and a TensorFlow session with
-VGGish's 280 MB for every clip. Networks are replaced on both sides by one that gives the right
-shapes for nothing, so what is compared is all that surrounds them: decoding, files, resizing, mel
-spectra, normalising, storing. Runs alternate; the best of each is shown.
+The published way is restated from the released scripts of MUSIC-AVQA (feat_script at 98d67e4, read
+for this): moviepy's readers take raw pictures and raw sound of 44.1 kHz from the ffmpeg program
+through pipes, every picture of the video; one picture a second is written as a JPEG, and the sound,
+each sample of 16 kHz the one before its time, goes through a pipe back into a wav; then each
+network opens the files anew, one by one, and writes one float32 npy per clip. ffmpeg may use one
+thread (moviepy lets it use all). `--in-process` reads by PyAV in place of the pipes, which favours
+the published side. A TensorFlow session with VGGish's 280 MB for every clip is left out in its
+favour. Networks are replaced on both sides by one that gives the right shapes for nothing, so that
+all is compared that surrounds them: decoding, files, resizing, mel spectra, normalising, storing.
+Runs alternate; the best of each is shown.
 
 Sets: 'avst' is what AVST reads (VGGish, 14 x 14 maps) and ResNet-18's averages. 'released' adds
 R(2+1)D as released, one still picture at a time. 'moving' gives R(2+1)D 16 pictures of each second,
@@ -106,14 +108,17 @@ def ours(video: Path, folder: Path, names: tuple[str, ...]) -> None:
 
 
 def published(
-    video: Path, folder: Path, names: tuple[str, ...], frames: Frames
+    video: Path, folder: Path, names: tuple[str, ...], in_process: bool
 ) -> dict[str, Callable[[], None]]:
     """The steps of the released scripts by name, in their order."""
     per_s = 16 if "visual_r2plus1d" in names else 1
     pictures = folder / f"jpeg-{per_s}"
     pictures.mkdir(exist_ok=True)
+    write_sound, frames = (
+        (write_wav, frames_by_library) if in_process else (write_wav_by_pipes, frames_by_pipe)
+    )
     steps: dict[str, Callable[[], None]] = {
-        "sound to wav": lambda: write_wav(video, folder / "sound.wav"),
+        "sound to wav": lambda: write_sound(video, folder / "sound.wav"),
         "pictures to JPEG": lambda: write_pictures(video, pictures, per_s, frames),
         "VGGish": lambda: hear(folder / "sound.wav", folder / "vggish.npy"),
         "ResNet-18": lambda: look(
@@ -136,6 +141,25 @@ def write_wav(video: Path, path: Path) -> None:
         for frame in container.decode(audio=0):
             for block in resampler.resample(frame):
                 out.writeframes(block.to_ndarray().tobytes())
+
+
+def write_wav_by_pipes(video: Path, path: Path) -> None:
+    """The same as moviepy makes it: samples picked by time, a second at once."""
+    quiet = ["ffmpeg", "-v", "error", "-threads", "1"]
+    reading = [*quiet, "-i", str(video), "-f", "s16le", "-ar", "44100", "-ac", "2", "-"]
+    writing = [*quiet, "-y", "-f", "s16le", "-ar", "16000", "-ac", "2", "-i", "-", str(path)]
+    picked = np.arange(16000) * 44100 // 16000
+    with (
+        subprocess.Popen(reading, stdout=subprocess.PIPE) as reader,
+        subprocess.Popen(writing, stdin=subprocess.PIPE) as writer,
+    ):
+        assert reader.stdout is not None
+        assert writer.stdin is not None
+        while second := reader.stdout.read(44100 * 4):
+            samples = np.frombuffer(second, np.int16).reshape(-1, 2) / 2**15
+            samples = samples[picked[picked < len(samples)]]
+            writer.stdin.write((samples * (2**15 - 1)).astype(np.int16).tobytes())
+        writer.stdin.close()
 
 
 def write_pictures(video: Path, folder: Path, per_s: int, frames: Frames) -> None:
@@ -236,11 +260,11 @@ def _small(picture: Image.Image) -> Image.Image:
 
 
 def compare_times(
-    video: Path, folder: Path, names: list[str], repeats: int, frames: Frames
+    video: Path, folder: Path, names: list[str], repeats: int, in_process: bool
 ) -> None:
     """CPU seconds of both ways, in turns."""
     for name in names:
-        steps = published(video, folder, SETS[name], frames)
+        steps = published(video, folder, SETS[name], in_process)
         best = dict.fromkeys([*steps, "ours"], float("inf"))
         for _ in range(repeats):
             for step, work in steps.items():
@@ -293,7 +317,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--pipe", action="store_true", help="published: ffmpeg program and pipe")
+    parser.add_argument("--in-process", action="store_true", help="published: no ffmpeg, no pipes")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--long", type=float, default=600.0, help="of the second clip for memory")
     parser.add_argument("--alone", nargs=2, help=argparse.SUPPRESS)
@@ -308,8 +332,7 @@ def main() -> None:
         short = rendered(folder)
         video = repeated(short, folder / "minute.mp4", given.seconds)
         if "times" in given.parts:
-            frames = frames_by_pipe if given.pipe else frames_by_library
-            compare_times(video, folder, given.sets, given.repeats, frames)
+            compare_times(video, folder, given.sets, given.repeats, given.in_process)
         if "bytes" in given.parts:
             compare_bytes(video, given.seconds)
         if "memory" in given.parts:

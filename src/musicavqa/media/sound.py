@@ -13,6 +13,7 @@ from musicavqa.media.wanted import Sound
 
 GAP_S = 0.05  # holes in the sound shorter than this are rounding, not silence
 MAX_PLANES = 8
+# Sample formats of FFmpeg, as numpy names them; with a "p" where every channel has its own plane.
 SAMPLES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
 # Left and right share of each loudspeaker (ITU-R BS.775); the low-frequency channel is left out.
