@@ -25,7 +25,7 @@ def place(tmp_path, monkeypatch):
 def write(place, name, **facts):
     """A claim of a process that is not this one."""
     owner = {"token": "other", "count": 1, "time": time.time(), **claims.this_process(), **facts}
-    place.write(name + claims.ENDING, json.dumps(owner).encode())
+    place.write(name + claims.ENDING, [json.dumps(owner).encode()])
 
 
 def ended_process() -> int:
@@ -88,7 +88,7 @@ def test_the_count_rises_while_a_claim_is_held(place):
 
 
 def test_an_empty_claim_is_one_that_is_just_being_written(place):
-    place.write("ab.claim", b"")
+    place.write("ab.claim", [b""])
     with held(place, "ab") as busy:
         assert busy == Busy("ab", "")
 

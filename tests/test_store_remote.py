@@ -53,9 +53,9 @@ def clip(small_video) -> Clip:
 def test_a_folder_in_an_object_store_has_the_same_verbs(bucket):
     place = folder(bucket) / "verbs"
     assert (place.exists(), place.files(), place.size("a")) == (False, [], None)
-    place.write("a.txt", b"first")
-    place.write("a.txt", b"second")
-    (place / "below").write("b.txt", b"deep")
+    place.write("a.txt", [b"fi", b"rst"])
+    place.write("a.txt", [b"second"])
+    (place / "below").write("b.txt", [b"deep"])
     assert (place.files(".txt"), place.folders(), place.size("a.txt")) == (["a.txt"], ["below"], 6)
     assert (place.read("a.txt"), place.read("a.txt", 3)) == (b"second", b"sec")
     assert [place.create("claim", text) for text in (b"first", b"second")] == [True, False]

@@ -65,7 +65,7 @@ class Claim:
     def say(self, clip: str) -> None:
         """Tell those who find the claim of a dead process which clip it died of."""
         self.clip = clip
-        self.folder.write(self.name + ENDING, self.text())
+        self.folder.write(self.name + ENDING, [self.text()])
 
     def beat_until_stopped(self, every_s: float) -> None:
         """Raise the count now and then (a thread does this)."""
@@ -73,7 +73,7 @@ class Claim:
             try:
                 self.check()
                 self.count += 1
-                self.folder.write(self.name + ENDING, self.text())
+                self.folder.write(self.name + ENDING, [self.text()])
             except ClaimLostError:
                 return
             except OSError:
@@ -180,7 +180,7 @@ def _take(claim: Claim, stale: str | None) -> Busy | None:
         return _take(claim, stale)
     if said != stale and not is_dead(said):
         return Busy(claim.name, said)
-    claim.folder.write(claim.name + ENDING, claim.text())
+    claim.folder.write(claim.name + ENDING, [claim.text()])
     time.sleep(SETTLE_S)
     said = _said(claim.folder, claim.name)
     if said is None or _fact(said, "token") != claim.token:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from musicavqa.encoders.spec import Spec
 from musicavqa.extraction.encoding import Encoder, encode_clips, with_one_blas_thread
-from musicavqa.media import SOUND, Media, MediaError, Piece, Sound, read_pieces
+from musicavqa.media import SOUND, Media, MediaError, Piece, Sound, Wanted, read_pieces
 from musicavqa.records import Clip
+from musicavqa.store import Strip
 
 PIECE_S = 60
 """The shortest piece; those of an hour are decoded and encoded like sixty clips of a minute."""
@@ -48,7 +50,7 @@ def encode_clip(clip: Clip, encoders: Sequence[Encoder]) -> dict[str, np.ndarray
             media = growing.shown(encoder.spec, piece)
             if media is not None:
                 growing.add(encoder.spec, piece, encode_clips(encoder, [media])[0])
-    return {encoder.spec.name: growing.rows(encoder.spec.name) for encoder in encoders}
+    return {encoder.spec.name: growing.rows(encoder.spec.name).array for encoder in encoders}
 
 
 class Growing:
@@ -59,10 +61,10 @@ class Growing:
     """
 
     def __init__(self, encoders: Sequence[Encoder]) -> None:
-        self._rows = {encoder.spec.name: _Strip() for encoder in encoders}
+        self._rows: dict[str, Strip] = {}
         whole = [encoder.spec for encoder in encoders if encoder.spec.sees_s is None]
-        items = [item for spec in whole for item in spec.reads]
-        self._kept = {item: _Strip(axis=isinstance(item, Sound)) for item in items}
+        self._read = list(dict.fromkeys(item for spec in whole for item in spec.reads))
+        self._kept: dict[Wanted, Strip] = {}  # time in front
         self._whole: Media | None = None
         self.duration_s = 0.0
         """Of the pieces so far."""
@@ -75,12 +77,13 @@ class Growing:
         if alone:
             self._whole = media
             return
-        for item, strip in self._kept.items():
-            array = media[item]
-            if array is not None:
-                strip.add(array)
+        for item in self._read:
+            if (array := media[item]) is not None:
+                _add(self._kept, item, _time_in_front(item, array))
         if piece.last:
-            kept = {item: strip.array for item, strip in self._kept.items()}
+            kept: dict[Wanted, np.ndarray | None] = dict.fromkeys(self._read)
+            for item in self._kept:
+                kept[item] = _time_in_front(item, self._kept[item].array)
             self._whole = replace(media, kept=kept, duration_s=self.duration_s)
 
     def shown(self, spec: Spec, piece: Piece) -> Media | None:
@@ -95,36 +98,20 @@ class Growing:
             first = round(piece.before_s(spec.sees_s) * spec.rate_hz)
             n = None if piece.own_s is None else round(piece.own_s * spec.rate_hz)
             rows = rows[first : None if n is None else first + n]
-        self._rows[spec.name].add(rows)
+        _add(self._rows, spec.name, rows)
 
-    def rows(self, name: str) -> np.ndarray:
+    def rows(self, name: str) -> Strip:
         """All rows (T, *shape) of an encoder; the last piece was added."""
-        rows = self._rows.pop(name).array
-        assert rows is not None
-        return rows
+        return self._rows.pop(name)
 
 
-class _Strip:
-    """An array that grows along one axis where it lies: joined parts would all be there twice."""
+def _add(strips: dict[Any, Strip], key: Any, part: np.ndarray) -> None:
+    if key in strips:
+        strips[key].add(part)
+    else:
+        strips[key] = Strip(part)
 
-    def __init__(self, axis: int = 0) -> None:
-        self._axis = axis
-        self._grown: np.ndarray | None = None  # with that axis in front
-        self._is_own = False  # the first part is somebody else's
 
-    @property
-    def array(self) -> np.ndarray | None:
-        """All that was added; None before anything was."""
-        return None if self._grown is None else self._grown.swapaxes(0, self._axis)
-
-    def add(self, part: np.ndarray) -> None:
-        """Put `part` behind the rest."""
-        part = part.swapaxes(0, self._axis)
-        if self._grown is None:
-            self._grown = part
-            return
-        if not self._is_own:
-            self._grown, self._is_own = np.array(self._grown, order="C"), True
-        n = len(self._grown)
-        self._grown.resize((n + len(part), *part.shape[1:]), refcheck=False)
-        self._grown[n:] = part
+def _time_in_front(item: Wanted, array: np.ndarray) -> np.ndarray:
+    """Sound (channels, n) as (n, channels), and back; pictures as they are."""
+    return array.T if isinstance(item, Sound) else array

@@ -192,8 +192,12 @@ class CoAttention(nn.Module):
         told = over_words * share  # (B, N, W)
         both = torch.cat([share, told, over_frames], dim=-1).transpose(1, 2) @ frames
         mean, heard, shown = both.split([1, words.shape[1], words.shape[1]], dim=1)
-        said = (mean[:, 0], (told.sum(1, keepdim=True) @ words)[:, 0])
-        said += (heard * words).sum(1), (heard * shown).sum(1)
+        said = (
+            mean[:, 0],
+            (told.sum(1, keepdim=True) @ words)[:, 0],
+            (heard * words).sum(1),
+            (heard * shown).sum(1),
+        )
         return torch.cat(said, dim=-1), mean_of_seconds(over_frames.transpose(1, 2), spoken)
 
 

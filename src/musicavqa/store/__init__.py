@@ -9,6 +9,7 @@ object store (s3://bucket/prefix).
 from musicavqa.store.description import FORMAT, IMPORTED, Description, FeatureError
 from musicavqa.store.places import Folder, folder
 from musicavqa.store.reading import Store
+from musicavqa.store.strip import Strip
 from musicavqa.store.writing import Writer
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "FeatureError",
     "Folder",
     "Store",
+    "Strip",
     "Writer",
     "folder",
 ]

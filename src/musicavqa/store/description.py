@@ -111,7 +111,7 @@ def write_manifest(
     kept = {name: skipped[name] for name in sorted(skipped)}
     manifest = {**description.as_dict(), "n_clips": n_clips, "skipped": kept}
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-    folder.write(MANIFEST, text.encode())
+    folder.write(MANIFEST, [text.encode()])
 
 
 def check_same(folder: Folder, description: Description) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class Folder(Protocol):
         """A file, or its first bytes; FileNotFoundError."""
         ...
 
-    def write(self, name: str, *data: bytes | memoryview) -> None:
+    def write(self, name: str, data: Iterable[bytes | memoryview]) -> None:
         """Write or replace a file, whole or not at all, from parts; makes the folder."""
         ...
 
@@ -132,7 +133,7 @@ class DiskFolder:
         with (self.path / name).open("rb") as file:
             return file.read() if n_bytes is None else file.read(n_bytes)
 
-    def write(self, name: str, *data: bytes | memoryview) -> None:
+    def write(self, name: str, data: Iterable[bytes | memoryview]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         part = self.path / f"{name}.{os.getpid()}-{secrets.token_hex(4)}{PART}"  # one per writer
         try:
@@ -215,7 +216,7 @@ class ObjectFolder:
         system, path = self._opened()
         return system.cat_file(f"{path}/{name}", start=None if n_bytes is None else 0, end=n_bytes)
 
-    def write(self, name: str, *data: bytes | memoryview) -> None:
+    def write(self, name: str, data: Iterable[bytes | memoryview]) -> None:
         system, path = self._opened()
         system.pipe_file(f"{path}/{name}", b"".join(data))
 
@@ -242,7 +243,7 @@ class ObjectFolder:
         state = f"{self.address}/{name} {system.checksum(f'{path}/{name}')}"
         kept = cache_folder() / "shards" / hashlib.sha256(state.encode()).hexdigest()[:32]
         if not kept.is_file():
-            DiskFolder(kept.parent).write(kept.name, self.read(name))
+            DiskFolder(kept.parent).write(kept.name, [self.read(name)])
         return kept
 
     def unfinished(self, older_than_s: float) -> list[str]:

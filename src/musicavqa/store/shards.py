@@ -11,12 +11,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from musicavqa.store.description import Description, FeatureError
 from musicavqa.store.places import Folder
+from musicavqa.store.strip import Strip
 
 ENDING = ".safetensors"
 DTYPES = {"F16": "float16", "F32": "float32", "U8": "uint8", "BOOL": "bool"}
@@ -45,25 +47,26 @@ def group_of(clip_id: str) -> str:
     return digest(clip_id)[:2]
 
 
-def write_shard(folder: Folder, arrays: Mapping[str, np.ndarray]) -> None:
+def write_shard(folder: Folder, strips: Mapping[str, Strip]) -> None:
     """Write arrays by clip id as one shard, named after the first.
 
     The file is one of safetensors, whose own writer would hold all of it twice more.
     """
     header: dict[str, Any] = {}
     end = 0
-    for clip_id, array in arrays.items():
-        start, end = end, end + array.nbytes
+    for clip_id, strip in strips.items():
+        start, end = end, end + strip.nbytes
         header[clip_id] = {
-            "dtype": NAMES[array.dtype.name],
-            "shape": array.shape,
+            "dtype": NAMES[strip.dtype.name],
+            "shape": strip.shape,
             "data_offsets": (start, end),
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    data = (array.reshape(-1).view(np.uint8).data for array in arrays.values())
-    name = digest(next(iter(arrays))) + ENDING
-    folder.write(name, len(text).to_bytes(8, "little"), text, *data)
+    parts = (part for strip in strips.values() for part in strip.parts())
+    data = (part.reshape(-1).view(np.uint8).data for part in parts)
+    name = digest(next(iter(strips))) + ENDING
+    folder.write(name, chain([len(text).to_bytes(8, "little"), text], data))
 
 
 def read_header(folder: Folder, shard: str) -> tuple[dict[str, Entry], int]:

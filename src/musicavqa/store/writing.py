@@ -17,6 +17,7 @@ from musicavqa.store.description import (
 )
 from musicavqa.store.places import Folder, folder
 from musicavqa.store.shards import as_stored, index, write_shard
+from musicavqa.store.strip import Strip
 
 SHARD_CLIPS = 256
 SHARD_BYTES = 64 * 2**20
@@ -45,7 +46,7 @@ class Writer:
         self.folder, self.description = folder(address), description
         self.shard_clips, self.shard_bytes = shard_clips, shard_bytes
         self.before_writing = before_writing
-        self.waiting: dict[str, np.ndarray] = {}
+        self.waiting: dict[str, Strip] = {}
         self.stored = set(index(self.folder, group))
         check_same(self.folder, description)
 
@@ -53,14 +54,17 @@ class Writer:
         """Ids of the clips that are safely written."""
         return set(self.stored)
 
-    def add(self, clip_id: str, array: np.ndarray) -> None:
+    def add(self, clip_id: str, rows: np.ndarray | Strip) -> None:
         """Take one clip's array (T, *shape); it is written once its shard is full or closed."""
         if clip_id in self.stored or clip_id in self.waiting:
             raise FeatureError(
                 f"{self.folder}: clip {clip_id!r} is stored already; a store is append-only."
             )
-        self.waiting[clip_id] = as_stored(clip_id, array, self.description)
-        n_bytes = sum(rows.nbytes for rows in self.waiting.values())
+        parts = rows.parts() if isinstance(rows, Strip) else [rows]
+        self.waiting[clip_id] = Strip.of(
+            as_stored(clip_id, part, self.description) for part in parts
+        )
+        n_bytes = sum(strip.nbytes for strip in self.waiting.values())
         if len(self.waiting) >= self.shard_clips or n_bytes >= self.shard_bytes:
             self.flush()
 
