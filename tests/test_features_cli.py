@@ -83,7 +83,7 @@ def test_a_dry_run_tells_bytes_exactly_and_writes_nothing(command_line, videos, 
 
 def test_a_store_is_verified_and_a_changed_value_is_found(command_line, made):
     videos, out = made
-    command = ("features", "verify", videos, "--out", out, "--streams", STREAMS)
+    command = ("features", "verify", videos, "--out", out)
     code, told, _ = command_line(*command)
     assert (code, told.count("whole"), told.count("equal  ")) == (0, 2, 4)
     (path, *_) = (out / "clean").glob("visual_motion-*/*.safetensors")

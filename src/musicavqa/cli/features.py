@@ -127,7 +127,10 @@ def verify(
     ] = None,
     data: Data = Path("bandstand-data"),
     out: Features = "features",
-    streams: Streams = None,
+    streams: Annotated[
+        str | None,
+        typer.Option(help="Made again; default: all that are stored and that this version makes."),
+    ] = None,
     split: Split = None,
     name: Name = None,
     sample: Annotated[int, typer.Option(min=1, help="Clips to decode and encode again.")] = 3,
@@ -137,6 +140,7 @@ def verify(
 
     Without a data set or folder only the shards are checked: sizes, shapes, types, finite values.
     """
+    from musicavqa.encoders import list_encoders, load_spec
     from musicavqa.extraction.verify import TOLERANCE, check_shards, recompute
     from musicavqa.footage import footage
     from musicavqa.store import folder
@@ -155,7 +159,11 @@ def verify(
             for fault in faults:
                 print(f"        {fault.where}: {fault.text}")
     if source and set_name and not n_faults:
-        for item in recompute(clips, _chosen(streams, None), root, set_name, sample, seed):
+        stored = (root / set_name).folders()
+        named = {store.rpartition("-")[0] for store in stored} & set(list_encoders())
+        found = [name for name in sorted(named) if f"{name}-{load_spec(name).hash8}" in stored]
+        chosen = _chosen(streams, None) if streams else found
+        for item in recompute(clips, chosen, root, set_name, sample, seed):
             n_faults += not item.equal
             told = f"differs by {item.difference:.1e} of its largest value"
             print(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
