@@ -25,6 +25,7 @@ import argparse
 import json
 import math
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -327,6 +328,8 @@ def main() -> None:
     if given.alone:
         alone(Path(given.alone[0]), given.alone[1])
         return
+    if "times" in given.parts and not (given.in_process or shutil.which("ffmpeg")):
+        parser.error("the published side needs the ffmpeg program; install it, or --in-process")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         short = rendered(folder)
