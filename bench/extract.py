@@ -64,6 +64,7 @@ SETS = {
     "moving": ("audio_vggish", "visual_resnet18", "visual_resnet18_map", "visual_r2plus1d"),
 }
 Frames = Callable[[Path, int, int], Iterator[np.ndarray]]
+FFMPEG = ("ffmpeg", "-v", "error", "-threads", "1")
 PARTS = ("times", "bytes", "memory")
 MAXIMUM_GB = 1.5
 NPY_HEAD = 128  # bytes
@@ -146,9 +147,8 @@ def write_wav(video: Path, path: Path) -> None:
 
 def write_wav_by_pipes(video: Path, path: Path) -> None:
     """The same as moviepy makes it: samples picked by time, a second at once."""
-    quiet = ["ffmpeg", "-v", "error", "-threads", "1"]
-    reading = [*quiet, "-i", str(video), "-f", "s16le", "-ar", "44100", "-ac", "2", "-"]
-    writing = [*quiet, "-y", "-f", "s16le", "-ar", "16000", "-ac", "2", "-i", "-", str(path)]
+    reading = [*FFMPEG, "-i", str(video), "-f", "s16le", "-ar", "44100", "-ac", "2", "-"]
+    writing = [*FFMPEG, "-y", "-f", "s16le", "-ar", "16000", "-ac", "2", "-i", "-", str(path)]
     picked = np.arange(16000) * 44100 // 16000
     with (
         subprocess.Popen(reading, stdout=subprocess.PIPE) as reader,
@@ -187,7 +187,7 @@ def frames_by_library(video: Path, height: int, width: int) -> Iterator[np.ndarr
 
 def frames_by_pipe(video: Path, height: int, width: int) -> Iterator[np.ndarray]:
     """Every picture as RGB, raw from the ffmpeg program, as imageio and moviepy read."""
-    command = ["ffmpeg", "-v", "error", "-threads", "1", "-i", str(video)]
+    command = [*FFMPEG, "-i", str(video)]
     command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     n_bytes = height * width * 3
     with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=n_bytes) as program:

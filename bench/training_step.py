@@ -78,7 +78,7 @@ def compare_with_keys(query, to_key, key_bias, places, n):
 def attend_openly(self, queries, values, there=None):
     """`MultiHead` in single steps: scores, mask, softmax, dropout, sum."""
     query, key, value = (
-        self._split(layer(rows))
+        multi_head.split(layer(rows), self.n_heads)
         for layer, rows in ((self.query, queries), (self.key, values), (self.value, values))
     )
     scale = query.shape[-1] ** -0.5 if self.scale is None else self.scale

@@ -317,6 +317,7 @@ def test_a_long_clip_is_encoded_in_pieces_as_if_it_were_whole(tmp_path, monkeypa
     together.sizes.clear()
     monkeypatch.setattr("musicavqa.extraction.pieces.PIECE_S", 7)  # 12: visual_frames keeps a sixth
     monkeypatch.setattr("musicavqa.extraction.work.BATCH_BYTES", 1)  # piece by piece
+    monkeypatch.setattr("musicavqa.store.strip.MOST_BYTES", 1000)  # rows and sound lie in files
     report = extract(some, encoders, tmp_path, "set")
     assert together.sizes == [12, 12, 7] * 2
     assert (report.n_written, report.skipped) == (12, [])

@@ -86,6 +86,8 @@ def test_a_store_is_verified_and_a_changed_value_is_found(command_line, made):
     command = ("features", "verify", videos, "--out", out)
     code, told, _ = command_line(*command)
     assert (code, told.count("whole"), told.count("equal  ")) == (0, 2, 4)
+    code, told, _ = command_line(*command, "--streams", "visual_motion")
+    assert (code, told.count("whole"), told.count("equal  ")) == (0, 2, 2)
     (path, *_) = (out / "clean").glob("visual_motion-*/*.safetensors")
     arrays = load_file(path)
     first = next(iter(arrays))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+
+from musicavqa.layers.multi_head import attend, split
 
 EPSILON = 1e-12
 
@@ -36,19 +37,14 @@ class BertAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         given = self.value(values)
         if self.n_heads:
-            query, key = self._split(self.query(tokens)), self._split(self.key(values))
-            mask = None if there is None else there[:, None, None]
-            dropout = self.dropout.p if self.training else 0.0
-            heads = scaled_dot_product_attention(query, key, self._split(given), mask, dropout)
-            found, weights = heads.transpose(1, 2).flatten(2), _weights(query[:, :, 0], key, there)
+            n, dropout = self.n_heads, self.dropout.p if self.training else 0.0
+            query, key = split(self.query(tokens), n), split(self.key(values), n)
+            found = attend(query, key, split(given, n), there, dropout)
+            weights = _weights(query[:, :, 0], key, there)
         else:
             weights = tokens.new_ones(len(tokens), 1)
             found = given.expand(-1, tokens.shape[1], -1)
         return self.norm(tokens + self.dropout(self.merge(found))), weights
-
-    def _split(self, rows: Tensor) -> Tensor:
-        """(B, H, N, D / H) of (B, N, D)."""
-        return rows.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
 
 def _weights(query: Tensor, key: Tensor, there: Tensor | None) -> Tensor:

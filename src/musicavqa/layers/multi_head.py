@@ -33,15 +33,28 @@ class MultiHead(nn.Module):
     def forward(
         self, queries: torch.Tensor, values: torch.Tensor, there: torch.Tensor | None = None
     ) -> torch.Tensor:
-        heads = scaled_dot_product_attention(
-            self._split(self.query(queries)),
-            self._split(self.key(values)),
-            self._split(self.value(values)),
-            attn_mask=None if there is None else there[:, None, None],
-            dropout_p=self.dropout if self.training else 0.0,
-            scale=self.scale,
+        query, key, value = (
+            split(layer(rows), self.n_heads)
+            for layer, rows in ((self.query, queries), (self.key, values), (self.value, values))
         )
-        return self.merge(heads.transpose(1, 2).flatten(2))
+        dropout = self.dropout if self.training else 0.0
+        return self.merge(attend(query, key, value, there, dropout, self.scale))
 
-    def _split(self, rows: torch.Tensor) -> torch.Tensor:
-        return rows.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+
+def split(rows: torch.Tensor, n_heads: int) -> torch.Tensor:
+    """Rows (B, N, D) as heads (B, H, N, D / H)."""
+    return rows.unflatten(-1, (n_heads, -1)).transpose(1, 2)
+
+
+def attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    there: torch.Tensor | None = None,
+    dropout: float = 0.0,
+    scale: float | None = None,
+) -> torch.Tensor:
+    """What heads find, joined (B, N, D): all of them (B, H, ..., D / H), `there` (B, M) or None."""
+    mask = None if there is None else there[:, None, None]
+    heads = scaled_dot_product_attention(query, key, value, mask, dropout, scale=scale)
+    return heads.transpose(1, 2).flatten(2)

@@ -18,7 +18,6 @@ Where we differ:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import nn
@@ -89,8 +88,8 @@ class Model(nn.Module):
         )
 
     def forward(self, batch: Batch) -> Output:
-        read = self._read if self.training else partial(each_once, self._read)
-        question = read(batch.words)  # (B, D)
+        words = batch.words
+        question = self._read(words) if self.training else each_once(self._read, words)  # (B, D)
         audio, pictures, valid = (
             tensor[:, :: self.options.every_nth_second]
             for tensor in (

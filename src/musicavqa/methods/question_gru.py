@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from musicavqa.layers import N_ANSWERS, N_WORDS
+from musicavqa.layers.words import count_words
 from musicavqa.methods.card import Card, Recipe
 from musicavqa.records import Batch, Output
 
@@ -46,7 +47,7 @@ class Model(nn.Module):
         self.answer = nn.Linear(options.width, N_ANSWERS)
 
     def forward(self, batch: Batch) -> Output:
-        lengths = (batch.words != 0).sum(1).clamp(min=1).cpu()
+        lengths = count_words(batch.words).cpu()
         words = self.dropout(self.embedding(batch.words))  # (B, W, D)
         packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
         _, state = self.gru(packed)

@@ -63,8 +63,7 @@ def write_shard(folder: Folder, strips: Mapping[str, Strip]) -> None:
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    parts = (part for strip in strips.values() for part in strip.parts())
-    data = (part.reshape(-1).view(np.uint8).data for part in parts)
+    data = (part.data for strip in strips.values() for part in strip.parts())
     name = digest(next(iter(strips))) + ENDING
     folder.write(name, chain([len(text).to_bytes(8, "little"), text], data))
 

@@ -73,7 +73,7 @@ class Strip:
             return self._held
         whole = np.empty(self.shape, self.dtype)
         self._file.seek(0)
-        self._file.readinto(whole.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
+        self._file.readinto(whole.data)  # type: ignore[attr-defined]
         return whole
 
     @property
@@ -89,4 +89,4 @@ class Strip:
 
 def _write(file: IO[bytes], part: np.ndarray, dtype: np.dtype) -> None:
     file.seek(0, 2)
-    file.write(np.ascontiguousarray(part, dtype).reshape(-1).view(np.uint8).data)
+    file.write(np.ascontiguousarray(part, dtype).data)
