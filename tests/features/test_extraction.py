@@ -135,7 +135,7 @@ def whole(tmp_path_factory, clips) -> dict[str, bytes]:
 RUN = """
 import sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {places!r}
 from test_extraction import Brightness, Loudness
 from musicavqa.features.extraction import extract
 from musicavqa.records import Clip
@@ -150,8 +150,8 @@ if __name__ == "__main__":
 def start(root: Path, clips: list[Clip], workers: int, pause_s: float = 0.1) -> subprocess.Popen:
     """A run in a process of its own, which leads a group of processes."""
     script = RUN.format(
-        tests=str(Path(__file__).parent), folder=str(clips[0].path.parent), pause_s=pause_s,
-        root=str(root), workers=workers,
+        places=[str(place) for place in Path(__file__).parents[:2]],
+        folder=str(clips[0].path.parent), pause_s=pause_s, root=str(root), workers=workers,
     )  # fmt: skip
     path = root.parent / "run.py"
     path.write_text(script)

@@ -30,7 +30,7 @@ def cluster():
 
     package = str(Path(__import__("musicavqa").__file__).parents[1])
     patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", os.pathsep.join([package, str(Path(__file__).parent)]))
+    patch.setenv("PYTHONPATH", os.pathsep.join([package, *map(str, Path(__file__).parents[:2])]))
     small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
     nodes = [found.add_node(num_cpus=1, object_store_memory=100 * 2**20) for _ in range(2)]
