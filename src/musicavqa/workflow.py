@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from musicavqa.datasets import leaks, load_dataset
-from musicavqa.questions import declare
 from musicavqa.records import Clip, NoMediaWarning, Prediction, Question
 
 if TYPE_CHECKING:
@@ -21,12 +18,11 @@ if TYPE_CHECKING:
     from musicavqa.features.extraction import Progress as ExtractionProgress
     from musicavqa.features.extraction import Report as ExtractionReport
     from musicavqa.features.store import Store
+    from musicavqa.features.streams import Stream
     from musicavqa.methods.card import Recipe
     from musicavqa.scoring.evaluation import Evaluation
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
-PROMPT = "_prompt"
-"""Ends the name of a text stream that holds statements instead of questions."""
 
 
 @dataclass(frozen=True)
@@ -72,70 +68,12 @@ def extract_features(
     return extract(clips, list(encoders or DEFAULT_ENCODERS), out, set_name, engine, progress)
 
 
-def open_streams(
-    features: Path | str,
-    encoders: Sequence[str],
-    set_name: str = "bandstand",
-    data: Path | str = "DATA",
-) -> dict[str, Store]:
-    """The stores of these encoders, as made by `extract_features` with today's weights.
+def list_streams() -> list[Stream]:
+    """Every stream, by name: rate, shape, weights, licence, and which methods read it."""
+    from musicavqa.features import streams
+    from musicavqa.methods.readers import readers
 
-    Where we made none, features that others made and that were imported are taken. `data` is only
-    named in what to run.
-    """
-    from musicavqa.features.store import Store, folder
-
-    root = folder(features) / set_name
-    stores, missing = {}, []
-    for name in encoders:
-        for version in _versions(name):
-            if (root / f"{name}-{version}").exists():
-                stores[name] = Store.open(root / f"{name}-{version}")
-                break
-        else:
-            missing.append(name)
-    if missing:
-        streams = ",".join(missing)
-        raise FileNotFoundError(
-            f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features extract "
-            f"{set_name} --data {data} --streams {streams} --out {features}"
-        )
-    return stores
-
-
-def _versions(stream: str) -> list[str]:
-    """Ends of folder names of a stream: today's hash (if its weights are here), imported."""
-    from musicavqa.features.encoders import list_encoders, load_spec
-    from musicavqa.features.encoders.weights import WeightError
-    from musicavqa.features.store import IMPORTED
-
-    if stream not in list_encoders():
-        return [IMPORTED]
-    try:
-        return [load_spec(stream).hash8, IMPORTED]
-    except WeightError:
-        return [IMPORTED]
-
-
-def embed_texts(
-    names: Sequence[str], questions: Sequence[Question]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Text stream -> question text -> its rows, each distinct text encoded once.
-
-    A stream '<encoder>_prompt' is what `encoder` makes of `questions.declare`, a statement of what
-    is asked about.
-    """
-    from musicavqa.features.encoders import load_encoder
-
-    streams = {}
-    for name in names:
-        encoder = name.removesuffix(PROMPT)
-        said = {q.text: q.text if name == encoder else declare(q.template, q.slots)
-                for q in questions}  # fmt: skip
-        distinct = sorted(set(said.values()))
-        rows = dict(zip(distinct, load_encoder(encoder).embed(distinct), strict=True))
-        streams[name] = {text: rows[sentence] for text, sentence in said.items()}
-    return streams
+    return streams.list_streams(readers())
 
 
 def train(
@@ -166,6 +104,7 @@ def train(
     """
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_method
     from musicavqa.training import loop
 
@@ -244,6 +183,7 @@ def predict(
 
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_checkpoint
     from musicavqa.training import loop, runs
     from musicavqa.training.batches import Collation, make_batches

@@ -10,7 +10,8 @@ import pytest
 from test_builders import ask, question
 
 from musicavqa.bandstand.exports import read_questions, write_questions
-from musicavqa.reports.describe import PICTURES, page, summarise, write_description
+from musicavqa.reports.describe import PICTURES, page, write_description
+from musicavqa.reports.summary import summarise
 
 PAIRS = [(1, "yes")] * 9 + [(1, "no")] + [(2, "two"), (2, "one"), (13, "violin"), (33, "cello")]
 

@@ -66,7 +66,7 @@ def export(
     """Write float32 files that an official program reads, and say which options take them."""
     from musicavqa.cli.shared import progress
     from musicavqa.features.exchange import exporting, layouts
-    from musicavqa.workflow import open_streams
+    from musicavqa.features.streams import open_streams
 
     chosen = layouts.layout(layout)
     stores = open_streams(features, exporting.streams_of(chosen), set_name)

@@ -98,7 +98,7 @@ def extract(
 def list_all(as_json: Json = False) -> None:
     """Every stream: rate, shape, weights, licence, and which methods read it."""
     from musicavqa.reports.tables import render
-    from musicavqa.stream_list import list_streams
+    from musicavqa.workflow import list_streams
 
     found = list_streams()
     if as_json:
@@ -198,13 +198,13 @@ def gc(
 
 
 def _chosen(streams: str | None, method: str | None) -> list[str]:
-    from musicavqa.stream_list import streams_of_method
+    from musicavqa.methods.registry import load_method
     from musicavqa.workflow import DEFAULT_ENCODERS
 
     if streams and method:
         raise ValueError("Give --streams or --method, not both.")
     if method:
-        return list(streams_of_method(method))
+        return list(load_method(method).streams())
     return [name.strip() for name in streams.split(",")] if streams else list(DEFAULT_ENCODERS)
 
 

@@ -60,17 +60,17 @@ _NO_MODEL = "\nDisturbed senses need the model: give a run folder instead of a f
 
 
 def _stress(run: Path, asked: Part, features: str, seed: int) -> StressReport:
-    from musicavqa import workflow
     from musicavqa.datasets import load_dataset
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_checkpoint
     from musicavqa.scoring.robustness import Examination, stress
 
     checkpoint = load_checkpoint(run)
     clips, questions = load_dataset(asked.name, asked.root, asked.split)
-    stores = workflow.open_streams(features, checkpoint.streams, asked.name)
-    texts = workflow.embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
+    stores = open_streams(features, checkpoint.streams, asked.name)
+    texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
     dubbed, rows, streams = dub(clips, questions, on_one_grid(stores))
     with progress("disturbing") as tick:
         return stress(Examination(run, dubbed, rows, asked.split, streams, texts, seed), tick)
@@ -106,7 +106,7 @@ def _bias(
 def _draw(report: BiasReport, stressed: StressReport | None, out: Path | None) -> list[Path]:
     if out is None:
         return []
-    from musicavqa.ask import charts
+    from musicavqa.scoring import charts
 
     made = []
     if report.confidence is not None:
