@@ -24,21 +24,9 @@ from musicavqa.builders.rephrase import (
     rephrase,
     slot_names,
 )
-from musicavqa.questions import CELLS, SLOTS, TEMPLATES, fill, template
-from musicavqa.records import Question
+from musicavqa.questions import CELLS, SLOTS, TEMPLATES, template
+from questionnaires import ask, question
 from real_rows import SHARED, needs_real_rows, read_real
-
-
-def question(number: int, answer: str | None, place: int = 0) -> Question:
-    item = template(number)
-    slots = tuple(SLOTS[name][min(at, 1)] for at, name in enumerate(item.slots))
-    text = fill(number, slots)
-    return Question(f"set/test/{place}", "clip", text, number, slots, item.cell, answer)
-
-
-def ask(pairs: list[tuple[int, str]]) -> list[Question]:
-    return [question(number, answer, place) for place, (number, answer) in enumerate(pairs)]
-
 
 few_answers = st.sampled_from(["yes", "no", "two", "one", "zero"])
 pair_lists = st.lists(st.tuples(st.sampled_from([1, 2, 18, 29]), few_answers), max_size=60)

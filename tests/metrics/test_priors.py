@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_builders import ask, question
 
 from musicavqa.builders.rephrase import read_paraphrases, rephrase
 from musicavqa.metrics.accuracy import Report, score
@@ -16,6 +15,7 @@ from musicavqa.metrics.lbfgs import minimise
 from musicavqa.metrics.priors import PRIORS, Prior, fit, fit_logistic, reference
 from musicavqa.questions import template
 from musicavqa.records import Question
+from questionnaires import ask, question
 from real_rows import SHARED, needs_real_rows, read_real
 
 

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_builders import ask, question
 
 from musicavqa.bandstand.exports import read_questions, write_questions
 from musicavqa.reports.describe import PICTURES, page, write_description
 from musicavqa.reports.summary import summarise
+from questionnaires import ask, question
 
 PAIRS = [(1, "yes")] * 9 + [(1, "no")] + [(2, "two"), (2, "one"), (13, "violin"), (33, "cello")]
 
