@@ -11,7 +11,7 @@ import pytest
 import musicavqa
 
 PACKAGE = Path(musicavqa.__file__).parent
-WORDS = {"", "records", "questions", "answers", "files"}
+WORDS = {"records", "questions", "answers", "files"}
 
 # Which rooms a room may import, at any depth, besides the words that everybody speaks. Those stand
 # above it in this list, so there is no circle.
@@ -29,7 +29,7 @@ ROOMS = {
     "scoring": "features methods metrics training",
     "llm": "features media methods metrics scoring training",
     "reports": "builders catalog metrics",
-    "workflow": "bandstand datasets features llm methods scoring training",
+    "workflow": "bandstand datasets features llm methods metrics scoring training",
     "ask": "bandstand features llm media methods rules training",
 }
 ROOMS["cli"] = " ".join(ROOMS)
@@ -70,10 +70,11 @@ def dotted(path):
 
 
 def room_of(name):
-    return f"{name}.".split(".")[1]
+    return name.split(".")[1]
 
 
-FILES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+FACE = PACKAGE / "__init__.py"
+FILES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py")) if path != FACE}
 IMPORTS = {name: set(imports(path)) for name, path in FILES.items()}
 
 

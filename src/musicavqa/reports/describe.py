@@ -1,6 +1,6 @@
 """What a list of questions looks like: one HTML page with tables, and four pictures as PNG.
 
-`write_description` writes `index.html` and the pictures into a folder, from the counts of
+`describe` writes `index.html` and the pictures into a folder, from the counts of
 `summary`. The balance rule is that of `builders.balance`.
 """
 
@@ -25,7 +25,7 @@ PICTURES = {
 }
 
 
-def write_description(title: str, questions: Sequence[Question], folder: Path) -> Path:
+def describe(title: str, questions: Sequence[Question], folder: Path) -> Path:
     """Write `index.html` and PICTURES into `folder`; returns the path of the page.
 
     Needs matplotlib: ImportError says how to install it.
