@@ -1,4 +1,4 @@
-"""The records that cross module borders: Clip, Question, Batch, Output, Prediction.
+"""The records that cross module borders: Clip, Question, Batch, Reading, Output, Prediction.
 
 Importing this file costs nothing: torch is named only for the type checker.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 Status = Literal["answered", "unreadable", "no media"]
@@ -139,6 +140,67 @@ class Output:
     losses: dict[str, torch.Tensor] = field(default_factory=dict)
     evidence: dict[str, torch.Tensor] = field(default_factory=dict)
     features: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Somebody in the picture, as far as it can be told; every share is a probability."""
+
+    share: float
+    """That somebody plays or holds an instrument there at all."""
+    instruments: np.ndarray
+    """(22,) which one, in the order of `questions.INSTRUMENTS`; sums to 1."""
+    x: float
+    """Middle of the performer, 0 at the left edge of the picture to 1 at the right."""
+    y: float
+    """Likewise, 0 at the top."""
+    height: float
+    """Of the performer, as a share of the height of the picture."""
+    x_spread: float
+    """Standard deviation of `x`."""
+    plays: np.ndarray
+    """(K,) that he is the one who sounds at each tick, where his instrument is heard."""
+    sounds: float
+    """That he is heard at all, where his instrument is."""
+    moves: float
+    """That he moves as players do, whether or not it fits the sound."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) in 0..1 of a standing figure around the middle."""
+        half = 0.2 * self.height
+        top, bottom = self.y - 0.55 * self.height, self.y + 0.45 * self.height
+        return max(0.0, self.x - half), max(0.0, top), min(1.0, self.x + half), min(1.0, bottom)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was perceived of a performance, before any question: who is there, who sounds when.
+
+    Nothing here is certain: shares are probabilities, and `rules.tables` draws the performances
+    that fit them. Ticks are `tick_s` long, K of them in the clip.
+    """
+
+    duration_s: float
+    tick_s: float
+    seen: tuple[Seen, ...]
+    """Performers in the picture, from left to right."""
+    heard: np.ndarray
+    """(22,) that each instrument sounds at all, by ear alone."""
+    activity: np.ndarray
+    """(K, 22) that it sounds at each tick."""
+    level_db: np.ndarray
+    """(22,) loudness while it sounds, against that of the others."""
+    onset_rate: np.ndarray
+    """(22,) notes per second of playing."""
+    voiceover: float
+    """That somebody speaks."""
+    outdoor: float
+    """That the place is outdoors."""
+    has_sound: bool = True
+    """False where the file has no sound, or only silence."""
+    has_picture: bool = True
+    """False where the file has no picture, or only a black or grey one."""
 
 
 class CountedWarning(UserWarning):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicavqa.answers import ANSWERS, NUMBERS
-from musicavqa.bandstand.answerer import answer, questions
+from musicavqa.bandstand.asked import answer, questions
 from musicavqa.bandstand.ceilings import ceilings
 from musicavqa.bandstand.exports import balance, make_questions
 from musicavqa.bandstand.truth import activity, clip_targets, read_truth

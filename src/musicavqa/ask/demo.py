@@ -61,7 +61,7 @@ def main(folder: Path = Path("demo")) -> None:
 
 def choose(scenes: list[dict]) -> list[Asked]:
     """One question of each cell, clips in turn, templates and answers as different as they come."""
-    from musicavqa.bandstand.answerer import questions
+    from musicavqa.bandstand.asked import questions
 
     offered = [
         Asked(clip, template(number).cell, fill(number, slots).strip(), truth)

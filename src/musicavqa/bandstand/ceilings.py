@@ -17,10 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from musicavqa.bandstand.answerer import answer_truth
 from musicavqa.bandstand.exports import make_questions
-from musicavqa.bandstand.truth import Player, Scene, Truth, names, read_truth
+from musicavqa.bandstand.truth import Scene, read_truth
 from musicavqa.questions import INSTRUMENTS, SLOTS, TEMPLATES
+from musicavqa.rules.answerer import answer
+from musicavqa.rules.facts import Facts, Player, names
 
 AV_TEMPLATES_NEEDING_BOTH = (17, 18, 19, 21, 22, 23, 24, 26, 27, 28, 29, 31, 32)
 """`needs_both` in `ceiling_table(2000, 800)`: neither sense alone came within 20 points."""
@@ -43,7 +44,7 @@ class Glimpse:
     template: int
     slots: tuple[str, ...]
     answer: str
-    part: Truth
+    part: Facts
     naive: str | None
 
 
@@ -139,7 +140,7 @@ def _glimpses(scenes: Sequence[Scene], sense: Sense) -> list[Glimpse]:
         part = parts[question.clip]
         naive = None
         if sense != "question":
-            naive = answer_truth(part, question.template, question.slots)
+            naive = answer(part, question.template, question.slots)
         assert question.answer is not None
         found.append(Glimpse(question.template, question.slots, question.answer, part, naive))
     return found

@@ -7,80 +7,23 @@ single notes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from musicavqa.questions import INSTRUMENTS
+from musicavqa.rules.facts import Facts, Player, merged, names, overlap_s, region
 
-REST_S = 1.0
-"""A rest shorter than this belongs to the playing."""
 CHORD_S = 0.03
 """Onsets closer than this are one chord, so one onset."""
-LEFT_X, RIGHT_X = 0.4, 0.6
-"""Left of the first is 'left', right of the second is 'right', the rest is 'middle'."""
 N_COLUMNS = 7
 
 Scene = dict[str, Any]
-Interval = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Player:
-    """One player. Times and levels are NaN where nothing is heard; `x` is 0 left to 1 right."""
-
-    instrument: str
-    visible: bool
-    heard: bool
-    moves: bool
-    x: float
-    region: str
-    """'left', 'middle' or 'right'."""
-    level_db: float
-    first_onset_s: float
-    last_offset_s: float
-    intervals: tuple[Interval, ...]
-    playing_s: float
-    onset_rate: float
-    """Distinct onsets per second of playing."""
-
-
-@dataclass(frozen=True)
-class Truth:
-    """All facts of a scene that decide an answer."""
-
-    duration_s: float
-    place: str
-    voiceover: bool
-    dubbed: bool
-    players: tuple[Player, ...]
-
-    @property
-    def seen(self) -> list[Player]:
-        """Players in the picture."""
-        return [p for p in self.players if p.visible]
-
-    @property
-    def heard(self) -> list[Player]:
-        """Players that sound, in the picture or not."""
-        return [p for p in self.players if p.heard]
-
-    @property
-    def sounding(self) -> list[Player]:
-        """Players that are both seen and heard."""
-        return [p for p in self.players if p.visible and p.heard]
-
-    @property
-    def offscreen(self) -> list[Player]:
-        """Players that are heard but not seen."""
-        return [p for p in self.players if p.heard and not p.visible]
-
-
-def read_truth(scene: Scene) -> Truth:
+def read_truth(scene: Scene) -> Facts:
     """The facts of a scene."""
-    return Truth(
+    return Facts(
         duration_s=float(scene["duration_s"]),
         place=scene["place"],
         voiceover=scene["voiceover"] is not None,
@@ -89,28 +32,12 @@ def read_truth(scene: Scene) -> Truth:
     )
 
 
-def region(x: float) -> str:
-    """The third of the picture that holds `x`: 'left', 'middle' or 'right'."""
-    return "left" if x < LEFT_X else "right" if x > RIGHT_X else "middle"
-
-
-def overlap_s(first: Iterable[Interval], second: Iterable[Interval]) -> float:
-    """Seconds that two sets of intervals share."""
-    second = list(second)
-    return sum(max(0.0, min(b, d) - max(a, c)) for a, b in first for c, d in second)
-
-
-def names(players: Iterable[Player]) -> list[str]:
-    """The different instruments of some players, in alphabetical order."""
-    return sorted({player.instrument for player in players})
-
-
 def activity(scene: Scene, n_seconds: int, per_second: int = 1) -> np.ndarray:
     """Fraction of each step in which each instrument plays.  # (T * per_second, 22) float32"""
     truth = read_truth(scene)
     fractions = np.zeros((n_seconds * per_second, len(INSTRUMENTS)), dtype=np.float32)
     for name in names(truth.heard):
-        intervals = _merged(i for p in truth.heard if p.instrument == name for i in p.intervals)
+        intervals = merged(i for p in truth.heard if p.instrument == name for i in p.intervals)
         column = INSTRUMENTS.index(name)
         for step in range(len(fractions)):
             span = (step / per_second, (step + 1) / per_second)
@@ -135,7 +62,7 @@ def clip_targets(scene: Scene) -> dict[str, np.ndarray]:
 
 def _player(player: dict[str, Any]) -> Player:
     notes = player["notes"]
-    intervals = _merged((note[0], note[1]) for note in notes)
+    intervals = merged((note[0], note[1]) for note in notes)
     playing_s = sum(end - start for start, end in intervals)
     nan = float("nan")
     return Player(
@@ -154,17 +81,6 @@ def _player(player: dict[str, Any]) -> Player:
     )
 
 
-def _merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Intervals in order, joined where the rest between them is shorter than REST_S."""
-    joined: list[Interval] = []
-    for start, end in sorted(intervals):
-        if joined and start - joined[-1][1] < REST_S:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((float(start), float(end)))
-    return tuple(joined)
-
-
 def _n_onsets(notes: list[list[float]]) -> int:
     onsets = np.sort([note[0] for note in notes])
     return 1 + int(np.sum(np.diff(onsets) > CHORD_S))
@@ -177,14 +93,14 @@ def _counts(players: list[Player]) -> np.ndarray:
     return counts
 
 
-def _sound_targets(truth: Truth) -> dict[str, np.ndarray]:
+def _sound_targets(truth: Facts) -> dict[str, np.ndarray]:
     """Per instrument: loudest level, fastest rate, first entry, last end, joint playing time."""
     keys = ("loudness", "onset_rate", "first_onset_s", "last_offset_s", "playing_s")
     targets = {key: np.full(len(INSTRUMENTS), np.nan) for key in keys}
     for name in names(truth.heard):
         players = [p for p in truth.heard if p.instrument == name]
         column = INSTRUMENTS.index(name)
-        intervals = _merged(interval for p in players for interval in p.intervals)
+        intervals = merged(interval for p in players for interval in p.intervals)
         targets["loudness"][column] = max(p.level_db for p in players)
         targets["onset_rate"][column] = max(p.onset_rate for p in players)
         targets["first_onset_s"][column] = min(p.first_onset_s for p in players)
@@ -193,7 +109,7 @@ def _sound_targets(truth: Truth) -> dict[str, np.ndarray]:
     return targets
 
 
-def _picture_targets(truth: Truth) -> dict[str, np.ndarray]:
+def _picture_targets(truth: Facts) -> dict[str, np.ndarray]:
     """Visible players per seventh of the picture width: of each instrument, moving, sounding."""
     columns = np.zeros((N_COLUMNS, len(INSTRUMENTS)))
     moving, sounding = np.zeros(N_COLUMNS), np.zeros(N_COLUMNS)

@@ -1,0 +1,1 @@
+"""What each question means: the rules of the 33 templates on a table of facts."""

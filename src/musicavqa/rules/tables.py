@@ -1,0 +1,205 @@
+"""Performances that fit a reading: each a table of facts that the rules can answer from.
+
+A reading is unsure; a rule wants facts. So tables are drawn: who is there, with which instrument,
+who sounds and when. Sight and hearing are joined by Bayes' rule: an instrument that is seen sounds
+more often than one that is not, so what is heard weighs what may be seen, and what is seen shifts
+what may be heard. Of several equal instruments those sound whose movements fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from musicavqa.questions import INSTRUMENTS
+from musicavqa.records import Reading, Seen
+from musicavqa.rules.facts import Facts, Interval, Player, merged, region
+
+N = len(INSTRUMENTS)
+THRESHOLDS = np.linspace(0.2, 0.8, 13)
+"""Of activity; each table draws one for each instrument."""
+SHORTEST_S = 0.15
+"""Shorter stretches of playing are noise."""
+EQUAL_LEVEL_DB = 4.0
+"""Spread of the levels of equal instruments, which hearing cannot tell apart."""
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """What is expected of any performance before it is seen or heard, and how sure the senses are.
+
+    The first three are shares of instruments that sound: of all, as in the mixes that the ear
+    learned from; of those in the picture; of those that are not.
+    """
+
+    usual: float = 0.11
+    if_seen: float = 0.62
+    if_unseen: float = 0.025
+    x_spread: float = 0.012
+    level_spread_db: float = 1.5
+    rate_spread: float = 0.12
+    """Standard deviation of the logarithm of the onset rate."""
+    threshold_spread: float = 0.12
+    sureness: float = 1.0
+    """Exponent of the eye's shares of instruments; below 1 they are flattened."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One performance that fits the reading, and how well it does beside the others."""
+
+    facts: Facts
+    weight: float
+
+
+def draw_tables(
+    reading: Reading, n: int, rng: np.random.Generator, beliefs: Beliefs = Beliefs()
+) -> list[Table]:
+    """`n` tables of this reading; their weights sum to 1."""
+    stretches = _Stretches(reading)
+    drawn = [_draw(reading, stretches, rng, beliefs) for _ in range(n)]
+    logs = np.array([log for _, log in drawn])
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    return [Table(f, float(w)) for (f, _), w in zip(drawn, weights, strict=True)]
+
+
+class _Stretches:
+    """When each instrument, and each performer, plays at each threshold; found once per clip."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.known: dict[tuple[int, int, int], tuple[Interval, ...]] = {}
+
+    def of(self, instrument: int, threshold: int, performer: int = -1) -> tuple[Interval, ...]:
+        """Intervals of an instrument, or of one of several performers who have it."""
+        key = instrument, threshold, performer
+        if key not in self.known:
+            sure = self.reading.activity[:, instrument]
+            if performer >= 0:
+                sure = np.minimum(sure, self.reading.seen[performer].plays)
+            self.known[key] = intervals(sure, float(THRESHOLDS[threshold]), self.reading)
+        return self.known[key]
+
+
+def intervals(sure: np.ndarray, threshold: float, reading: Reading) -> tuple[Interval, ...]:
+    """Stretches (start, stop) in seconds where `sure` (K,) is above `threshold`."""
+    above = np.concatenate([[False], sure > threshold, [False]])
+    starts = np.flatnonzero(~above[:-1] & above[1:])
+    stops = np.flatnonzero(above[:-1] & ~above[1:])
+    step, end = reading.tick_s, reading.duration_s
+    found = [(a * step, min(b * step, end)) for a, b in zip(starts, stops, strict=True)]
+    return merged((a, b) for a, b in found if b - a >= SHORTEST_S)
+
+
+def _draw(
+    reading: Reading, stretches: _Stretches, rng: np.random.Generator, beliefs: Beliefs
+) -> tuple[Facts, float]:
+    """One table and the logarithm of its weight."""
+    chosen, names = _look(reading, rng, beliefs)
+    heard, log_weight = _listen(reading, names, rng, beliefs)
+    levels = reading.level_db + rng.normal(0, beliefs.level_spread_db, N)
+    rates = reading.onset_rate * np.exp(rng.normal(0, beliefs.rate_spread, N))
+    thresholds = _thresholds(rng, beliefs)
+    players = []
+    sounding = _who_sounds(reading, chosen, names, heard, rng)
+    for index, name in zip(chosen, names, strict=True):
+        seen = reading.seen[index]
+        x = seen.x + float(rng.normal(0, max(beliefs.x_spread, seen.x_spread)))
+        player = _silent(INSTRUMENTS[name], x, seen, float(rng.random()))
+        if index in sounding:
+            n_equal = sum(names[chosen.index(other)] == name for other in sounding)
+            times = stretches.of(name, thresholds[name], index if n_equal > 1 else -1)
+            spread = EQUAL_LEVEL_DB if n_equal > 1 else 0.0
+            level = float(levels[name] + rng.normal(0, spread)) if spread else float(levels[name])
+            player = _sounding(player, times, level, float(rates[name]))
+        players.append(player)
+    for name in np.flatnonzero(heard):
+        if name not in names:
+            times = stretches.of(int(name), thresholds[name])
+            hidden = Player(INSTRUMENTS[name], visible=False)
+            players.append(_sounding(hidden, times, float(levels[name]), float(rates[name])))
+    facts = Facts(
+        duration_s=reading.duration_s,
+        place="outdoor" if rng.random() < reading.outdoor else "indoor",
+        voiceover=bool(rng.random() < reading.voiceover),
+        dubbed=bool(heard.any()) and not any(p.visible and p.heard for p in players),
+        players=tuple(players),
+    )
+    return facts, log_weight
+
+
+def _look(
+    reading: Reading, rng: np.random.Generator, beliefs: Beliefs
+) -> tuple[list[int], list[int]]:
+    """Which performers are there, and the instrument of each."""
+    chosen = [i for i, seen in enumerate(reading.seen) if rng.random() < seen.share]
+    names = []
+    for index in chosen:
+        shares = np.cumsum(reading.seen[index].instruments ** beliefs.sureness)
+        names.append(int(np.searchsorted(shares, rng.random() * shares[-1], "right")))
+    return chosen, [min(name, N - 1) for name in names]
+
+
+def _listen(
+    reading: Reading, names: Sequence[int], rng: np.random.Generator, beliefs: Beliefs
+) -> tuple[np.ndarray, float]:
+    """Which instruments sound (22,) given those that are seen, and how well sight and sound agree.
+
+    By ear alone an instrument sounds with share p, where `usual` was expected. With e expected
+    instead, its odds are p e / usual to (1 - p) (1 - e) / (1 - usual), and their sum is how much
+    more likely the sound is than before.
+    """
+    if not reading.has_sound:
+        return np.zeros(N, bool), 0.0
+    expected = np.full(N, beliefs.if_unseen if reading.has_picture else beliefs.usual)
+    expected[list(names)] = beliefs.if_seen
+    yes = reading.heard * expected / beliefs.usual
+    no = (1 - reading.heard) * (1 - expected) / (1 - beliefs.usual)
+    return rng.random(N) * (yes + no) < yes, float(np.log(yes + no).sum())
+
+
+def _who_sounds(
+    reading: Reading,
+    chosen: Sequence[int],
+    names: Sequence[int],
+    heard: np.ndarray,
+    rng: np.random.Generator,
+) -> set[int]:
+    """Of the performers of each heard instrument at least one sounds: those who fit it best."""
+    sounding: set[int] = set()
+    for name in {name for name in names if heard[name]}:
+        equals = [i for i, own in zip(chosen, names, strict=True) if own == name]
+        shares = np.array([reading.seen[i].sounds for i in equals])
+        drawn = rng.random((8, len(equals))) < shares
+        kept = drawn[drawn.any(1)]
+        row = kept[0] if len(kept) else shares == shares.max()
+        sounding |= {i for i, plays in zip(equals, row, strict=True) if plays}
+    return sounding
+
+
+def _thresholds(rng: np.random.Generator, beliefs: Beliefs) -> np.ndarray:
+    drawn = np.clip(rng.normal(0.5, beliefs.threshold_spread, N), THRESHOLDS[0], THRESHOLDS[-1])
+    return np.abs(drawn[:, None] - THRESHOLDS).argmin(1)
+
+
+def _silent(instrument: str, x: float, seen: Seen, drawn: float) -> Player:
+    return Player(instrument, visible=True, moves=drawn < seen.moves, x=x, region=region(x))
+
+
+def _sounding(player: Player, times: tuple[Interval, ...], level_db: float, rate: float) -> Player:
+    """The player with what is heard of him; silent after all where no stretch is long enough."""
+    if not times:
+        return player
+    return replace(
+        player,
+        heard=True,
+        level_db=level_db,
+        first_onset_s=times[0][0],
+        last_offset_s=times[-1][1],
+        intervals=times,
+        playing_s=sum(stop - start for start, stop in times),
+        onset_rate=max(rate, 1e-3),
+    )
