@@ -105,8 +105,7 @@ class Model(nn.Module):
         n = self.options.tables_training if self.training else self.options.tables
         rng = np.random.default_rng(int(torch.randint(2**31, ())) if self.training else 0)
         tables = [draw_tables(reading, n, rng) for reading in readings]
-        asked = self.questions(batch.words)
-        clips = batch.clip_of.tolist()
+        clips, asked = batch.clip_of.tolist(), self.questions(batch.words)
         said = [_answers(tables[clip], q) for clip, q in zip(clips, asked, strict=True)]
         logits = self._logits(asked, [tables[clip] for clip in clips], said)
         losses = {}
@@ -115,8 +114,17 @@ class Model(nn.Module):
         if self.training and batch.truth and self.options.truth_weight:
             learned = scene_truth.losses(batch.truth, glimpses, judged)
             losses |= {name: self.options.truth_weight * loss for name, loss in learned.items()}
-        evidence = grounds(batch, readings, asked, logits.argmax(1).tolist())
-        return Output(logits, losses, evidence)
+        return Output(logits, losses, grounds(clips, readings, asked, logits, batch.seconds.shape[1]))
+
+    @torch.inference_mode()
+    def answer(self, reading: Reading, words: Tensor) -> Output:
+        """Answers to questions (B, W) about one clip that has been read."""
+        asked = self.questions(words)
+        tables = draw_tables(reading, self.options.tables, np.random.default_rng(0))
+        said = [_answers(tables, question) for question in asked]
+        logits = self._logits(asked, [tables] * len(asked), said)
+        evidence = grounds([0] * len(asked), [reading], asked, logits, int(reading.duration_s))
+        return Output(logits, {}, evidence)
 
     def read(self, batch: Batch) -> list[Reading]:
         """What is perceived of each clip of the batch; its questions are not looked at."""
