@@ -107,7 +107,7 @@ def _cast(canvas: Canvas, scene: Scene) -> list[_Member]:
 
 def _pen(canvas: Canvas, player: dict[str, Any], light: float) -> Pen:
     from musicavqa.bandstand.canvas import Pen
-    from musicavqa.bandstand.stage import floor_y, player_scale
+    from musicavqa.bandstand.scene import floor_y, player_scale
 
     return Pen(
         canvas,

@@ -130,6 +130,16 @@ def sample_scene(
     }
 
 
+def floor_y(depth: float) -> float:
+    """Where a player at this depth stands: fraction of the picture height from the top."""
+    return 0.95 - 0.17 * depth
+
+
+def player_scale(depth: float) -> float:
+    """Standing height of a player at this depth, as a fraction of the picture height."""
+    return 0.62 - 0.20 * depth
+
+
 def _seed(split: str, index: int) -> int:
     """A number no other scene of any split has."""
     if split not in SPLITS:

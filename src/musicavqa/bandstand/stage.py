@@ -21,16 +21,6 @@ SCENES: dict[str, tuple[Painter, ...]] = {"indoor": ROOMS, "outdoor": LANDSCAPES
 _OCCLUDER_SALT = 7
 
 
-def floor_y(depth: float) -> float:
-    """Where a player at this depth stands: fraction of the picture height from the top."""
-    return 0.95 - 0.17 * depth
-
-
-def player_scale(depth: float) -> float:
-    """Standing height of a player at this depth, as a fraction of the picture height."""
-    return 0.62 - 0.20 * depth
-
-
 def paint_stage(canvas: Canvas, stage: dict, place: str) -> None:
     """Paint the background of an `indoor` or `outdoor` stage, always the same for one seed."""
     if place not in SCENES:

@@ -7,16 +7,23 @@ single notes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from musicavqa.bandstand.scene import floor_y, player_scale
 from musicavqa.questions import INSTRUMENTS
-from musicavqa.rules.facts import Facts, Player, merged, names, overlap_s, region
+from musicavqa.rules.facts import Facts, Interval, Player, merged, names, region
 
 CHORD_S = 0.03
 """Onsets closer than this are one chord, so one onset."""
 N_COLUMNS = 7
+TICKS = 10
+"""Steps a second of `tick_targets`."""
+MOST_PERFORMERS = 12
+MIDDLE = 0.45
+"""Of the height of a player, where his middle is."""
 
 Scene = dict[str, Any]
 
@@ -39,10 +46,42 @@ def activity(scene: Scene, n_seconds: int, per_second: int = 1) -> np.ndarray:
     for name in names(truth.heard):
         intervals = merged(i for p in truth.heard if p.instrument == name for i in p.intervals)
         column = INSTRUMENTS.index(name)
-        for step in range(len(fractions)):
-            span = (step / per_second, (step + 1) / per_second)
-            fractions[step, column] = overlap_s(intervals, [span]) * per_second
+        fractions[:, column] = _share_of_steps(intervals, len(fractions), per_second)
     return fractions
+
+
+def _share_of_steps(intervals: Iterable[Interval], n_steps: int, per_second: int) -> np.ndarray:
+    """How much of each step lies within the intervals (which do not overlap), 0 to 1."""
+    edges = np.arange(n_steps + 1) / per_second
+    inside = [np.minimum(edges[1:], b) - np.maximum(edges[:-1], a) for a, b in intervals]
+    return np.clip(inside, 0, None).sum(0) * per_second if inside else np.zeros(n_steps)
+
+
+def tick_targets(scene: Scene, n_seconds: int) -> dict[str, np.ndarray]:
+    """Truth of each tenth of a second, float32, K = 10 n_seconds.
+
+    activity, onsets (a count) and pan (weighed by loudness) are (K, 22), speech (K,).
+    """
+    n = n_seconds * TICKS
+    edges = np.arange(n + 1) / TICKS
+    onsets, pan, loud = (np.zeros((n, len(INSTRUMENTS))) for _ in range(3))
+    for player, facts in zip(scene["players"], read_truth(scene).players, strict=True):
+        if not facts.heard:
+            continue
+        column = INSTRUMENTS.index(facts.instrument)
+        onsets[:, column] += np.histogram(_onsets(player["notes"]), edges)[0]
+        power = _share_of_steps(facts.intervals, n, TICKS) * 10 ** (facts.level_db / 10)
+        pan[:, column] += power * player["pan"]
+        loud[:, column] += power
+    spoken = scene["voiceover"]
+    speech = [(spoken["start_s"], spoken["end_s"])] if spoken else []
+    targets = {
+        "activity_10hz": activity(scene, n_seconds, TICKS),
+        "onsets_10hz": onsets,
+        "pan_10hz": np.divide(pan, loud, out=np.zeros_like(pan), where=loud > 0),
+        "speech_10hz": _share_of_steps(speech, n, TICKS),
+    }
+    return {name: np.asarray(value, dtype=np.float32) for name, value in targets.items()}
 
 
 def clip_targets(scene: Scene) -> dict[str, np.ndarray]:
@@ -56,6 +95,8 @@ def clip_targets(scene: Scene) -> dict[str, np.ndarray]:
         "voiceover": np.array([truth.voiceover]),
         "dubbed": np.array([truth.dubbed]),
         "outdoor": np.array([truth.place == "outdoor"]),
+        "performers": _performers(scene, truth),
+        "stereo": np.array([any(player["pan"] for player in scene["players"])]),
     }
     return {name: np.asarray(value, dtype=np.float32) for name, value in targets.items()}
 
@@ -82,8 +123,25 @@ def _player(player: dict[str, Any]) -> Player:
 
 
 def _n_onsets(notes: list[list[float]]) -> int:
+    return len(_onsets(notes))
+
+
+def _onsets(notes: list[list[float]]) -> np.ndarray:
+    """Times at which a note or a chord begins."""
     onsets = np.sort([note[0] for note in notes])
-    return 1 + int(np.sum(np.diff(onsets) > CHORD_S))
+    return onsets[np.diff(onsets, prepend=-np.inf) > CHORD_S]
+
+
+def _performers(scene: Scene, truth: Facts) -> np.ndarray:
+    """(12, 6) instrument, x, y, height, heard, moves of each seen player; NaN for nobody."""
+    rows = np.full((MOST_PERFORMERS, 6), np.nan)
+    visible = [(p, facts) for p, facts in zip(scene["players"], truth.players) if p["visible"]]
+    for row, (player, facts) in zip(rows, visible, strict=False):
+        height = player_scale(player["depth"]) * player["person"]["height"]
+        middle = floor_y(player["depth"]) - MIDDLE * height
+        name = INSTRUMENTS.index(player["instrument"])
+        row[:] = name, player["x"], middle, height, facts.heard, facts.moves
+    return rows
 
 
 def _counts(players: list[Player]) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 A batch has one row per second for every stream. Streams of a higher rate are pooled to seconds by
 the rule of `segments`. Where a stream keeps only every n-th second (ResNet maps keep every sixth),
-that is the grid for all, and the other streams give those seconds.
+that is the grid for all, and the other streams give those seconds; unless its rows are held: then
+each stands for the seconds up to the next one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ def grid_step(every_s: Iterable[int]) -> int:
 
 
 def on_grid(rows: np.ndarray, rate_hz: float, every_s: int, step_s: int) -> np.ndarray:
-    """The rows (T, ...) of one stream at seconds 0, step_s, 2 step_s ... of its clip."""
+    """The rows (T, ...) of one stream at seconds 0, step_s, 2 step_s ... of its clip.
+
+    Rows that are kept less often are held; the last one then goes on for up to `every_s` seconds.
+    """
+    if step_s < every_s:
+        return np.repeat(rows, every_s // step_s, axis=0)
     return to_seconds(rows, rate_hz)[:: step_s // every_s]
 
 
@@ -49,5 +55,6 @@ class OnGrid:
 
 def on_one_grid(stores: Mapping[str, Store]) -> dict[str, OnGrid]:
     """All streams on the grid that they share; FeatureError where there is none."""
-    step_s = grid_step(store.description.every_s for store in stores.values())
+    about = [store.description for store in stores.values()]
+    step_s = grid_step(1 if facts.held else facts.every_s for facts in about)
     return {name: OnGrid(store, step_s) for name, store in stores.items()}

@@ -86,6 +86,9 @@ class Grid:
         """Size before cutting; with 'crop' the smallest of that shape that covers the wanted."""
         if self.wanted.fit == "stretch":
             return self.wanted.size
+        if self.wanted.fit == "pad":
+            scale = min(self.wanted.size[0] / height, self.wanted.size[1] / width)
+            return max(1, round(height * scale)), max(1, round(width * scale))
         scale = max(self.wanted.size[0] / height, self.wanted.size[1] / width)
         # whole pixels rounded down, as torchvision does
         return (
@@ -95,6 +98,11 @@ class Grid:
 
     def _middle(self, picture: np.ndarray) -> np.ndarray:
         height, width = self.wanted.size
+        if self.wanted.fit == "pad":
+            framed = np.zeros((height, width, *picture.shape[2:]), np.uint8)
+            top, left = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
+            framed[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+            return framed
         top, left = round((picture.shape[0] - height) / 2), round((picture.shape[1] - width) / 2)
         return np.ascontiguousarray(picture[top : top + height, left : left + width])
 

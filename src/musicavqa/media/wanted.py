@@ -26,8 +26,9 @@ class Pictures:
     size: tuple[int, int] = (224, 224)
     """(height, width)."""
     pixels: Literal["rgb24", "gray"] = "rgb24"
-    fit: Literal["stretch", "crop"] = "stretch"
-    """'stretch' ignores the picture's shape; 'crop' scales it to cover and takes the middle."""
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    """'stretch' ignores the picture's shape; 'crop' scales it to cover and takes the middle; 'pad'
+    scales it to fit in and leaves black bars."""
     filter: Literal["bilinear", "bicubic", "area", "pil_bilinear", "pil_bicubic"] = "bilinear"
     """Of swscale, or of Pillow (to two grey levels at most, for networks whose published features
     went through it); both widen where they shrink, so that fine detail does not alias."""

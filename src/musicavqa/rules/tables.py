@@ -53,11 +53,28 @@ class Beliefs:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What was drawn for one table."""
+
+    there: tuple[int, ...]
+    """Performers of the reading that are really there."""
+    names: tuple[int, ...]
+    """The instrument of each of them."""
+    heard: np.ndarray
+    """(22,) instruments that sound."""
+    sounding: frozenset[int]
+    """Performers that sound."""
+    outdoor: bool
+    voiceover: bool
+
+
+@dataclass(frozen=True)
 class Table:
     """One performance that fits the reading, and how well it does beside the others."""
 
     facts: Facts
     weight: float
+    choices: Choices
 
 
 def draw_tables(
@@ -65,11 +82,14 @@ def draw_tables(
 ) -> list[Table]:
     """`n` tables of this reading; their weights sum to 1."""
     stretches = _Stretches(reading)
-    drawn = [_draw(reading, stretches, rng, beliefs) for _ in range(n)]
+    drawn = [_choose(reading, rng, beliefs) for _ in range(n)]
     logs = np.array([log for _, log in drawn])
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()
-    return [Table(f, float(w)) for (f, _), w in zip(drawn, weights, strict=True)]
+    return [
+        Table(_facts(reading, stretches, choices, rng, beliefs), float(weight), choices)
+        for (choices, _), weight in zip(drawn, weights, strict=True)
+    ]
 
 
 class _Stretches:
@@ -100,41 +120,55 @@ def intervals(sure: np.ndarray, threshold: float, reading: Reading) -> tuple[Int
     return merged((a, b) for a, b in found if b - a >= SHORTEST_S)
 
 
-def _draw(
-    reading: Reading, stretches: _Stretches, rng: np.random.Generator, beliefs: Beliefs
-) -> tuple[Facts, float]:
-    """One table and the logarithm of its weight."""
-    chosen, names = _look(reading, rng, beliefs)
+def _choose(reading: Reading, rng: np.random.Generator, beliefs: Beliefs) -> tuple[Choices, float]:
+    """What is there and sounds in one table, and the logarithm of its weight."""
+    there, names = _look(reading, rng, beliefs)
     heard, log_weight = _listen(reading, names, rng, beliefs)
+    sounding = _who_sounds(reading, there, names, heard, rng)
+    outdoor, voiceover = rng.random(2) < (reading.outdoor, reading.voiceover)
+    choices = Choices(
+        tuple(there), tuple(names), heard, frozenset(sounding), bool(outdoor), bool(voiceover)
+    )
+    return choices, log_weight
+
+
+def _facts(
+    reading: Reading,
+    stretches: _Stretches,
+    choices: Choices,
+    rng: np.random.Generator,
+    beliefs: Beliefs,
+) -> Facts:
+    """The table of these choices: everybody with his place, times, level and rate."""
     levels = reading.level_db + rng.normal(0, beliefs.level_spread_db, N)
     rates = reading.onset_rate * np.exp(rng.normal(0, beliefs.rate_spread, N))
     thresholds = _thresholds(rng, beliefs)
+    n_equal = np.zeros(N, int)
+    for index, name in zip(choices.there, choices.names, strict=True):
+        n_equal[name] += index in choices.sounding
     players = []
-    sounding = _who_sounds(reading, chosen, names, heard, rng)
-    for index, name in zip(chosen, names, strict=True):
+    for index, name in zip(choices.there, choices.names, strict=True):
         seen = reading.seen[index]
         x = seen.x + float(rng.normal(0, max(beliefs.x_spread, seen.x_spread)))
         player = _silent(INSTRUMENTS[name], x, seen, float(rng.random()))
-        if index in sounding:
-            n_equal = sum(names[chosen.index(other)] == name for other in sounding)
-            times = stretches.of(name, thresholds[name], index if n_equal > 1 else -1)
-            spread = EQUAL_LEVEL_DB if n_equal > 1 else 0.0
-            level = float(levels[name] + rng.normal(0, spread)) if spread else float(levels[name])
-            player = _sounding(player, times, level, float(rates[name]))
+        if index in choices.sounding:
+            several = n_equal[name] > 1
+            times = stretches.of(name, thresholds[name], index if several else -1)
+            level = levels[name] + several * rng.normal(0, EQUAL_LEVEL_DB)
+            player = _sounding(player, times, float(level), float(rates[name]))
         players.append(player)
-    for name in np.flatnonzero(heard):
-        if name not in names:
+    for name in np.flatnonzero(choices.heard):
+        if name not in choices.names:
             times = stretches.of(int(name), thresholds[name])
             hidden = Player(INSTRUMENTS[name], visible=False)
             players.append(_sounding(hidden, times, float(levels[name]), float(rates[name])))
-    facts = Facts(
+    return Facts(
         duration_s=reading.duration_s,
-        place="outdoor" if rng.random() < reading.outdoor else "indoor",
-        voiceover=bool(rng.random() < reading.voiceover),
-        dubbed=bool(heard.any()) and not any(p.visible and p.heard for p in players),
+        place="outdoor" if choices.outdoor else "indoor",
+        voiceover=choices.voiceover,
+        dubbed=bool(choices.heard.any()) and not any(p.visible and p.heard for p in players),
         players=tuple(players),
     )
-    return facts, log_weight
 
 
 def _look(

@@ -132,6 +132,7 @@ def scene_truth() -> TruthReader:
         if (clip.id, n_seconds) not in known:
             targets: dict[str, Any] = dict(truth.clip_targets(clip.scene))
             targets["activity"] = truth.activity(clip.scene, n_seconds, ACTIVITY_HZ)
+            targets |= truth.tick_targets(clip.scene, n_seconds)
             known[clip.id, n_seconds] = {name: np.asarray(v) for name, v in targets.items()}
         return known[clip.id, n_seconds]
 

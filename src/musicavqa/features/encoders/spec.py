@@ -33,6 +33,8 @@ class Spec:
     The published AVST family reads every sixth second (10 rows of a minute), so that ten maps are
     stored in place of sixty.
     """
+    held: bool = False
+    """A kept row stands for all seconds up to the next one, so other streams keep all of theirs."""
     sees_s: int | None = None
     """Seconds before and after a row, in whole ones, on which it depends; None: the whole clip.
 
@@ -59,7 +61,7 @@ class Spec:
         from musicavqa.features.encoders.weights import digest
 
         card = {**asdict(self), "sha256": [digest(name) for name in self.weights]}
-        del card["sees_s"]
+        del card["sees_s"], card["held"]
         return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:8]
 
 

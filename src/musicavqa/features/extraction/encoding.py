@@ -73,6 +73,7 @@ def describe(spec: Spec) -> Description:
         dtype=spec.dtype,
         weights={name: digest(name) for name in spec.weights},
         every_s=spec.every_s,
+        held=spec.held,
     )
 
 

@@ -37,6 +37,8 @@ class Description:
     """sha256 of each set of weights."""
     every_s: int = 1
     """At one row a second: only every so-many-th second is kept."""
+    held: bool = False
+    """A kept row stands for all seconds up to the next one."""
     imported_from: str | None = None
     """What a person called the source of features that others made; None for our own."""
 

@@ -1,0 +1,118 @@
+"""Fit: of several performers with one instrument, whose movements go with its sound.
+
+For each performer the movement around him, the sound of his instrument and, where there is stereo,
+how far it comes from his place; then what the others with the same instrument do meanwhile. Nobody
+is compared with a fixed tempo or phase: what goes together is learned from rendered performances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+TICKS = 10
+ROWS, COLUMNS = 8, 5
+WINDOW = 0.20
+"""Width of what is looked at around a performer, as a share of the picture's."""
+ABOVE, BELOW = 0.55, 0.45
+"""What is looked at above and below his middle, in his own heights."""
+EDGE_PAN = 0.8
+"""Panning of a performer at the edge of the picture."""
+SOUNDS = 6
+"""Numbers that describe the sound of an instrument at a tick; see `sound_of`."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is said of P performers of one clip, as logits."""
+
+    plays: Tensor
+    """(P, K) that he sounds at this tick, given that his instrument does."""
+    sounds: Tensor
+    """(P,) that he sounds at all, given that his instrument does."""
+    moves: Tensor
+    """(P,) that he moves as players do."""
+
+
+class Fitting(nn.Module):
+    """Movement and sound of the performers of one clip -> Fit."""
+
+    def __init__(self, width: int = 64, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.read = nn.Sequential(
+            nn.Conv1d(ROWS * COLUMNS + SOUNDS, width, 5, padding=2),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Conv1d(width, width, 5, padding=4, dilation=2),
+            nn.GELU(),
+        )
+        self.join = nn.Sequential(
+            nn.Conv1d(2 * width + 1, width, 5, padding=2),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Conv1d(width, width, 5, padding=4, dilation=2),
+            nn.GELU(),
+        )
+        self.plays = nn.Conv1d(width, 1, 1)
+        self.whole = nn.Sequential(nn.Linear(3 * width, width), nn.GELU(), nn.Linear(width, 2))
+
+    def forward(self, movement: Tensor, sound: Tensor, equal: Tensor) -> Fit:
+        """movement (P, K, 40), sound (P, K, 6), equal (P, P) share that two have one instrument."""
+        own = self.read(torch.cat([movement, sound], 2).transpose(1, 2))  # (P, D, K)
+        others = equal * (1 - torch.eye(len(equal), device=equal.device))
+        n_others = others.sum(1, keepdim=True)
+        mean = torch.einsum("pq,qdk->pdk", others / n_others.clamp(min=1e-3), own)
+        alone = n_others.clamp(max=1)[..., None].expand(-1, 1, own.shape[2])
+        joined = self.join(torch.cat([own, mean, alone], 1))
+        active = sound[..., :1].transpose(1, 2)
+        heard = (joined * active).sum(2) / active.sum(2).clamp(min=1e-3)
+        whole = self.whole(torch.cat([heard, joined.mean(2), joined.amax(2)], 1))
+        return Fit(self.plays(joined)[:, 0], whole[:, 0], whole[:, 1])
+
+
+def movement_around(movement: Tensor, x: Tensor, y: Tensor, height: Tensor) -> Tensor:
+    """(P, K, 40) from movement (K, 24, 32) around P performers; x, y, height (P,) in 0..1.
+
+    Logarithms, so that a large gesture close to the camera does not drown the others.
+    """
+    down = torch.linspace(-ABOVE, BELOW, ROWS, device=x.device)
+    right = torch.linspace(-WINDOW / 2, WINDOW / 2, COLUMNS, device=x.device)
+    across = (x[:, None, None] + right).expand(-1, ROWS, -1)
+    along = (y[:, None] + height[:, None] * down)[..., None].expand(-1, -1, COLUMNS)
+    places = torch.stack([across, along], -1) * 2 - 1  # (P, 8, 5, 2)
+    maps = movement.clamp(min=0).log1p()[None].expand(len(x), -1, -1, -1)
+    return F.grid_sample(maps, places, align_corners=False).flatten(2)
+
+
+def sound_of(shares: Tensor, x: Tensor, activity: Tensor, onsets: Tensor, pan: Tensor) -> Tensor:
+    """(P, K, 6) the sound of each performer's instrument, from all instruments (K, 22).
+
+    Activity, onsets, panning against his place in the picture (signed and squared), how much there
+    is of stereo, and the activity of all instruments. shares (P, 22) which one is his.
+    """
+    sure = shares @ activity.T  # (P, K)
+    panned = (shares @ (activity * pan).T) / sure.clamp(min=1e-3)
+    away = (panned - EDGE_PAN * (2 * x - 1)[:, None]) * (sure > 0.05)
+    wide = (activity * pan.abs()).sum() / activity.sum().clamp(min=1e-3)
+    wide = wide.expand_as(sure)
+    rate = shares @ (activity * onsets).T
+    return torch.stack(
+        [sure, rate, away * wide, away**2 * wide, wide, activity.sum(1).expand_as(sure)], 2
+    )
+
+
+def losses(
+    fit: Fit, heard: Tensor, active: Tensor, plays: Tensor, moves: Tensor
+) -> dict[str, Tensor]:
+    """heard, moves (P,) of each performer; active, plays (P, K): his instrument sounds, he does."""
+    ticks = F.binary_cross_entropy_with_logits(fit.plays, plays, reduction="none") * active
+    asked = active.amax(1)
+    at_all = F.binary_cross_entropy_with_logits(fit.sounds, heard, reduction="none") * asked
+    return {
+        "plays": ticks.sum() / active.sum().clamp(min=1),
+        "sounds": at_all.sum() / asked.sum().clamp(min=1),
+        "moves": 0.3 * F.binary_cross_entropy_with_logits(fit.moves, moves),
+    }

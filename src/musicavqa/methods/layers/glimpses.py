@@ -1,0 +1,121 @@
+"""What eye and ear say of each clip of a batch, before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from musicavqa.methods.layers.listening import TICKS, Hearing, Listener
+from musicavqa.methods.layers.performer_map import PerformerMap, Sight
+from musicavqa.methods.layers.performers import Peak, peaks
+from musicavqa.records import Batch
+
+EVERY_S = 4
+"""Seconds from key frame to key frame, as `visual_keyframes` keeps them."""
+WINDOW_S = 10
+"""The ear hears so much at once: what it learned from was as long."""
+SILENCE = -1.9
+"""Log-mel below this in every band (-97 dB) is digital silence."""
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What the senses say of one clip, or of a piece of one, of T seconds."""
+
+    n_seconds: int
+    frames: list[list[Peak]]
+    """Peaks of each key frame."""
+    outdoor: Tensor
+    """(K,) logits of each key frame."""
+    hearing: Hearing
+    """Without an axis for clips."""
+    movement: Tensor
+    """(10 T, 24, 32)."""
+    has_sound: bool
+    has_picture: bool
+    sight: Sight | None = None
+    """What the peaks were read from; only kept to learn from."""
+
+
+def perceive(
+    eye: PerformerMap, ear: Listener, batch: Batch, learning: bool = False
+) -> list[Glimpse]:
+    """A glimpse of each clip; what a batch pads is neither seen nor heard."""
+    lengths = batch.seconds.sum(1).tolist()
+    sound = batch.streams["audio_logmel"]
+    pictures = batch.streams["visual_keyframes"][:, ::EVERY_S]
+    shown = [pictures[row, : -(-n // EVERY_S)] for row, n in enumerate(lengths)]
+    sight = eye(torch.cat(shown))
+    heard = hear(ear, [sound[row, :n] for row, n in enumerate(lengths)])
+    glimpses, first = [], 0
+    for row, n in enumerate(lengths):
+        own = _part(sight, first, first + len(shown[row]))
+        first += len(shown[row])
+        has_picture = bool(shown[row].any())
+        glimpses.append(
+            Glimpse(
+                n_seconds=n,
+                frames=peaks(own) if has_picture else [[] for _ in shown[row]],
+                outdoor=own.outdoor,
+                hearing=heard[row],
+                movement=batch.streams["visual_movement"][row, :n].flatten(0, 1),
+                has_sound=bool((sound[row, :n, 0] > SILENCE).any() and sound[row, :n].any()),
+                has_picture=has_picture,
+                sight=own if learning else None,
+            )
+        )
+    return glimpses
+
+
+def hear(ear: Listener, sounds: Sequence[Tensor]) -> list[Hearing]:
+    """The ear on clips (T, 2, 50, 64) of any length: windows of equal length go through together.
+
+    A long clip is cut into windows; the last one reaches back, and only its new seconds are kept.
+    """
+    cuts = [(row, start) for row, sound in enumerate(sounds) for start in _starts(len(sound))]
+    windows = [sounds[row][start : start + WINDOW_S] for row, start in cuts]
+    said: dict[int, Hearing] = {}
+    for length in {len(window) for window in windows}:
+        same = [i for i, window in enumerate(windows) if len(window) == length]
+        whole = ear(torch.stack([windows[i] for i in same]))
+        said |= {i: _part(whole, place, place + 1) for place, i in enumerate(same)}
+    pieces: list[list[Hearing]] = [[] for _ in sounds]
+    for i, (row, start) in enumerate(cuts):
+        known = sum(len(piece.speech) for piece in pieces[row])
+        pieces[row].append(_map(said[i], lambda t, n=known - TICKS * start: t[0, n:]))
+    return [_join(parts) for parts in pieces]
+
+
+def _starts(n_seconds: int) -> list[int]:
+    last = max(0, n_seconds - WINDOW_S)
+    return [*range(0, last, WINDOW_S), last]
+
+
+def joined(pieces: Sequence[Glimpse]) -> Glimpse:
+    """The pieces of one clip, in order, as one glimpse."""
+    frames = [frame for piece in pieces for frame in piece.frames]
+    return Glimpse(
+        n_seconds=sum(piece.n_seconds for piece in pieces),
+        frames=frames,
+        outdoor=torch.cat([piece.outdoor for piece in pieces]),
+        hearing=_join([piece.hearing for piece in pieces]),
+        movement=torch.cat([piece.movement for piece in pieces]),
+        has_sound=any(piece.has_sound for piece in pieces),
+        has_picture=any(piece.has_picture for piece in pieces),
+    )
+
+
+def _join(parts: Sequence[Hearing]) -> Hearing:
+    return Hearing(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Hearing)))
+
+
+def _map(hearing: Hearing, change) -> Hearing:
+    return Hearing(*(change(getattr(hearing, f.name)) for f in fields(Hearing)))
+
+
+def _part(whole, first: int, stop: int):
+    """Rows of a Sight or Hearing."""
+    return type(whole)(*(getattr(whole, f.name)[first:stop] for f in fields(whole)))

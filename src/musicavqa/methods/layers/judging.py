@@ -1,0 +1,143 @@
+"""From what the senses say to a Reading: who is there, what sounds, who of several equals plays.
+
+Each judgement is a small weighted sum of a few numbers; its weights are learned from rendered
+performances, so that what is said with 80 % holds in 80 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from musicavqa.methods.layers.fitting import Fit, Fitting, movement_around, sound_of
+from musicavqa.methods.layers.glimpses import Glimpse
+from musicavqa.methods.layers.listening import TICKS, Hearing
+from musicavqa.methods.layers.performers import Performer, evidence, gather
+from musicavqa.records import Reading, Seen
+
+SMOOTH = 5
+"""Ticks over which activity is averaged before its highest value is taken."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A reading as tensors, so that gradients reach the senses; shares are logits."""
+
+    found: list[Performer]
+    share: Tensor
+    """(P,)"""
+    names: Tensor
+    """(P, 22) log-probabilities."""
+    fit: Fit
+    heard: Tensor
+    """(22,)"""
+    voiceover: Tensor
+    outdoor: Tensor
+
+
+class Judgement(nn.Module):
+    """Glimpse -> Judged."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.fitting = Fitting(width, dropout)
+        self.there = nn.Linear(3, 1)
+        self.sureness = nn.Parameter(torch.zeros(2))
+        self.audible = nn.Linear(3, 1)
+        self.spoken = nn.Linear(2, 1)
+        self.outside = nn.Linear(1, 1)
+
+    def forward(self, glimpse: Glimpse) -> Judged:
+        found = gather(glimpse.frames)
+        seen, named = evidence(found, glimpse.sight)
+        # n frames of one clip are no n independent looks: between 1 and n counts are learned
+        n_frames = max(1, len(glimpse.frames))
+        names = (
+            named * self.sureness[0].exp() / n_frames ** torch.sigmoid(self.sureness[1])
+        ).log_softmax(1)
+        hearing = glimpse.hearing
+        return Judged(
+            found=found,
+            share=self.there(seen)[:, 0],
+            names=names,
+            fit=self.fit(glimpse, found, names),
+            heard=self.audible(heard_by(hearing))[:, 0],
+            voiceover=self.spoken(spoken_by(hearing))[0],
+            outdoor=self.outside(glimpse.outdoor.mean()[None])[0],
+        )
+
+    def fit(self, glimpse: Glimpse, found: list[Performer], names: Tensor) -> Fit:
+        """Who of the performers plays; see `fitting`."""
+        n_ticks = len(glimpse.movement)
+        if not found:
+            return Fit(torch.zeros(0, n_ticks), torch.zeros(0), torch.zeros(0))
+        x, y, height = (
+            torch.tensor([p.mean(f) for p in found], device=names.device)
+            for f in ("x", "y", "height")  # type: ignore[arg-type]
+        )
+        shares, hearing = names.detach().exp(), glimpse.hearing
+        activity = torch.sigmoid(hearing.activity).detach()
+        onsets, pan = hearing.onsets.exp().detach(), hearing.pan.detach()
+        sound = sound_of(shares, x, activity, onsets, pan)
+        return self.fitting(
+            movement_around(glimpse.movement, x, y, height), sound, shares @ shares.T
+        )
+
+
+def heard_by(hearing: Hearing) -> Tensor:
+    """(22, 3) what an instrument's sounding at all is judged by: highest activity, its time."""
+    sure = torch.sigmoid(hearing.activity)  # (K, 22)
+    smooth = F.avg_pool1d(sure.T[:, None], min(SMOOTH, len(sure)), 1)[:, 0]  # (22, K')
+    highest = smooth.amax(1).clamp(1e-4, 1 - 1e-4).logit()
+    playing_s = (sure > 0.5).float().sum(0) / TICKS
+    return torch.stack([highest, torch.log1p(playing_s), torch.log1p(sure.sum(0) / TICKS)], 1)
+
+
+def spoken_by(hearing: Hearing) -> Tensor:
+    """(2,) what a voice-over is judged by: surest half second of speech, seconds of it."""
+    sure = torch.sigmoid(hearing.speech)
+    smooth = F.avg_pool1d(sure[None, None], min(SMOOTH, len(sure)), 1)[0, 0]
+    highest = smooth.amax().clamp(1e-4, 1 - 1e-4).logit()
+    return torch.stack([highest, torch.log1p(sure.sum() / TICKS)])
+
+
+def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
+    """The judgement as a record of plain numbers."""
+    hearing, fit = glimpse.hearing, judged.fit
+    activity = torch.sigmoid(hearing.activity).detach()
+    playing = (activity > 0.5).float() * activity + 1e-3 * activity
+    time = playing.sum(0)
+    level = (hearing.level_db.detach() * playing).sum(0) / time
+    rate = (hearing.onsets.detach().exp() * playing).sum(0) / time * TICKS
+    share, heard = torch.sigmoid(judged.share).detach(), torch.sigmoid(judged.heard).detach()
+    plays, sounds, moves = (torch.sigmoid(t).detach() for t in (fit.plays, fit.sounds, fit.moves))
+    seen = tuple(
+        Seen(
+            share=float(share[i]),
+            instruments=judged.names[i].detach().exp().cpu().double().numpy(),
+            x=performer.mean("x"),
+            y=performer.mean("y"),
+            height=performer.mean("height"),
+            x_spread=0.0,
+            plays=plays[i].cpu().numpy(),
+            sounds=float(sounds[i]),
+            moves=float(moves[i]),
+        )
+        for i, performer in enumerate(judged.found)
+    )
+    return Reading(
+        duration_s=float(glimpse.n_seconds),
+        tick_s=1 / TICKS,
+        seen=seen,
+        heard=heard.cpu().double().numpy(),
+        activity=activity.cpu().numpy(),
+        level_db=level.cpu().numpy(),
+        onset_rate=rate.cpu().numpy(),
+        voiceover=float(torch.sigmoid(judged.voiceover).detach()),
+        outdoor=float(torch.sigmoid(judged.outdoor).detach()),
+        has_sound=glimpse.has_sound,
+        has_picture=glimpse.has_picture,
+    )
