@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from musicavqa.features.encoders import visual_keyframes
 from musicavqa.features.encoders.photo_maps import photo_maps, picture_area
 from musicavqa.features.encoders.visual_effnet import Lite0
 from musicavqa.rules.photographs import FLOOR, GROUPS, SOURCES
@@ -58,9 +59,8 @@ def test_windows_do_not_look_into_the_bars(network):
     other = last.clone()
     other[:, :, [0, 4]] = 5.0
     picture = barred(32, 0)
-    torch.testing.assert_close(
-        photo_maps(network, last, picture), photo_maps(network, other, picture)
-    )
+    first, second = (photo_maps(network, maps, picture) for maps in (last, other))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_a_grey_picture_has_no_contrast(network):
@@ -74,3 +74,17 @@ def test_the_classifier_is_read_by_its_own_classes(network):
         shares = photo_maps(network, torch.zeros(1, 320, 5, 6), barred(0, 0)).exp()
         network.classifier.bias[402] = 0
     assert shares[:, GROUPS.index("acoustic guitar")].min() > 0.99
+
+
+def test_key_frames_end_with_the_photo_map_of_their_picture():
+    frames = visual_keyframes.load()
+    picture = np.zeros((352, 448, 3), np.uint8)
+    picture[64:288] = np.random.default_rng(0).integers(0, 256, (224, 448, 3))
+    (row,) = frames.row(picture)
+    assert row.shape == visual_keyframes.SPEC.shape
+    maps = torch.from_numpy(row[None, -len(GROUPS) :]).float()
+    last = torch.from_numpy(row[None, :320])
+    expected = photo_maps(frames.network, last, picture)
+    np.testing.assert_allclose(maps, expected, atol=0.05, rtol=0.01)
+    assert (maps[:, -1, :2] == 0).all()
+    assert (maps[:, -1, 2:9] > 0.1).all()

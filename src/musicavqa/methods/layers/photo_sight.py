@@ -89,7 +89,7 @@ def outdoor(maps: np.ndarray) -> float:
 
 def _inside(maps: np.ndarray) -> np.ndarray:
     """(rows, columns): the cells that are picture and not bar, in any key frame."""
-    return (maps[:, :-1] > FLOOR).any((0, 1))
+    return np.asarray((maps[:, :-1] > FLOOR).any((0, 1)))
 
 
 def _over_time(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,7 +136,7 @@ def _player(spot: Spot, shares: np.ndarray, inside: np.ndarray, n_ticks: int, si
     weights = spot.weights / spot.weights.sum()
     instruments = (shares * weights).sum((1, 2)) @ meaning_matrix() + sight.unknown / N
     odds = (spot.peak / sight.doubtful) ** sight.steepness
-    y, x = (_middle(weights.sum(1 - axis), inside.any(1 - axis)) for axis in (0, 1))
+    y, x = (_middle(weights.sum(1 - axis), np.asarray(inside.any(1 - axis))) for axis in (0, 1))
     return Seen(
         share=odds / (1 + odds),
         instruments=instruments / instruments.sum(),
