@@ -22,7 +22,7 @@ ROOMS = {
     "rules": "",
     "media": "",
     "methods": "rules",
-    "features": "media",
+    "features": "media rules",
     "bandstand": "builders features rules",
     "datasets": "bandstand features",
     "training": "bandstand features methods metrics",

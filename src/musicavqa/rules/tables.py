@@ -37,6 +37,12 @@ class Beliefs:
     usual: float = 0.11
     if_seen: float = 0.62
     if_unseen: float = 0.025
+    dubbed: float = 0.0
+    """Share of clips whose sound belongs to another picture, beyond what chance makes of the rest:
+    nothing that is seen sounds, and what sounds is as `usual`."""
+    nothing: float = 1.0
+    """How likely it is, beside the rest, that of a sound track that is not silent no instrument at
+    all is heard."""
     x_spread: float = 0.012
     level_spread_db: float = 1.5
     rate_spread: float = 0.12
@@ -188,11 +194,22 @@ def _listen(
     """
     if not reading.has_sound:
         return np.zeros(N, bool), 0.0
-    expected = np.full(N, beliefs.if_unseen if reading.has_picture else beliefs.usual)
-    expected[list(names)] = beliefs.if_seen
+    expected = _expected(reading, names, rng, beliefs)
     yes = reading.heard * expected / beliefs.usual
     no = (1 - reading.heard) * (1 - expected) / (1 - beliefs.usual)
-    return rng.random(N) * (yes + no) < yes, float(np.log(yes + no).sum())
+    heard = rng.random(N) * (yes + no) < yes
+    return heard, float(np.log(yes + no).sum() + (0 if heard.any() else np.log(beliefs.nothing)))
+
+
+def _expected(
+    reading: Reading, names: Sequence[int], rng: np.random.Generator, beliefs: Beliefs
+) -> np.ndarray:
+    """(22,) that each instrument sounds, given those that are seen; drawn anew for dubbed clips."""
+    dubbed = beliefs.dubbed > 0 and rng.random() < beliefs.dubbed
+    unseen = beliefs.usual if dubbed or not reading.has_picture else beliefs.if_unseen
+    expected = np.full(N, unseen)
+    expected[list(names)] = beliefs.if_unseen if dubbed else beliefs.if_seen
+    return expected
 
 
 def _who_sounds(

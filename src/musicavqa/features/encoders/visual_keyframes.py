@@ -1,9 +1,10 @@
 """Key frames: three stages of EfficientNet-Lite0 on one larger picture every four seconds.
 
 Performers hardly walk, so few pictures of more pixels say more than many small ones. The picture is
-fitted into 352 x 448 with black bars. Row (1408, 11, 14): the stages of 112 x 22 x 28 and
-40 x 44 x 56 folded into cells of the coarsest, 320 x 11 x 14, that stands first (the last before the
-network's head, which makes its 1280 features from nothing else).
+fitted into 352 x 448 with black bars. Row (1438, 11, 14): the stages of 112 x 22 x 28 and
+40 x 44 x 56 folded into cells of the coarsest, 320 x 11 x 14, that stands first (the last before
+the network's head, which makes its 1280 features from nothing else); then the photo map: what the
+network's own classifier says around each cell (`photo_maps`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from musicavqa.features.encoders.photo_maps import photo_maps
 from musicavqa.features.encoders.spec import Spec, held, n_kept
 from musicavqa.features.encoders.visual_effnet import EfficientNet
 from musicavqa.features.encoders.weights import weight_file
 from musicavqa.media import Pictures
+from musicavqa.rules.photographs import GROUPS
 
 if TYPE_CHECKING:
     from musicavqa.media import Media
@@ -35,7 +38,7 @@ EVERY_S = 4
 SPEC = Spec(
     name="visual_keyframes",
     stream="visual_keyframes",
-    shape=(320 + 4 * 112 + 16 * 40, 11, 14),
+    shape=(320 + 4 * 112 + 16 * 40 + len(GROUPS), 11, 14),
     reads=(WANTED,),
     every_s=EVERY_S,
     held=True,
@@ -59,7 +62,7 @@ class KeyFrames:
         self.network = EfficientNet(path).network
 
     def encode(self, media: Media) -> np.ndarray:
-        """(T / 4, 1408, 11, 14) float16; the last picture is held, zeros without pictures."""
+        """(T / 4, 1438, 11, 14) float16; the last picture is held, zeros without pictures."""
         n = n_kept(SPEC, media.duration_s)
         pictures = media[WANTED]
         if pictures is None:
@@ -69,7 +72,7 @@ class KeyFrames:
 
     @torch.inference_mode()
     def row(self, picture: np.ndarray) -> np.ndarray:
-        """Row (1, 1408, 11, 14) of one picture uint8 (352, 448, 3)."""
+        """Row (1, 1438, 11, 14) of one picture uint8 (352, 448, 3)."""
         pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
         maps = self.network.stem(((pixels - 127) / 128).to(memory_format=torch.channels_last))
         kept: dict[int, Tensor] = {}
@@ -78,4 +81,5 @@ class KeyFrames:
             if index in STAGES:
                 kept[index] = maps
         folded = [F.pixel_unshuffle(kept[i], n) for i, n in zip(STAGES, FOLDS, strict=True)]
-        return torch.cat(folded, 1).half().contiguous().numpy()
+        known = photo_maps(self.network, folded[0], picture)
+        return torch.cat([*folded, known], 1).half().contiguous().numpy()

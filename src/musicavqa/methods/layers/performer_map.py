@@ -38,7 +38,7 @@ class Sight:
 
 
 class PerformerMap(nn.Module):
-    """Rows of `visual_keyframes` (K, 1408, 11, 14) -> Sight."""
+    """Rows of `visual_keyframes` (K, 1438, 11, 14) -> Sight; the photo map is not looked at."""
 
     def __init__(self, width: int = 128, blocks: int = 3, dropout: float = 0.1) -> None:
         super().__init__()
@@ -80,8 +80,9 @@ class Residual(nn.Module):
 
 
 def unfolded(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Stages (K, 320, 11, 14), (K, 112, 22, 28), (K, 40, 44, 56) of rows (K, 1408, 11, 14)."""
-    coarse, middle, fine = rows.split([n * 4**i for i, n in enumerate(STAGES)], 1)
+    """Stages (K, 320, 11, 14), (K, 112, 22, 28), (K, 40, 44, 56) of rows (K, 1438, 11, 14)."""
+    sizes = [n * 4**i for i, n in enumerate(STAGES)]
+    coarse, middle, fine = rows[:, : sum(sizes)].split(sizes, 1)
     return coarse, F.pixel_shuffle(middle, 2), F.pixel_shuffle(fine, 4)
 
 
