@@ -105,7 +105,9 @@ def _perceive(piece, encoders: Sequence[Encoder], checkpoint: Checkpoint) -> Gli
         spec, sees_s = encoder.spec, encoder.spec.sees_s or 0
         rows = encode_media(piece.around(sees_s), [encoder])[spec.name]
         before = piece.before_s(sees_s)
-        stores[spec.stream] = {"piece": on_grid(rows, spec.rate_hz, spec.every_s, 1)[before : before + n]}
+        stores[spec.stream] = {
+            "piece": on_grid(rows, spec.rate_hz, spec.every_s, 1)[before : before + n]
+        }
     batch = collate([Clip("piece", None, None)], {"piece": []}, stores)
     with torch.inference_mode():
         return checkpoint.model.glimpses(batch)[0]
