@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicavqa.cli.shared import Data, Features, Json, Workers, app
+from musicavqa.cli.progress import duration, progress
+from musicavqa.cli.shared import (
+    MAX_MEMORY,
+    MAX_SECONDS,
+    Data,
+    Features,
+    Json,
+    MaxMemory,
+    MaxSeconds,
+    Workers,
+    app,
+    limits,
+    tell_first,
+)
 
 if TYPE_CHECKING:
-    from musicavqa.extraction import Engine, Progress
+    from musicavqa.extraction import Progress
     from musicavqa.extraction.estimate import Estimate
 
 features_app = typer.Typer(
@@ -36,8 +45,6 @@ Name = Annotated[
     str | None,
     typer.Option(help="Name in the store; default: the data set's, or the folder's."),
 ]
-LINE_S = 10.0
-"""Seconds between two lines of progress where stderr is no terminal."""
 
 
 @features_app.command()
@@ -62,29 +69,32 @@ def extract(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost in time and bytes.")
     ] = False,
+    max_seconds: MaxSeconds = MAX_SECONDS,
+    max_memory: MaxMemory = MAX_MEMORY,
     as_json: Json = False,
 ) -> None:
     """Encode every clip once for all streams; a killed run goes on. Exit code 1: clips skipped."""
     from musicavqa import extraction
     from musicavqa.footage import footage
 
-    chosen = _chosen(streams, method)
+    chosen, most = _chosen(streams, method), limits(max_seconds, max_memory)
     own_name, clips = footage(source, data, split)
     if dry_run:
         from musicavqa.extraction.estimate import estimate
 
-        plan = estimate(clips, chosen, out, name or own_name)
+        plan = estimate(clips, chosen, out, name or own_name, most)
         _print_plan(plan, workers, as_json)
         return
     where = extraction.Engine(engine, workers, address, device)
-    with _progress(where) as tell:
-        report = extraction.extract(clips, chosen, out, name or own_name, where, tell)
-    for note in report.notes:
-        print(f"{note.clip}: {note.text}", file=sys.stderr)
-    if report.skipped:
-        print(f"skipped, {len(report.skipped)} of {len(clips)} clips:", file=sys.stderr)
-    for note in report.skipped:
-        print(f"{note.clip}: {note.text}", file=sys.stderr)
+    with progress("encoding", "clips") as tell:
+
+        def tick(state: Progress) -> None:
+            tell(state.n_done, state.n_clips, _number(state.n_skipped, "error"))
+
+        report = extraction.extract(clips, chosen, out, name or own_name, where, tick, most)
+    tell_first("remarks", [f"{note.clip}: {note.text}" for note in report.notes])
+    skipped = [f"{note.clip}: {note.text}" for note in report.skipped]
+    tell_first(f"skipped, of {len(clips)} clips", skipped)
     if as_json:
         print(json.dumps(_about(report, len(clips)), indent=1))
     else:
@@ -135,6 +145,8 @@ def verify(
     name: Name = None,
     sample: Annotated[int, typer.Option(min=1, help="Clips to decode and encode again.")] = 3,
     seed: Annotated[int, typer.Option(help="Draws the sample.")] = 0,
+    max_seconds: MaxSeconds = MAX_SECONDS,
+    max_memory: MaxMemory = MAX_MEMORY,
 ) -> None:
     """Check every shard, and a sample against a fresh extraction; exit code 1 if not all is well.
 
@@ -145,6 +157,7 @@ def verify(
     from musicavqa.footage import footage
     from musicavqa.store import folder
 
+    most = limits(max_seconds, max_memory)
     own_name, clips = footage(source, data, split) if source else (None, [])
     set_name = name or own_name
     root = folder(out)
@@ -163,7 +176,7 @@ def verify(
         named = {store.rpartition("-")[0] for store in stored} & set(list_encoders())
         found = [name for name in sorted(named) if f"{name}-{load_spec(name).hash8}" in stored]
         chosen = _chosen(streams, None) if streams else found
-        for item in recompute(clips, chosen, root, set_name, sample, seed):
+        for item in recompute(clips, chosen, root, set_name, sample, seed, most):
             n_faults += not item.equal
             told = f"differs by {item.difference:.1e} of its largest value"
             print(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
@@ -221,65 +234,22 @@ def _print_plan(plan: Estimate, workers: int, as_json: bool) -> None:
         facts = {**vars(plan), "streams": streams, "cpu_s": plan.cpu_s, "wall_s": wall_s}
         print(json.dumps({**facts, "n_bytes": plan.n_bytes}, indent=1))
         return
-    print(f"{plan.n_clips} clips to decode, {_time(plan.media_s)} of media")
+    print(f"{plan.n_clips} clips to decode, {duration(plan.media_s)} of media")
     print(f"{'stream':24}{'clips':>8}{'rows':>12}{'bytes':>12}{'CPU':>12}")
-    print(f"{'(decoding)':24}{plan.n_clips:8}{'':12}{'':12}{_time(plan.decode_cpu_s):>12}")
+    print(f"{'(decoding)':24}{plan.n_clips:8}{'':12}{'':12}{duration(plan.decode_cpu_s):>12}")
     for s in plan.streams:
-        size, cpu = _size(s.n_bytes), _time(s.cpu_s)
+        size, cpu = _size(s.n_bytes), duration(s.cpu_s)
         print(f"{s.name:24}{s.n_clips:8}{s.n_rows:12}{size:>12}{cpu:>12}")
-    print(f"{'together':24}{'':8}{'':12}{_size(plan.n_bytes):>12}{_time(plan.cpu_s):>12}")
+    print(f"{'together':24}{'':8}{'':12}{_size(plan.n_bytes):>12}{duration(plan.cpu_s):>12}")
     print(
-        f"about {_time(wall_s)} with {_number(workers, 'worker')} on a free core each; bytes are "
+        f"about {duration(wall_s)} with {_number(workers, 'worker')} on a free core each; bytes are "
         f"exact, times from {_number(plan.n_sampled, 'clip')} on this machine"
     )
-    for text in plan.unreadable:
-        print(f"not counted: {text}", file=sys.stderr)
-
-
-@contextmanager
-def _progress(engine: Engine) -> Iterator[Callable[[Progress], None]]:
-    """Progress on stderr: one line that is rewritten, or a line now and then in a log."""
-    began, told, terminal = time.monotonic(), [0.0], sys.stderr.isatty()
-
-    def tell(progress: Progress) -> None:
-        now = time.monotonic()
-        last = progress.n_done == progress.n_clips
-        if progress.n_before == progress.n_clips or (
-            not last and now - told[0] < (0.2 if terminal else LINE_S)
-        ):
-            return
-        told[0] = now
-        line = _line(progress, now - began)
-        print(
-            f"\r{line}\x1b[K" if terminal else line, end="" if terminal else "\n", file=sys.stderr
-        )
-        sys.stderr.flush()
-
-    try:
-        yield tell
-    finally:
-        if terminal and told[0]:
-            print(file=sys.stderr)
-
-
-def _line(progress: Progress, seconds: float) -> str:
-    n_now = progress.n_done - progress.n_before
-    line = f"encoding: {progress.n_done} of {progress.n_clips} clips"
-    if n_now:
-        left = (progress.n_clips - progress.n_done) * seconds / n_now
-        line += f", {n_now / seconds:.2g} clips/s, {_time(left)} left"
-    return f"{line}, {_number(progress.n_skipped, 'error')}"
+    tell_first("not counted", plan.unreadable)
 
 
 def _number(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
-
-
-def _time(seconds: float) -> str:
-    for unit, size in (("h", 3600.0), ("min", 60.0)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def _size(n_bytes: float) -> str:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from musicavqa.cli.shared import Workers, app, progress
+from musicavqa.cli.progress import progress
+from musicavqa.cli.shared import Workers, app
 
 
 @app.command()
@@ -33,7 +34,7 @@ def render(
         return
     from musicavqa.bandstand.produce import produce
 
-    with progress(f"rendering {split}") as tick:
+    with progress(f"rendering {split}", "clips") as tell:
         made = produce(
             folder,
             split,
@@ -41,6 +42,6 @@ def render(
             per_template=per_template,
             workers=workers,
             duration_s=seconds,
-            progress=tick,
+            progress=tell,
         )
     print(made)

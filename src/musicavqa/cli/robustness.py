@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicavqa.cli.numbers import between, p_value
-from musicavqa.cli.shared import Data, Features, Json, SetName, Split, app, progress
+from musicavqa.cli.progress import progress
+from musicavqa.cli.shared import Data, Features, Json, SetName, Split, app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,8 +73,8 @@ def _stress(run: Path, asked: Part, features: str, seed: int) -> StressReport:
     stores = workflow.open_streams(features, checkpoint.streams, asked.name)
     texts = workflow.embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
     dubbed, rows, streams = dub(clips, questions, on_one_grid(stores))
-    with progress("disturbing") as tick:
-        return stress(Examination(run, dubbed, rows, asked.split, streams, texts, seed), tick)
+    with progress("disturbing", "disturbances") as tell:
+        return stress(Examination(run, dubbed, rows, asked.split, streams, texts, seed), tell)
 
 
 def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None, str]:

@@ -17,6 +17,7 @@ from musicavqa.extraction.encoding import Encoder, describe, encode_media, get_w
 from musicavqa.extraction.engines import open_engine, run
 from musicavqa.extraction.plan import Job, Note, Outcome, check_clips, jobs
 from musicavqa.extraction.work import Task
+from musicavqa.media import LIMITS, Limits
 from musicavqa.records import Clip
 from musicavqa.store import Folder, Writer, folder
 
@@ -34,7 +35,8 @@ class Report:
     skipped: list[Note]
     """Clips that could not be read, and why; also in each manifest."""
     notes: list[Note]
-    """Clips read in this run whose file is cut short or lacks a sense (its rows are zeros)."""
+    """What is unusual about clips read in this run: cut short, damaged, silent, without a sense
+    (its rows are zeros) and the like; also in each manifest."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def extract(
     set_name: str,
     engine: Engine | int = 1,
     progress: Callable[[Progress], None] | None = None,
+    limits: Limits = LIMITS,
 ) -> Report:
     """Encode `clips` into <root>/<set>/<encoder>-<hash8>/ and say what was skipped and why.
 
@@ -85,7 +88,7 @@ def extract(
     present = {name: writer.done() & set(order) for name, writer in writers.items()}
     todo = jobs(clips, present)
     counter = _Counter(len(clips), sum(len(job.clips) for job in todo), progress)
-    task = Task(place, tuple(encoders), engine.device)
+    task = Task(place, tuple(encoders), engine.device, limits)
     total = Outcome()
     try:
         if todo:

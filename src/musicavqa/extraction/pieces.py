@@ -11,7 +11,17 @@ import numpy as np
 
 from musicavqa.encoders.spec import Spec
 from musicavqa.extraction.encoding import Encoder, encode_clips, with_one_blas_thread
-from musicavqa.media import SOUND, Media, MediaError, Piece, Sound, Wanted, read_pieces
+from musicavqa.media import (
+    LIMITS,
+    SOUND,
+    Limits,
+    Media,
+    MediaError,
+    Piece,
+    Sound,
+    Wanted,
+    read_pieces,
+)
 from musicavqa.records import Clip
 from musicavqa.store import Strip
 
@@ -19,7 +29,12 @@ PIECE_S = 60
 """The shortest piece; those of an hour are decoded and encoded like sixty clips of a minute."""
 
 
-def decode(clip: Clip, encoders: Sequence[Encoder], max_s: float | None = None) -> Iterator[Piece]:
+def decode(
+    clip: Clip,
+    encoders: Sequence[Encoder],
+    max_s: float | None = None,
+    limits: Limits = LIMITS,
+) -> Iterator[Piece]:
     """Decode what the encoders ask for; sound always (it is cheap), so lengths never differ.
 
     One thread: more take a quarter more of the processor, which the networks need.
@@ -37,14 +52,17 @@ def decode(clip: Clip, encoders: Sequence[Encoder], max_s: float | None = None) 
         max_s=max_s,
         require="any",
         n_threads=1,
+        limits=limits,
     )
 
 
 @with_one_blas_thread
-def encode_clip(clip: Clip, encoders: Sequence[Encoder]) -> dict[str, np.ndarray]:
+def encode_clip(
+    clip: Clip, encoders: Sequence[Encoder], limits: Limits = LIMITS
+) -> dict[str, np.ndarray]:
     """Rows of one clip by encoder name."""
     growing = Growing(encoders)
-    for piece in decode(clip, encoders):
+    for piece in decode(clip, encoders, limits=limits):
         growing.look(piece)
         for encoder in encoders:
             media = growing.shown(encoder.spec, piece)

@@ -10,7 +10,7 @@ import numpy as np
 
 from musicavqa.extraction.encoding import Encoder, describe, load_all
 from musicavqa.extraction.pieces import encode_clip
-from musicavqa.media import MediaError
+from musicavqa.media import LIMITS, Limits, MediaError
 from musicavqa.records import Clip
 from musicavqa.store import Description, FeatureError, Folder, Store, folder
 from musicavqa.store.shards import ENDING, read_header
@@ -70,6 +70,7 @@ def recompute(
     set_name: str,
     n_clips: int,
     seed: int = 0,
+    limits: Limits = LIMITS,
 ) -> list[Recomputed]:
     """Decode and encode a random sample of the stored clips again, and compare.
 
@@ -85,7 +86,7 @@ def recompute(
     found = []
     for clip in (there[i] for i in order):
         try:
-            made = encode_clip(clip, list(loaded.values()))
+            made = encode_clip(clip, list(loaded.values()), limits)
         except MediaError as error:
             raise FeatureError(f"Clip {clip.id!r} is stored but cannot be read: {error}") from None
         for name, rows in made.items():

@@ -17,8 +17,9 @@ from musicavqa.media.sound import Track
 from musicavqa.media.wanted import MediaError, Pictures, Piece, Require, Sound, Wanted
 
 TRUNCATED_S = 1.0
-UNREAD = 0.25
-"""Share of a file that may lie behind its last packet, as an index does, without a word."""
+UNREAD, INDEX_BYTES = 0.25, 48
+"""Share of a file that may lie behind its last packet without a word, besides an index that takes
+so many bytes a packet."""
 TAIL_S = 0.25
 """Sound that is longer than the picture by less is padding of its encoder."""
 
@@ -80,7 +81,7 @@ class _Sources:
     def __post_init__(self) -> None:
         self.joints = Joints(self.container, self.clock)
         self.n_damaged = 0
-        self.end_byte = 0  # of the last packet
+        self.end_byte = self.n_packets = 0  # where the last packet ends, and how many there were
         sinks = {"video": self.screen, "audio": self.track}
         self.sinks: dict[int, Any] = {
             self.streams[name].index: sink for name, sink in sinks.items() if sink is not None
@@ -99,8 +100,8 @@ def _decode(sources: _Sources, n_threads: int) -> Iterator[None]:
         if sink.full:
             if all(other.full for other in sinks.values()):
                 break
-        elif sink is screen and not screen.grids:
-            screen.pass_by(packet)
+        elif isinstance(sink, Screen) and not sink.grids:
+            sink.pass_by(packet)
         else:
             if isinstance(sink, Screen):
                 _skip_unseen(sink, packet)
@@ -127,6 +128,7 @@ def _packets(sources: _Sources) -> Iterator[Any]:
 
     try:
         for packet in sources.container.demux(*sources.chosen):
+            sources.n_packets += 1
             sources.end_byte = max(sources.end_byte, (packet.pos or 0) + packet.size)
             yield packet
     except IndexError:  # PyAV, at the end, of a stream born half-way
@@ -162,6 +164,7 @@ def _account(sources: _Sources, most_s: float | None) -> Account:
     used_s = min(_end(screen, picture_s, sound_s), clock.max_s)
     if screen is not None:
         screen.finish(used_s)
+    grids = screen.grids if screen is not None else []
     whole = most_s is not None and used_s >= most_s
     sound = _sound_facts(track, used_s) if track is not None and sound_s else {}
     return Account(
@@ -174,7 +177,7 @@ def _account(sources: _Sources, most_s: float | None) -> Account:
         restarts_s=tuple(sources.joints.begins_s),
         held_s=max(used_s - picture_s, 0.0) if picture_s else 0.0,
         frozen_s=screen.frozen_s if screen else 0.0,
-        black=bool(screen and screen.grids) and all(g.brightest < BLACK for g in screen.grids),
+        black=bool(grids) and all(grid.brightest < BLACK for grid in grids),
         picture=choice(sources.container, sources.streams["video"]),
         sound=choice(sources.container, sources.streams["audio"]),
         **sound,
@@ -207,8 +210,8 @@ def _n_damaged(sources: _Sources) -> int:
 def _unread(sources: _Sources) -> float:
     """Share of the file that lies behind the last packet, where packets tell their place."""
     size = sources.container.size
-    share = 1 - sources.end_byte / size if sources.end_byte and size > 0 else 0.0
-    return share if share > UNREAD else 0.0
+    behind = size - sources.end_byte - INDEX_BYTES * sources.n_packets
+    return 1 - sources.end_byte / size if sources.end_byte and behind > UNREAD * size else 0.0
 
 
 def _too_much(path: Path, limits: Limits, cutter: Cutter) -> str:
