@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from musicavqa.records import Clip, Question
 
 if TYPE_CHECKING:
     from musicavqa.matching import Match
-    from musicavqa.media import Media
+    from musicavqa.media import Limits, Media
     from musicavqa.registry import Checkpoint
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "bandleader"
@@ -118,21 +118,30 @@ class Performance:
         }
 
 
-def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> Performance:
+def listen_and_look(
+    path: Path | str,
+    checkpoint: Path = DEFAULT_CHECKPOINT,
+    *,
+    limits: Limits | None = None,
+    tell: Callable[[float, float | None], None] = lambda done, total: None,
+) -> Performance:
     """Decode and encode the video at `path` for the method of this checkpoint.
 
+    `limits` None takes those of `media`; `tell` is told the seconds done, and of how many.
     Raises MediaError when the file lacks picture or sound, FileNotFoundError without checkpoint.
     """
     from musicavqa.encoders import load_encoder
     from musicavqa.extraction import encode_media
     from musicavqa.grids import grid_step, on_grid
-    from musicavqa.media import FRAMES, SOUND, read
+    from musicavqa.media import FRAMES, LIMITS, SOUND, announced_s, check, read
     from musicavqa.registry import load_checkpoint
 
+    check(path)  # before networks are loaded
+    tell(0.0, announced_s(path))
     loaded = load_checkpoint(checkpoint)
     encoders = {name: load_encoder(name) for name in loaded.streams}
     wanted = [item for encoder in encoders.values() for item in encoder.spec.reads]
-    media = read(path, (FRAMES, SOUND, *wanted))  # these two are drawn
+    media = read(path, (FRAMES, SOUND, *wanted), limits=limits or LIMITS)  # these two are drawn
     rows = encode_media(media, list(encoders.values()))
     specs = {name: encoder.spec for name, encoder in encoders.items()}
     step_s = grid_step(spec.every_s for spec in specs.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,25 @@ def cache_folder() -> Path:
     """$MUSICAVQA_CACHE, or ~/.cache/musicavqa."""
     given = os.environ.get("MUSICAVQA_CACHE")
     return Path(given) if given else Path.home() / ".cache" / "musicavqa"
+
+
+def as_spelled(path: Path) -> Path:
+    """The same path with its letters composed or decomposed as they are on the disk.
+
+    An é is one letter in one system's names and an e with an accent in another's.
+    """
+    if path.exists():
+        return path
+    folder = as_spelled(path.parent) if path.parent != path else path
+    if not folder.is_dir():
+        return path
+    alike = [name for name in os.listdir(folder) if composed(name) == composed(path.name)]
+    return folder / alike[0] if alike else path
+
+
+def composed(text: str) -> str:
+    """The text with every accent in its letter, so that two spellings of one name are equal."""
+    return unicodedata.normalize("NFC", text)
 
 
 @contextmanager

@@ -242,8 +242,8 @@ def _print_plan(plan: Estimate, workers: int, as_json: bool) -> None:
         print(f"{s.name:24}{s.n_clips:8}{s.n_rows:12}{size:>12}{cpu:>12}")
     print(f"{'together':24}{'':8}{'':12}{_size(plan.n_bytes):>12}{duration(plan.cpu_s):>12}")
     print(
-        f"about {duration(wall_s)} with {_number(workers, 'worker')} on a free core each; bytes are "
-        f"exact, times from {_number(plan.n_sampled, 'clip')} on this machine"
+        f"about {duration(wall_s)} with {_number(workers, 'worker')} on a free core each; bytes "
+        f"are exact, times from {_number(plan.n_sampled, 'clip')} on this machine"
     )
     tell_first("not counted", plan.unreadable)
 

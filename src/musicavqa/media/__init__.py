@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from musicavqa.media.account import Account
+from musicavqa.media.length import announced_s
 from musicavqa.media.limits import LIMITS, Limits
 from musicavqa.media.one_pass import read_pieces
+from musicavqa.media.opening import ENDINGS, check
 from musicavqa.media.wanted import (
     FRAMES,
     MOTION,
@@ -27,6 +29,7 @@ from musicavqa.media.wanted import (
 )
 
 __all__ = [
+    "ENDINGS",
     "FRAMES",
     "LIMITS",
     "MOTION",
@@ -40,6 +43,8 @@ __all__ = [
     "Require",
     "Sound",
     "Wanted",
+    "announced_s",
+    "check",
     "read",
     "read_pieces",
 ]  # fmt: skip

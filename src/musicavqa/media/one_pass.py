@@ -47,8 +47,7 @@ def read_pieces(
         raise ValueError(f"max_s is {max_s}; it must be above 0, or None.")
     if require not in get_args(Require):
         raise ValueError(f"require is {require!r}; choose one of {get_args(Require)}.")
-    cut, path = Cut(piece_s, around_s), Path(path)
-    check_file(path)
+    cut, path = Cut(piece_s, around_s), check_file(Path(path))
     grids = [Grid(item) for item in dict.fromkeys(wanted) if isinstance(item, Pictures)]
     sounds = [item for item in dict.fromkeys(wanted) if isinstance(item, Sound)]
     with open_file(path) as container:

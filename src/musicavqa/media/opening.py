@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from musicavqa.files import as_spelled
 from musicavqa.media.account import Choice
 from musicavqa.media.limits import LEAST_HZ, MOST_HZ, MOST_PIXELS
 from musicavqa.media.wanted import MediaError, Require
@@ -19,6 +21,18 @@ FORMATS = (
 )
 """Containers that hold pictures and sound themselves. All others, above all play lists (hls,
 concat, dash), which name further files and addresses, are never opened."""
+
+PICTURES = {
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".divx", ".mpg", ".mpeg", ".vob", ".ts",
+    ".mts", ".m2ts", ".mod", ".tod", ".dv", ".mxf", ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".3gp",
+    ".3g2", ".rm", ".rmvb",
+}  # fmt: skip
+SOUNDS = {
+    ".wav", ".mp3", ".flac", ".m4a", ".ogg", ".oga", ".opus", ".aac", ".wma", ".aif", ".aiff",
+    ".aifc", ".caf", ".ac3", ".amr",
+}  # fmt: skip
+ENDINGS = PICTURES | SOUNDS
+"""Of files that are taken from a folder, in small letters."""
 
 
 @contextmanager
@@ -57,12 +71,16 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     return f"{path} cannot be read as video or sound ({reason}). Check that it plays elsewhere."
 
 
-def check_file(path: Path) -> None:
-    """Refuse what is no media file before a decoder sees it (text could be a play list)."""
+def check_file(path: Path) -> Path:
+    """The path as its folder spells it; MediaError for what is no media file.
+
+    It looks before a decoder does, as text could be a play list.
+    """
+    path = as_spelled(path)
     if path.is_dir():
         raise MediaError(f"{path} is a folder. Give one video file.")
     if not path.is_file():
-        raise MediaError(f"{path} does not exist. Check the path.")
+        raise MediaError(_why_no_file(path))
     with path.open("rb") as file:
         head = file.read(512)
     if not head:
@@ -70,11 +88,30 @@ def check_file(path: Path) -> None:
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        return
+        return path
     if "\0" not in text:
         raise MediaError(
             f"{path} is text, not video (it begins {text[:24]!r}). Give the video file itself."
         )
+    return path
+
+
+def _why_no_file(path: Path) -> str:
+    if str(path) == "-":
+        return "Standard input cannot be read twice, as a video must be. Save it to a file first."
+    if path.is_fifo() or path.is_char_device() or path.is_socket():
+        return f"{path} is a pipe or a device, which cannot be read twice. Save it to a file first."
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        address = str(path).replace(":/", "://")
+        return f"{address} is an address; nothing is fetched here. Download it and give the file."
+    return f"{path} does not exist. Check the path."
+
+
+def check(path: Path | str, require: Require = "both") -> None:
+    """MediaError, in milliseconds, for a file that `read` would refuse for its kind or tracks."""
+    path = check_file(Path(path))
+    with open_file(path) as container:
+        pick_streams(container, path, require)
 
 
 def pick_streams(container: Any, path: Path, require: Require) -> dict[str, Any]:
