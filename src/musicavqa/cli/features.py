@@ -24,8 +24,8 @@ from musicavqa.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from musicavqa.extraction import Progress
-    from musicavqa.extraction.estimate import Estimate
+    from musicavqa.features.extraction import Progress
+    from musicavqa.features.extraction.estimate import Estimate
 
 features_app = typer.Typer(
     help="Streams of pictures, sound and music: extract, list, verify, exchange.",
@@ -74,13 +74,13 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Encode every clip once for all streams; a killed run goes on. Exit code 1: clips skipped."""
-    from musicavqa import extraction
-    from musicavqa.footage import footage
+    from musicavqa.datasets.footage import footage
+    from musicavqa.features import extraction
 
     chosen, most = _chosen(streams, method), limits(max_seconds, max_memory)
     own_name, clips = footage(source, data, split)
     if dry_run:
-        from musicavqa.extraction.estimate import estimate
+        from musicavqa.features.extraction.estimate import estimate
 
         plan = estimate(clips, chosen, out, name or own_name, most)
         _print_plan(plan, workers, as_json)
@@ -152,10 +152,10 @@ def verify(
 
     Without a data set or folder only the shards are checked: sizes, shapes, types, finite values.
     """
-    from musicavqa.encoders import list_encoders, load_spec
-    from musicavqa.extraction.verify import TOLERANCE, check_shards, recompute
-    from musicavqa.footage import footage
-    from musicavqa.store import folder
+    from musicavqa.datasets.footage import footage
+    from musicavqa.features.encoders import list_encoders, load_spec
+    from musicavqa.features.extraction.verify import TOLERANCE, check_shards, recompute
+    from musicavqa.features.store import folder
 
     most = limits(max_seconds, max_memory)
     own_name, clips = footage(source, data, split) if source else (None, [])
@@ -191,9 +191,9 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it nothing is.")] = False,
 ) -> None:
     """Say what may go: streams of older encoders, rests of killed runs; `--yes` deletes it."""
-    from musicavqa.encoders import list_encoders, load_spec
-    from musicavqa.encoders.weights import WeightError
-    from musicavqa.extraction.tidying import find_rubbish, remove
+    from musicavqa.features.encoders import list_encoders, load_spec
+    from musicavqa.features.encoders.weights import WeightError
+    from musicavqa.features.extraction.tidying import find_rubbish, remove
 
     versions: dict[str, str | None] = {}
     for encoder in list_encoders():
