@@ -24,7 +24,7 @@ ROOMS = {
     "features": "media",
     "bandstand": "builders features rules",
     "training": "bandstand features methods metrics",
-    "datasets": "bandstand training",
+    "datasets": "bandstand media training",
     "scoring": "methods metrics training",
     "llm": "features media methods metrics scoring training",
     "reports": "builders catalog metrics",

@@ -48,7 +48,9 @@ def test_a_folder_is_extracted_and_broken_clips_are_listed(command_line, videos,
     arguments = ("features", "extract", videos, "--out", tmp_path, "--streams", STREAMS)
     code, out, err = command_line(*arguments)
     assert (code, out.startswith("4 arrays (clip x stream) written, 0 were there")) == (1, True)
-    assert re.fullmatch(r"skipped, of 3 clips: 1\n  broken: .*moov.*\n", err)
+    left_out, skipped = err.split("\n", 1)
+    assert left_out.endswith("no media by their endings: 1 .txt")
+    assert re.fullmatch(r"skipped, of 3 clips: 1\n  broken: .*moov.*\n", skipped)
     spec = load_spec("visual_motion")
     store = Store.open(tmp_path / videos.name / f"visual_motion-{spec.hash8}")
     assert store.ids() == ["b", "more/a"]

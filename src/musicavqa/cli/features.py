@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +25,8 @@ from musicavqa.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from musicavqa.features.extraction import Progress
+    from musicavqa.datasets.footage import Footage
+    from musicavqa.features.extraction import Progress, Report
     from musicavqa.features.extraction.estimate import Estimate
 
 features_app = typer.Typer(
@@ -45,6 +47,7 @@ Name = Annotated[
     str | None,
     typer.Option(help="Name in the store; default: the data set's, or the folder's."),
 ]
+NO_NAME = "its name is not text in UTF-8, so that no store can keep it. Rename it."
 
 
 @features_app.command()
@@ -78,11 +81,12 @@ def extract(
     from musicavqa.features import extraction
 
     chosen, most = _chosen(streams, method), limits(max_seconds, max_memory)
-    own_name, clips = footage(source, data, split)
+    shown = footage(source, data, split)
+    clips, set_name = shown.clips, name or shown.name
     if dry_run:
         from musicavqa.features.extraction.estimate import estimate
 
-        plan = estimate(clips, chosen, out, name or own_name, most)
+        plan = estimate(clips, chosen, out, set_name, most)
         _print_plan(plan, workers, as_json)
         return
     where = extraction.Engine(engine, workers, address, device)
@@ -91,17 +95,30 @@ def extract(
         def tick(state: Progress) -> None:
             tell(state.n_done, state.n_clips, _number(state.n_skipped, "error"))
 
-        report = extraction.extract(clips, chosen, out, name or own_name, where, tick, most)
-    tell_first("remarks", [f"{note.clip}: {note.text}" for note in report.notes])
-    skipped = [f"{note.clip}: {note.text}" for note in report.skipped]
-    tell_first(f"skipped, of {len(clips)} clips", skipped)
-    if as_json:
-        print(json.dumps(_about(report, len(clips)), indent=1))
-    else:
-        counts = f"{report.n_written} arrays (clip x stream) written, {report.n_present} were there"
-        print(f"{counts} already, in {out}")
+        report = extraction.extract(clips, chosen, out, set_name, where, tick, most)
+    report.skipped.extend(extraction.Note(path, NO_NAME) for path in shown.unnamed)
+    _tell_report(report, shown, as_json)
     if report.skipped:
         raise typer.Exit(1)
+
+
+def _tell_report(report: Report, shown: Footage, as_json: bool) -> None:
+    n_clips = len(shown.clips) + len(shown.unnamed)
+    if shown.left_out:
+        print(shown.left_out_line, file=sys.stderr)
+    tell_first("remarks", [f"{note.clip}: {note.text}" for note in report.notes])
+    skipped = [f"{note.clip}: {note.text}" for note in report.skipped]
+    tell_first(f"skipped, of {n_clips} clips", skipped)
+    counts = {"clips": n_clips, "written": report.n_written, "present": report.n_present}
+    if as_json:
+        notes = {kind: [vars(n) for n in getattr(report, kind)] for kind in ("skipped", "notes")}
+        folders = {name: str(place) for name, place in report.folders.items()}
+        about = {**counts, **notes, "left_out": dict(shown.left_out), "folders": folders}
+        print(json.dumps(about, indent=1))
+        return
+    place = next(iter(report.folders.values())).parent.parent
+    counted = f"{report.n_written} arrays (clip x stream) written, {report.n_present} were there"
+    print(f"{counted} already, in {place}")
 
 
 @features_app.command("list")
@@ -158,8 +175,8 @@ def verify(
     from musicavqa.features.store import folder
 
     most = limits(max_seconds, max_memory)
-    own_name, clips = footage(source, data, split) if source else (None, [])
-    set_name = name or own_name
+    shown = footage(source, data, split) if source else None
+    set_name = name or (shown and shown.name)
     root = folder(out)
     n_faults = 0
     for part in [set_name] if set_name else root.folders():
@@ -171,12 +188,12 @@ def verify(
             print(f"{'FAULTY' if faults else 'whole':7} {part}/{store}: {n_arrays} clips")
             for fault in faults:
                 print(f"        {fault.where}: {fault.text}")
-    if source and set_name and not n_faults:
+    if shown and set_name and not n_faults:
         stored = (root / set_name).folders()
         named = {store.rpartition("-")[0] for store in stored} & set(list_encoders())
         found = [name for name in sorted(named) if f"{name}-{load_spec(name).hash8}" in stored]
         chosen = _chosen(streams, None) if streams else found
-        for item in recompute(clips, chosen, root, set_name, sample, seed, most):
+        for item in recompute(shown.clips, chosen, root, set_name, sample, seed, most):
             n_faults += not item.equal
             told = f"differs by {item.difference:.1e} of its largest value"
             print(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
@@ -219,12 +236,6 @@ def _chosen(streams: str | None, method: str | None) -> list[str]:
     if method:
         return list(streams_of_method(method))
     return [name.strip() for name in streams.split(",")] if streams else list(DEFAULT_ENCODERS)
-
-
-def _about(report: Any, n_clips: int) -> dict[str, Any]:
-    notes = {kind: [vars(n) for n in getattr(report, kind)] for kind in ("skipped", "notes")}
-    counts = {"clips": n_clips, "written": report.n_written, "present": report.n_present}
-    return {**counts, **notes, "folders": {n: str(f) for n, f in report.folders.items()}}
 
 
 def _print_plan(plan: Estimate, workers: int, as_json: bool) -> None:

@@ -25,6 +25,8 @@ from typing import Any
 from musicavqa import answers
 from musicavqa.datasets import official, tables
 from musicavqa.datasets.sources import Defect, File
+from musicavqa.files import composed
+from musicavqa.media import ENDINGS
 from musicavqa.questions import TEMPLATES, fill, parse, template
 from musicavqa.records import Clip, Question
 
@@ -134,23 +136,26 @@ def _clips(root: Path, questions: Sequence[Question]) -> list[Clip]:
     if not folder.is_dir():
         return [Clip(name, None, None) for name in named]
     media = _media(folder)
-    missing = [name for name in named if name not in media]
+    files = {name: media.get(composed(name), []) for name in named}
+    missing = [name for name, paths in files.items() if not paths]
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(named)} clips are not in {folder} (first: {missing[0]!r})."
         )
-    twice = [name for name in named if len(media[name]) > 1]
+    twice = [name for name, paths in files.items() if len(paths) > 1]
     if twice:
         raise ValueError(f"{twice[0]!r} is more than one file in {folder}. Write its ending too.")
-    return [Clip(name, media[name][0], None) for name in named]
+    return [Clip(name, paths[0], None) for name, paths in files.items()]
 
 
 def _media(folder: Path) -> dict[str, list[Path]]:
-    """Name under `folder`, with and without ending -> files."""
+    """Composed name under `folder`, of media also without ending -> files; hidden ones are none."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(folder)
-            for alias in dict.fromkeys((name.as_posix(), name.with_suffix("").as_posix())):
-                found.setdefault(alias, []).append(path)
+        name = path.relative_to(folder)
+        if not path.is_file() or any(part.startswith(".") for part in name.parts):
+            continue
+        aliases = [name, name.with_suffix("")] if path.suffix.lower() in ENDINGS else [name]
+        for alias in dict.fromkeys(composed(alias.as_posix()) for alias in aliases):
+            found.setdefault(alias, []).append(path)
     return found
