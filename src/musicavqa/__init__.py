@@ -5,10 +5,20 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Nothing is told to anybody: read by libraries when they are imported, in workers too.
+for _switch, _off in {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "DO_NOT_TRACK": "1",
+}.items():
+    os.environ.setdefault(_switch, _off)
 
 _HOMES = {
     "ask": "musicavqa.ask.asking",

@@ -10,11 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+CACHE_HINT = "Set MUSICAVQA_CACHE to a folder that can be written."
+
 
 def cache_folder() -> Path:
-    """$MUSICAVQA_CACHE, or ~/.cache/musicavqa."""
-    given = os.environ.get("MUSICAVQA_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "musicavqa"
+    """$MUSICAVQA_CACHE, or ~/.cache/musicavqa; OSError where none can be there."""
+    given = os.environ.get("MUSICAVQA_CACHE") or "~/.cache/musicavqa"
+    try:
+        place = Path(given).expanduser()
+    except RuntimeError:  # nobody's home
+        place = Path(given)
+    if str(place).startswith("~") or not (place.is_absolute() or os.environ.get("MUSICAVQA_CACHE")):
+        raise OSError(f"{given} cannot be found, as there is no home folder. {CACHE_HINT}")
+    there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    if not there.is_dir() or (there != place and not os.access(there, os.W_OK | os.X_OK)):
+        raise OSError(f"{place} cannot be made in {there}. {CACHE_HINT}")
+    return place
 
 
 def as_spelled(path: Path) -> Path:

@@ -16,7 +16,7 @@ def render(
     folder: Annotated[Path, typer.Argument(help="Where the clips go.")] = Path("bandstand-data"),
     split: Annotated[str, typer.Option(help="train, val, test, test-timbre, ...")] = "test",
     clips: Annotated[int, typer.Option(min=1, help="How many clips.")] = 10,
-    seconds: Annotated[float, typer.Option(min=2.0, help="Length of a clip.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=3.0, help="Length of a clip.")] = 10.0,
     per_template: Annotated[
         int | None, typer.Option(help="At most so many questions each.")
     ] = None,

@@ -18,7 +18,28 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from musicavqa import __version__
+
+        print(f"musicavqa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_verb(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say it and stop."),
+    ] = False,
+) -> None:
+    """Ask a music performance a question, from its picture and its sound."""
+
+
 data_app = typer.Typer(help="Data sets: check, describe and build them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
