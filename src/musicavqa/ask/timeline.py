@@ -55,10 +55,11 @@ def _key_seconds(seconds: np.ndarray) -> list[int]:
 def _frame(axes: Axes, media: Media, second: int, cells: np.ndarray) -> None:
     frames = media[FRAMES]
     assert frames is not None  # nobody is asked about a clip without pictures
-    axes.imshow(frames[min(second, len(frames) - 1)], extent=(0, 1, 1, 0), aspect=0.75)
+    aspect = 1 / ((media.account and media.account.aspect) or 4 / 3)  # height by width, as shown
+    axes.imshow(frames[min(second, len(frames) - 1)], extent=(0, 1, 1, 0), aspect=aspect)
     above = np.clip(cells - np.median(cells), 0, None)  # the colder half stays clear
     strength = 0.75 * above / max(above.max(), 1e-9)
-    heat: dict[str, Any] = {"cmap": "autumn_r", "interpolation": "bilinear", "aspect": 0.75}
+    heat: dict[str, Any] = {"cmap": "autumn_r", "interpolation": "bilinear", "aspect": aspect}
     axes.imshow(cells, alpha=strength, extent=(0, 1, 1, 0), vmin=0, **heat)
     axes.set_title(f"{second} s", fontsize=9)
     axes.set_axis_off()

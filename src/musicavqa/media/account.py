@@ -51,6 +51,8 @@ class Account:
     """Where the sound ends, if well before the pictures; zeros follow."""
     silent: bool = False
     black: bool = False
+    aspect: float | None = None
+    """Width by height of the picture as it is shown; None without picture."""
     picture: Choice | None = None
     sound: Choice | None = None
 
@@ -73,7 +75,9 @@ class Account:
             of = f" of the {self.announced_s:.1f} s announced" if self.announced_s else ""
             yield f"only the first {self.used_s:.1f} s{of} (--max-seconds)"
         if self.truncated:
-            yield f"the file is cut short: it announces {self.announced_s:.1f} s"
+            longer = self.announced_s is not None and self.announced_s > self.used_s
+            of = f": it announces {self.announced_s:.1f} s" if longer else ""
+            yield f"the file is cut short{of}"
         if self.unread:
             yield f"the last {self.unread:.0%} of the file hold nothing that could be read"
         if self.n_damaged:

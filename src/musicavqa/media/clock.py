@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,11 +37,14 @@ class Clock:
         return time_s - self.origin_s
 
     def announced(self, stream: Any) -> float | None:
-        """End that a stream announces, from the origin; the container's if it is silent."""
-        if stream is None or stream.duration is None or stream.time_base is None:
-            return self.announced_s
-        start_s = float((stream.start_time or 0) * stream.time_base) - self.origin_s
-        return start_s + float(stream.duration * stream.time_base)
+        """End that a stream announces, from the origin; None where it is silent."""
+        if stream.duration is not None and stream.time_base is not None:
+            start_s = float((stream.start_time or 0) * stream.time_base) - self.origin_s
+            return start_s + float(stream.duration * stream.time_base)
+        told = re.match(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))  # Matroska
+        if told is None:
+            return None
+        return 3600 * int(told[1]) + 60 * int(told[2]) + float(told[3]) - self.origin_s
 
 
 class Joints:
@@ -61,20 +65,24 @@ class Joints:
         self.last_s: dict[int, float] = {}  # its last decoding time, as it stands in the file
         self.end_s = float("-inf")  # of all packets so far, moved
         self.n_taken_back = 0
+        self.waiting: dict[int, Any] = {}  # the last packet of each stream
 
     def run_on(self, packets: Iterable[Any]) -> Iterator[Any]:
         """The packets, moved in place; each waits for the next of its stream."""
-        waiting: dict[int, Any] = {}
         for packet in packets:
-            before = waiting.pop(packet.stream.index, None)
-            if before is not None:
-                yield self._moved(before, _decoding_s(packet))
+            yield from self.release(packet.stream.index, _decoding_s(packet))
             if _decoding_s(packet) is None:
                 yield packet  # has no time, or ends its stream
             else:
-                waiting[packet.stream.index] = packet
-        for packet in waiting.values():
-            yield self._moved(packet, None)
+                self.waiting[packet.stream.index] = packet
+        for stream in list(self.waiting):
+            yield from self.release(stream)
+
+    def release(self, stream: int, next_s: float | None = None) -> Iterator[Any]:
+        """The packet of a stream that waits for the next, if there is one."""
+        packet = self.waiting.pop(stream, None)
+        if packet is not None:
+            yield self._moved(packet, next_s)
 
     def _moved(self, packet: Any, next_s: float | None) -> Any:
         time_s, tick_s = _decoding_s(packet), float(packet.time_base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,14 @@ class Cutter:
     """Gives out each piece once what comes after it is there, too; then the rest."""
 
     def __init__(
-        self, wanted: Sequence[Wanted], screen: Screen | None, track: Track | None, cut: Cut
+        self,
+        wanted: Sequence[Wanted],
+        screen: Screen | None,
+        track: Track | None,
+        cut: Cut,
+        empty: Callable[[Screen | Track], None],  # decodes what a sense still holds
     ) -> None:
+        self.empty = empty
         self.wanted, self.screen, self.track = wanted, screen, track
         self.grids = screen.grids if screen else []
         self.sounds = track.resampled if track else []
@@ -71,6 +77,7 @@ class Cutter:
 
     def _go_on_without(self, sink: Screen | Track, until_s: float) -> None:
         """Take a sense that has waited for long to have ended."""
+        self.empty(sink)
         if isinstance(sink, Track):
             sink.silence(until_s)
         elif sink.frame is not None or not sink.grids:

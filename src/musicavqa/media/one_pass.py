@@ -11,13 +11,13 @@ from musicavqa.media.account import BLACK, SILENT, Account
 from musicavqa.media.clock import Clock, Joints
 from musicavqa.media.cutter import Cut, Cutter
 from musicavqa.media.limits import LIMITS, Limits
-from musicavqa.media.opening import check_file, choice, open_file, pick_streams
+from musicavqa.media.opening import check_file, choice, is_cut_riff, open_file, pick_streams
 from musicavqa.media.pictures import Grid, Screen
 from musicavqa.media.sound import Track
 from musicavqa.media.wanted import MediaError, Pictures, Piece, Require, Sound, Wanted
 
 TRUNCATED_S = 1.0
-UNREAD, INDEX_BYTES = 0.25, 48
+UNREAD, INDEX_BYTES = 0.1, 48
 """Share of a file that may lie behind its last packet without a word, besides an index that takes
 so many bytes a packet."""
 TAIL_S = 0.25
@@ -55,8 +55,8 @@ def read_pieces(
         streams = pick_streams(container, path, require)
         screen = Screen(streams["video"], grids, clock) if streams["video"] else None
         track = Track(sounds, clock) if streams["audio"] else None
-        sources = _Sources(container, clock, streams, screen, track)
-        cutter = Cutter(wanted, screen, track, cut)
+        sources = _Sources(path, container, clock, streams, screen, track)
+        cutter = Cutter(wanted, screen, track, cut, sources.empty)
         for _ in _decode(sources, n_threads):
             while cutter.ready():
                 yield cutter.piece()
@@ -71,6 +71,7 @@ def read_pieces(
 class _Sources:
     """An open file: its chosen streams, where they go, and how their time runs on."""
 
+    path: Path
     container: Any
     clock: Clock
     streams: dict[str, Any]
@@ -87,6 +88,21 @@ class _Sources:
         }
         self.chosen = [stream for stream in self.streams.values() if stream is not None]
 
+    def empty(self, sink: Screen | Track) -> None:
+        """Decode what waits of a sense that stays away, and what its decoder holds if it ended.
+
+        A decoder that is emptied has forgotten what later pictures refer to.
+        """
+        stream = next(s for s in self.chosen if self.sinks[s.index] is sink)
+        for packet in self.joints.release(stream.index):
+            _take(self, packet)
+        end_s = self.clock.announced(stream)
+        nothing_yet = isinstance(sink, Screen) and sink.frame is None
+        if nothing_yet or (end_s is not None and sink.end_s > end_s - TRUNCATED_S):
+            for frame in _decoded(self, stream, None):
+                sink.add(frame)
+            stream.codec_context.flush_buffers()
+
 
 def _decode(sources: _Sources, n_threads: int) -> Iterator[None]:
     """One pass over the packets of both senses, a step each; damage is counted and passed over."""
@@ -95,24 +111,29 @@ def _decode(sources: _Sources, n_threads: int) -> Iterator[None]:
         sources.streams["video"].thread_type = "AUTO"
         sources.streams["video"].codec_context.thread_count = n_threads
     for packet in sources.joints.run_on(_packets(sources)):
-        sink = sinks[packet.stream.index]
-        if sink.full:
-            if all(other.full for other in sinks.values()):
-                break
-        elif isinstance(sink, Screen) and not sink.grids:
-            sink.pass_by(packet)
-        else:
-            if isinstance(sink, Screen):
-                _skip_unseen(sink, packet)
-            for frame in _decoded(sources, packet.stream, packet):
-                sink.add(frame)
+        if not sinks[packet.stream.index].full:
+            _take(sources, packet)
             yield
+        elif all(sink.full for sink in sinks.values()):
+            break
     for stream in sources.chosen:  # after an unreadable place the decoders still hold frames
         if not sinks[stream.index].full:
             for frame in _decoded(sources, stream, None):
                 sinks[stream.index].add(frame)
     if screen is not None:
         screen.end_s = max(screen.end_s, screen.left_out_end_s)
+
+
+def _take(sources: _Sources, packet: Any) -> None:
+    """Decode a packet for its sense; without grids pictures are passed by."""
+    sink = sources.sinks[packet.stream.index]
+    if isinstance(sink, Screen):
+        if not sink.grids:
+            sink.pass_by(packet)
+            return
+        _skip_unseen(sink, packet)
+    for frame in _decoded(sources, packet.stream, packet):
+        sink.add(frame)
 
 
 def _skip_unseen(screen: Screen, packet: Any) -> None:
@@ -170,13 +191,14 @@ def _account(sources: _Sources, most_s: float | None) -> Account:
         used_s=used_s,
         announced_s=clock.announced_s,
         limited=whole,
-        truncated=_is_truncated(sources),
+        truncated=_is_truncated(sources) or is_cut_riff(sources.path),
         unread=0.0 if used_s >= clock.max_s else _unread(sources),
         n_damaged=_n_damaged(sources),
         restarts_s=tuple(sources.joints.begins_s),
         held_s=max(used_s - picture_s, 0.0) if picture_s else 0.0,
         frozen_s=screen.frozen_s if screen else 0.0,
         black=bool(grids) and all(grid.brightest < BLACK for grid in grids),
+        aspect=screen.aspect if screen is not None else None,
         picture=choice(sources.container, sources.streams["video"]),
         sound=choice(sources.container, sources.streams["audio"]),
         **sound,
@@ -226,9 +248,7 @@ def _is_truncated(sources: _Sources) -> bool:
     if sources.joints.begins_s:  # what is announced goes by time stamps that start again
         return False
     ends = [  # (announced, decoded)
-        (clock.announced(stream), _decoded_s(sinks[stream.index]))
-        for stream in sources.chosen
-        if stream.duration is not None
+        (clock.announced(stream), _decoded_s(sinks[stream.index])) for stream in sources.chosen
     ]
     ends.append((clock.announced_s, max(map(_decoded_s, sinks.values()))))
     return any(

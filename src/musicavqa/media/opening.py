@@ -114,6 +114,14 @@ def check(path: Path | str, require: Require = "both") -> None:
         pick_streams(container, path, require)
 
 
+def is_cut_riff(path: Path) -> bool:
+    """True for an AVI or WAV whose file is shorter than its first line says."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    size = int.from_bytes(head[4:], "little")
+    return head[:4] == b"RIFF" and size < 2**32 - 1 and path.stat().st_size < size
+
+
 def pick_streams(container: Any, path: Path, require: Require) -> dict[str, Any]:
     """The track of each kind that players take, or None; MediaError where `require` fails."""
     streams = {name: _preferred(_tracks(container, name)) for name in ("video", "audio")}

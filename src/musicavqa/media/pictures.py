@@ -117,6 +117,8 @@ class Screen:
         self.steady = _is_steady(stream)
         self.frame: Any = None
         self.end_s = self.left_out_end_s = 0.0
+        self.dots = float(stream.sample_aspect_ratio or 1)
+        self.aspect: float | None = None
         self.forced_s = 0.0  # pictures before this time would come too late
         self.frozen_s = 0.0
         self.n = self.n_damaged = 0
@@ -140,8 +142,15 @@ class Screen:
         time_s = self.clock.time(frame.time, self.end_s)
         if self.frame is not None:
             self.hold(time_s)
+        else:
+            self.aspect = self._aspect_of(frame)
         self.frame = frame
         self.extend(time_s, frame)
+
+    def _aspect_of(self, frame: Any) -> float:
+        """Width by height as it is shown: dots may be oblong, and a phone may be turned."""
+        aspect = frame.width / frame.height * self.dots
+        return 1 / aspect if round(frame.rotation / 90) % 2 else aspect
 
     def leaves_out(self, packet: Any) -> bool:
         """True where no grid can show the picture of `packet`, with half a frame to spare.
