@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,12 @@ def as_spelled(path: Path) -> Path:
 def composed(text: str) -> str:
     """The text with every accent in its letter, so that two spellings of one name are equal."""
     return unicodedata.normalize("NFC", text)
+
+
+def separator(text: str) -> str:
+    """The sign that parts the cells of a table: spreadsheets of many countries write semicolons."""
+    header = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
+    return max(",;\t", key=header.count)
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import pytest
 
+from musicavqa.datasets import load_dataset
 from musicavqa.datasets.footage import files_in
 from musicavqa.files import cache_folder
 from musicavqa.media import ENDINGS
@@ -100,3 +102,40 @@ def test_a_home_in_the_name_of_the_cache_is_found(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "x"
     monkeypatch.delenv("MUSICAVQA_CACHE")
     assert cache_folder() == tmp_path / ".cache" / "musicavqa"
+
+
+QUESTION = "How many instruments are sounding in the video?"
+ROWS = [{"clip": "étude, one.mp4", "question": QUESTION, "answer": "one"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", 'clip,question,answer\n"{clip}",{question},{answer}\n'),
+        ("a.csv", "\ufeffclip;question;answer\r\n{clip};{question};{answer}\r\n"),
+        ("a.csv", "clip\tquestion\tanswer\n{clip}\t{question}\t{answer}\n"),
+        ("a.tsv", "clip\tquestion\tanswer\n{clip}\t{question}\t{answer}\n"),
+        ("a.jsonl", json.dumps(ROWS[0]) + "\n"),
+        ("a.json", json.dumps(ROWS[0]) + "\n"),
+        ("a.json", json.dumps(ROWS, ensure_ascii=False, indent=1)),
+        ("a.jsonl", json.dumps(ROWS)),
+    ],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_tables_are_read_as_they_are_written(tmp_path, name, text, form):
+    touch(tmp_path, f"clips/{unicodedata.normalize(form, 'étude, one')}.mp4", "clips/._x.mp4")
+    if "json" not in name:
+        text = text.format(**ROWS[0])
+    (tmp_path / name).write_text(text, encoding="utf-8", newline="")
+    clips, questions = load_dataset("folder", tmp_path, "a")
+    assert [question.text for question in questions] == [QUESTION]
+    assert clips[0].path is not None
+    assert clips[0].path.is_file()
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "[{}", '[{"clip": "a"}, 3]'])
+def test_a_list_that_is_no_table_is_named(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.json") as caught:
+        load_dataset("folder", tmp_path, "a")
+    assert "\n" not in str(caught.value)

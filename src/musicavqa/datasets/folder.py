@@ -1,6 +1,6 @@
 """Your own clips and questions.
 
-    <root>/<split>.csv or <split>.jsonl     one question per row
+    <root>/<split>.csv, .tsv, .jsonl, .json one question per row
     <root>/clips/**                         the media; without this folder, questions stand alone
 
 | column | |
@@ -35,6 +35,7 @@ LICENCE = "Your own."
 FILES: tuple[File, ...] = ()
 DEFECTS: tuple[Defect, ...] = ()
 
+KINDS = ("csv", "tsv", "jsonl", "json")
 _OPTIONAL = (
     "answer", "template", "slots", "origin", "part", "rephrases", "sound_from", "key", "cell",
     "question_id",
@@ -44,7 +45,8 @@ _OPTIONAL = (
 def load(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
     """Clips and questions of a split; FileNotFoundError or ValueError in one line."""
     path = _question_file(root, split)
-    rows = tables.read_csv(path) if path.suffix == ".csv" else tables.read_json_lines(path)
+    table = path.suffix in (".csv", ".tsv")
+    rows = tables.read_csv(path) if table else tables.read_json_lines(path)
     if not rows:
         raise ValueError(f"{path} holds no questions.")
     questions = []
@@ -58,18 +60,21 @@ def load(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
 
 def splits(root: Path) -> list[str]:
     """The splits there are; FileNotFoundError when there is none."""
-    found = sorted({path.stem for kind in ("csv", "jsonl") for path in root.glob(f"*.{kind}")})
+    kinds = [kind for kind in KINDS if kind != "json"]  # others keep other things in such files
+    found = sorted({path.stem for kind in kinds for path in root.glob(f"[!.]*.{kind}")})
     if not found:
-        raise FileNotFoundError(f"There is no question file (<split>.csv or .jsonl) in {root}.")
+        raise FileNotFoundError(
+            f"There is no question file (<split>.{', .'.join(KINDS)}) in {root}."
+        )
     return found
 
 
 def _question_file(root: Path, split: str) -> Path:
-    found = [path for kind in ("csv", "jsonl") if (path := root / f"{split}.{kind}").is_file()]
+    found = [path for kind in KINDS if (path := root / f"{split}.{kind}").is_file()]
     if not found:
         near = get_close_matches(split, splits(root), n=3, cutoff=0.4) or splits(root)
         raise FileNotFoundError(
-            f"There is no {split}.csv or {split}.jsonl in {root}. Did you mean {' or '.join(near)}?"
+            f"There is no {split}.{', .'.join(KINDS)} in {root}. Did you mean {' or '.join(near)}?"
         )
     if len(found) > 1:
         raise ValueError(f"{found[0]} and {found[1]} are both there. Keep one.")

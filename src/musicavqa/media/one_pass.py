@@ -20,6 +20,7 @@ TRUNCATED_S = 1.0
 UNREAD, INDEX_BYTES = 0.1, 48
 """Share of a file that may lie behind its last packet without a word, besides an index that takes
 so many bytes a packet."""
+PADDING_S = 0.1
 TAIL_S = 0.25
 """Sound that is longer than the picture by less is padding of its encoder."""
 
@@ -180,7 +181,7 @@ def _account(sources: _Sources, most_s: float | None) -> Account:
     clock, screen, track = sources.clock, sources.screen, sources.track
     if track is not None:
         track.finish()
-    sound_s, picture_s = track.last_s if track else 0.0, screen.end_s if screen else 0.0
+    sound_s, picture_s = _sound_s(sources), screen.end_s if screen else 0.0
     used_s = min(_end(screen, picture_s, sound_s), clock.max_s)
     if screen is not None:
         screen.finish(used_s)
@@ -203,6 +204,16 @@ def _account(sources: _Sources, most_s: float | None) -> Account:
         sound=choice(sources.container, sources.streams["audio"]),
         **sound,
     )
+
+
+def _sound_s(sources: _Sources) -> float:
+    """End of the sound, without what an encoder adds to fill its last frame."""
+    if sources.track is None:
+        return 0.0
+    last_s, announced_s = sources.track.last_s, sources.clock.announced(sources.streams["audio"])
+    if announced_s is not None and 0 < last_s - announced_s < PADDING_S:
+        return announced_s
+    return last_s
 
 
 def _end(screen: Screen | None, picture_s: float, sound_s: float) -> float:
