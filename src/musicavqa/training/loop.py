@@ -246,7 +246,7 @@ class _Run:
         if self.tell is None:
             return
         best = self.progress.best_accuracy
-        found = f", best validation {best:.1f} %" if best > 0 else ""
+        found = f", best validation {best:.1f} %" if best >= 0 else ""
         remark = f"epoch {epoch + 1} of at most {recipe.epochs}{found}"
         self.tell(epoch * n_steps + step, recipe.epochs * n_steps, remark)
 
