@@ -97,6 +97,23 @@ def test_a_store_is_verified_and_a_changed_value_is_found(command_line, made):
     assert (code, told.count("FAULTY  visual_motion")) == (1, 1), told
 
 
+def test_what_is_unusual_about_a_file_is_said_by_every_verb(command_line, tmp_path):
+    place = tmp_path / "clips"
+    place.mkdir()
+    write_media(place / "long.mp4", grey_frames(20)[-10:], wave=sine(440, 4.0))
+    arguments = (place, "--out", tmp_path / "out", "--streams", STREAMS)
+    told = "long: used 4.0 s; the last picture is held for 3.0 s, as the sound goes on\n"
+    code, _, err = command_line("features", "extract", *arguments)
+    assert (code, err) == (0, f"remarks: 1\n  {told}")
+    for manifest in (tmp_path / "out" / "clips").glob("*/manifest.json"):
+        remarks = json.loads(manifest.read_text())["remarks"]
+        assert f"long: {remarks['long']}\n" == told
+    code, _, err = command_line("features", "verify", *arguments)
+    assert (code, err) == (0, f"remarks: 1\n  {told}")
+    code, out, _ = command_line("features", "verify", *arguments, "--max-seconds", 2)
+    assert (code, out.count("FAULTY")) == (1, 2)
+
+
 def test_shards_are_checked_without_the_videos(command_line, made):
     _, out = made
     assert command_line("features", "verify", "--out", out)[0] == 0

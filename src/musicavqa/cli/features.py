@@ -193,10 +193,13 @@ def verify(
         named = {store.rpartition("-")[0] for store in stored} & set(list_encoders())
         found = [name for name in sorted(named) if f"{name}-{load_spec(name).hash8}" in stored]
         chosen = _chosen(streams, None) if streams else found
-        for item in recompute(shown.clips, chosen, root, set_name, sample, seed, most):
+        made = recompute(shown.clips, chosen, root, set_name, sample, seed, most)
+        for item in made:
             n_faults += not item.equal
             told = f"differs by {item.difference:.1e} of its largest value"
             print(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
+        remarks = {item.clip: item.remark for item in made if item.remark}
+        tell_first("remarks", [f"{clip}: {text}" for clip, text in remarks.items()])
         print(f"(equal: at most {TOLERANCE:.1e}, two steps of half precision)")
     if n_faults:
         raise typer.Exit(1)

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from musicavqa.features.encoders.spec import Spec
-from musicavqa.features.extraction.encoding import Encoder, encode_clips, with_one_blas_thread
+from musicavqa.features.extraction.encoding import (
+    Encoder,
+    encode_clips,
+    remarks,
+    with_one_blas_thread,
+)
 from musicavqa.features.store import Strip
 from musicavqa.media import (
     LIMITS,
@@ -59,16 +64,18 @@ def decode(
 @with_one_blas_thread
 def encode_clip(
     clip: Clip, encoders: Sequence[Encoder], limits: Limits = LIMITS
-) -> dict[str, np.ndarray]:
-    """Rows of one clip by encoder name."""
-    growing = Growing(encoders)
+) -> tuple[dict[str, np.ndarray], str]:
+    """Rows of one clip by encoder name, and the remark about its file, empty for a plain one."""
+    growing, remark = Growing(encoders), ""
     for piece in decode(clip, encoders, limits=limits):
         growing.look(piece)
         for encoder in encoders:
             media = growing.shown(encoder.spec, piece)
             if media is not None:
                 growing.add(encoder.spec, piece, encode_clips(encoder, [media])[0])
-    return {encoder.spec.name: growing.rows(encoder.spec.name).array for encoder in encoders}
+        remark = "; ".join(remarks(piece.media, encoders))
+    rows = {encoder.spec.name: growing.rows(encoder.spec.name).array for encoder in encoders}
+    return rows, remark
 
 
 class Growing:

@@ -36,6 +36,8 @@ class Recomputed:
     clip: str
     difference: float
     """Largest difference, as a share of the largest stored value."""
+    remark: str = ""
+    """What is unusual about the clip's file."""
 
     @property
     def equal(self) -> bool:
@@ -86,11 +88,12 @@ def recompute(
     found = []
     for clip in (there[i] for i in order):
         try:
-            made = encode_clip(clip, list(loaded.values()), limits)
+            made, remark = encode_clip(clip, list(loaded.values()), limits)
         except MediaError as error:
             raise FeatureError(f"Clip {clip.id!r} is stored but cannot be read: {error}") from None
         for name, rows in made.items():
-            found.append(Recomputed(name, clip.id, _difference(stores[name][clip.id], rows)))
+            difference = _difference(stores[name][clip.id], rows)
+            found.append(Recomputed(name, clip.id, difference, remark))
     return found
 
 
