@@ -14,13 +14,9 @@ from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import Data, Features, Json, SetName, Split, app
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from musicavqa.metrics.bootstrap import Interval
-    from musicavqa.records import Question
     from musicavqa.scoring.bias import BiasReport
     from musicavqa.scoring.robustness import StressReport
-    from musicavqa.workflow import Part
 
 
 @app.command()
@@ -39,19 +35,19 @@ def robustness(
     as_json: Json = False,
 ) -> None:
     """Bias and calibration of predictions; for a run folder also answers to disturbed senses."""
-    from musicavqa.workflow import Part
+    from musicavqa import workflow
 
-    asked = Part(set_name, data, split)
-    questions = asked.questions()
-    stressed = _stress(run, asked, features, seed) if run.is_dir() else None
-    prior, note = _prior(Part(set_name, data, train_split), questions)
-    report = _bias(run, questions, split, prior, question_only)
+    with progress("disturbing", "disturbances") as tell:
+        found = workflow.robustness(
+            run, data, features, split, train_split, question_only, seed, set_name, tell
+        )
+    report, stressed = found.bias, found.stress
     pictures = _draw(report, stressed, out)
     if as_json:
         parts = {"bias": report.as_dict(), "stress": stressed and stressed.as_dict()}
         print(json.dumps(parts, indent=1))
     else:
-        print(_bias_text(report, note))
+        print(_bias_text(report, found.prior_note))
         print(_stress_text(stressed) if stressed else _NO_MODEL)
     for picture in pictures:
         print(f"picture: {picture}", file=sys.stderr if as_json else sys.stdout)
@@ -60,54 +56,10 @@ def robustness(
 _NO_MODEL = "\nDisturbed senses need the model: give a run folder instead of a file."
 
 
-def _stress(run: Path, asked: Part, features: str, seed: int) -> StressReport:
-    from musicavqa import workflow
-    from musicavqa.datasets import load_dataset
-    from musicavqa.datasets.dubbing import dub
-    from musicavqa.features.grids import on_one_grid
-    from musicavqa.methods.registry import load_checkpoint
-    from musicavqa.scoring.robustness import Examination, stress
-
-    checkpoint = load_checkpoint(run)
-    clips, questions = load_dataset(asked.name, asked.root, asked.split)
-    stores = workflow.open_streams(features, checkpoint.streams, asked.name)
-    texts = workflow.embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
-    dubbed, rows, streams = dub(clips, questions, on_one_grid(stores))
-    with progress("disturbing", "disturbances") as tell:
-        return stress(Examination(run, dubbed, rows, asked.split, streams, texts, seed), tell)
-
-
-def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None, str]:
-    """Majority answers per template, or None and why they are not there."""
-    from musicavqa.metrics.priors import fit
-
-    try:
-        rows = known.questions()
-    except FileNotFoundError as error:
-        return None, f"not measured: {error}"
-    answers = [str(prediction.answer) for prediction in fit("template", rows)(questions)]
-    return answers, f"majority per template of {known.split}"
-
-
-def _bias(
-    run: Path,
-    questions: Sequence[Question],
-    split: str,
-    prior: list[str] | None,
-    question_only: Path | None,
-) -> BiasReport:
-    from musicavqa.scoring.bias import bias_report
-    from musicavqa.training.runs import predictions_path, read_predictions
-
-    path = predictions_path(run, split) if run.is_dir() else run
-    blind = None if question_only is None else read_predictions(question_only, questions)
-    return bias_report(questions, read_predictions(path, questions), prior, blind)
-
-
 def _draw(report: BiasReport, stressed: StressReport | None, out: Path | None) -> list[Path]:
     if out is None:
         return []
-    from musicavqa.ask import charts
+    from musicavqa.scoring import charts
 
     made = []
     if report.confidence is not None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "musicavqa.methods"
 CHECKPOINT_FORMAT = "1"
-_NO_METHODS = {"card", "conversion", "layers", "pages", "plugins", "registry"}
+_NO_METHODS = {"card", "conversion", "layers", "pages", "plugins", "readers", "registry"}
 """What lies beside the method files."""
 _REQUIRED = ("CARD", "Options", "Model", "RECIPES")
 

@@ -118,7 +118,11 @@ class Study:
 
 
 def compare(paths: Sequence[Path], questions: Sequence[Question], split: str) -> Study:
-    """Compare the predictions at these paths (files or run folders) with those at the first."""
+    """Compare the predictions at these paths (files or run folders) with those at the first.
+
+    `split` names the file of a run folder. Differences are points of accuracy, with 95 % intervals
+    over clips. ValueError where paths hold one system only, KeyMismatchError where an answer lacks.
+    """
     systems = read_systems(paths, questions, split)
     if len(systems) < 2:
         raise ValueError(
