@@ -33,9 +33,9 @@ class Reply:
     """What `ask` says to one question; `answer` is None where it cannot answer.
 
     `seconds` (T,) and `cells` (7, 7) say when and where the answer was found, each summing to one;
-    `activity` (T, 22) how surely each instrument is heard. `facts` are those of the reading that the
-    answer rests on, in words. `suggestions` are the closest questions that can be asked, when this
-    one cannot.
+    `activity` (T, 22) how surely each instrument is heard. `facts` are those of the reading that
+    the answer rests on, in words. `suggestions` are the closest questions that can be asked, when
+    this one cannot.
     """
 
     question: str

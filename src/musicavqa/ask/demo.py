@@ -48,7 +48,7 @@ def main(folder: Path = Path("demo")) -> None:
         performance = performances[asked.clip]
         reply = performance.ask([asked.question])[0]
         picture = folder / f"evidence-{asked.cell}.png"
-        draw(performance.media, reply, picture)
+        draw(performance, reply, picture)
         right = reply.answer == asked.truth
         n_right += right
         answer = f"[{'green' if right else 'red'}]{reply.answer}"

@@ -1,4 +1,4 @@
-"""A file read piece by piece into a Reading, with a few pictures and the shape of its sound to show.
+"""A file read piece by piece into a Reading, with a few pictures and its sound to show.
 
 Nothing is held of a piece but what eye and ear say of it, so hours take little more than minutes.
 """
@@ -96,8 +96,8 @@ def _perceive(piece, encoders: Sequence[Encoder], checkpoint: Checkpoint) -> Gli
     from musicavqa.features.encoders.spec import n_seconds
     from musicavqa.features.extraction import encode_media
     from musicavqa.features.grids import on_grid
-    from musicavqa.training.batches import collate
     from musicavqa.records import Clip
+    from musicavqa.training.batches import collate
 
     stores = {}
     n = n_seconds(piece.around(0).duration_s)

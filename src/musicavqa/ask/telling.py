@@ -100,9 +100,8 @@ def _sounding(reading: Reading, sure: np.ndarray, name: int, number: int) -> str
     spans = intervals(sure, 0.5, reading)
     if not spans:
         return " sounds, nobody can tell when"
-    said = " enters at {:.1f} s, sounds for {:.1f} s".format(
-        spans[0][0], sum(stop - start for start, stop in spans)
-    )
+    playing_s = sum(stop - start for start, stop in spans)
+    said = f" enters at {spans[0][0]:.1f} s, sounds for {playing_s:.1f} s"
     if number in (4, 24, 26, 28):
         said += f", level {reading.level_db[name]:+.0f} dB"
     if number in (5, 27, 29):

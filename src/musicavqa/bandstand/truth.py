@@ -135,7 +135,8 @@ def _onsets(notes: list[list[float]]) -> np.ndarray:
 def _performers(scene: Scene, truth: Facts) -> np.ndarray:
     """(12, 6) instrument, x, y, height, heard, moves of each seen player; NaN for nobody."""
     rows = np.full((MOST_PERFORMERS, 6), np.nan)
-    visible = [(p, facts) for p, facts in zip(scene["players"], truth.players) if p["visible"]]
+    both = zip(scene["players"], truth.players, strict=True)
+    visible = [(player, facts) for player, facts in both if player["visible"]]
     for row, (player, facts) in zip(rows, visible, strict=False):
         height = player_scale(player["depth"]) * player["person"]["height"]
         middle = floor_y(player["depth"]) - MIDDLE * height

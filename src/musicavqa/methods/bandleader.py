@@ -28,6 +28,7 @@ from musicavqa.methods.layers import scene_truth
 from musicavqa.methods.layers.familiarity import Familiarity
 from musicavqa.methods.layers.footage import read_footage
 from musicavqa.methods.layers.glimpses import Glimpse, perceive
+from musicavqa.methods.layers.grounds import grounds
 from musicavqa.methods.layers.judging import Judged, Judgement, reading_of
 from musicavqa.methods.layers.listening import Listener
 from musicavqa.methods.layers.performer_map import PerformerMap
@@ -38,7 +39,6 @@ from musicavqa.questions import TEMPLATES
 from musicavqa.records import Batch, Output, Reading
 from musicavqa.rules.answerer import answer
 from musicavqa.rules.tables import Table, draw_tables
-from musicavqa.methods.layers.grounds import grounds
 
 CARD = Card(
     title="Bandleader: a reading of the scene, answered by rule",

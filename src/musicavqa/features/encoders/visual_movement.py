@@ -64,7 +64,7 @@ class Movement:
 
 @torch.inference_mode()
 def movement(pictures: np.ndarray) -> np.ndarray:
-    """Change (n, 24, 32) from picture to picture of uint8 (n, 240, 320); the first is as the next."""
+    """Change (n, 24, 32) between pictures uint8 (n, 240, 320); the first is as the next."""
     changes = np.empty((len(pictures), ROWS, COLUMNS), np.float32)
     for start in range(0, len(pictures) - 1, BATCH):
         grey = torch.from_numpy(pictures[start : start + BATCH + 1]).float()[:, None]

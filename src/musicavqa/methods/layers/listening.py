@@ -70,7 +70,7 @@ class Listener(nn.Module):
 
 
 def _described(rows: Tensor) -> Tensor:
-    """(C, 193, 50 T): of each frame the shape of its spectrum, its panning, its level, its change."""
+    """(C, 193, 50 T): of each frame the shape of its spectrum, panning, level and change."""
     loudness, panning = rows.transpose(1, 2).flatten(2, 3).unbind(1)  # (C, 50 T, 64)
     level = loudness.mean(2, keepdim=True)
     change = F.pad(loudness[:, 1:] - loudness[:, :-1], (0, 0, 1, 0))

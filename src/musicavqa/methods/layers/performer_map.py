@@ -34,7 +34,7 @@ class Sight:
     instrument: Tensor
     """(K, 22, 22, 28) logits of the instrument, on axis 1."""
     place: Tensor
-    """(K, 3, 22, 28): way to the middle in cells (right, down), and height as a share of 336 / 352."""
+    """(K, 3, 22, 28): way to the middle in cells (right, down), and height of the performer."""
     outdoor: Tensor
     """(K,) logits of a place outdoors."""
 

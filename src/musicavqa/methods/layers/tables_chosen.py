@@ -45,7 +45,7 @@ def answers_likelier(likelihood: Tensor, weights: Tensor, right: Tensor) -> Tens
     """A loss whose gradient is that of -log P(answer), for one question.
 
     weights (n,) of the tables, right (n,) true where a table gives the answer; 0 where none does,
-    or all do: nothing can be learned from it. (Score function with the tables' own mean as baseline.)
+    or all do: nothing can be learned from it. (Score function, the tables' own mean as baseline.)
     """
     hit = weights * right
     if not hit.any() or bool(right.all()):
