@@ -26,9 +26,9 @@ class Familiar:
     """(R,) along the directions."""
     rest: float
     """Mean variance along all others."""
-    usual: float = 0.0
+    usual: float
     """Strangeness that is as likely familiar as not."""
-    steepness: float = 12.0
+    steepness: float
     """Of the share against the strangeness."""
 
     def strangeness(self, rows: np.ndarray) -> np.ndarray:
@@ -45,8 +45,8 @@ class Familiar:
         return float(1 / (1 + np.exp(np.clip(self.steepness * excess, -50, 50))))
 
 
-def learn(rows: np.ndarray, n_directions: int, usual: float) -> Familiar:
-    """What `rows` (n, D) have in common; `usual` is chosen on others, held out.
+def learn(rows: np.ndarray, n_directions: int, usual: float, steepness: float = 12.0) -> Familiar:
+    """What `rows` (n, D) have in common; `usual` and `steepness` are chosen on others.
 
     Raises ValueError for fewer rows than directions.
     """
@@ -61,7 +61,9 @@ def learn(rows: np.ndarray, n_directions: int, usual: float) -> Familiar:
     variances = values[:n_directions] ** 2 / len(rows)
     left = (scaled**2).sum(1).mean() - variances.sum()
     rest = max(float(left) / max(1, rows.shape[1] - n_directions), 1e-9)
-    return Familiar(rows.mean(0), scale, directions[:n_directions], variances, rest, usual)
+    return Familiar(
+        rows.mean(0), scale, directions[:n_directions], variances, rest, usual, steepness
+    )
 
 
 def picture_rows(last: np.ndarray, inside: np.ndarray) -> np.ndarray:

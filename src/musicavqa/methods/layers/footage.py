@@ -16,7 +16,7 @@ BELIEFS = Beliefs(
     if_unseen=0.02,
     dubbed=0.08,
     nothing=0.05,
-    sureness=1.5,
+    sureness=2.0,
     x_spread=0.02,
     level_spread_db=3.0,
     rate_spread=0.3,
@@ -121,4 +121,4 @@ def onset_rates(logmel: np.ndarray, activity: np.ndarray) -> np.ndarray:
 
 def _decibels(logmel: np.ndarray) -> np.ndarray:
     """(50 T, 64) of the middle signal."""
-    return logmel[:, 0].astype(np.float64).reshape(-1, logmel.shape[-1]) * SPREAD_DB + CENTRE_DB
+    return logmel[:, 0].astype(np.float32).reshape(-1, logmel.shape[-1]) * SPREAD_DB + CENTRE_DB
