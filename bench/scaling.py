@@ -41,7 +41,7 @@ def alone(videos: Path) -> None:
     from musicavqa.features.extraction import extract
     from musicavqa.records import Clip
 
-    clips = files_in(videos)
+    clips = files_in(videos).clips
     with tempfile.TemporaryDirectory() as folder:
         extract([Clip("first", clips[0].path, None)], ENCODERS, Path(folder) / "warm", "bench")
         before = resource.getrusage(resource.RUSAGE_SELF)

@@ -24,7 +24,7 @@ ROOMS = {
     "methods": "rules",
     "features": "media rules",
     "bandstand": "builders features rules",
-    "datasets": "bandstand features",
+    "datasets": "bandstand features media",
     "training": "bandstand features methods metrics",
     "scoring": "features methods metrics training",
     "llm": "features media methods metrics scoring training",

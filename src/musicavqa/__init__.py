@@ -6,6 +6,7 @@ here (docs/python.md has the table). Everything is imported when it is first use
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,15 @@ if TYPE_CHECKING:
     from musicavqa.workflow import train as train
 
 __version__ = "0.1.0"
+
+# Nothing is told to anybody: read by libraries when they are imported, in workers too.
+for _switch, _off in {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "DO_NOT_TRACK": "1",
+}.items():
+    os.environ.setdefault(_switch, _off)
 
 _HOMES = {
     "about_dataset": "musicavqa.datasets",

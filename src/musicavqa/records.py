@@ -197,6 +197,8 @@ class Reading:
     """That somebody speaks."""
     outdoor: float
     """That the place is outdoors."""
+    footage: bool = False
+    """Performers were found by what is known of photographs, not by what was learned from drawings."""
     has_sound: bool = True
     """False where the file has no sound, or only silence."""
     has_picture: bool = True

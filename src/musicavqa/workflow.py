@@ -111,6 +111,7 @@ def train(
     plugins: Sequence[str] = (),
     recipe: Recipe | None = None,
     stages: Mapping[str, Recipe] | None = None,
+    tell: Callable[[float, float | None, str], None] | None = None,
 ) -> Path:
     """Train `method` with its recipe on `splits` (training, validation); returns the run folder.
 
@@ -118,7 +119,7 @@ def train(
 
     What it shares with `unseen` (what will be tested on) is told by LeakWarning, and with
     `drop_leaks` left out of training and validation. `plugins` are names or paths of
-    plug-ins, which take their default options.
+    plug-ins, which take their default options. `tell` is told steps done, of how many, a remark.
     """
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.grids import on_one_grid
@@ -155,7 +156,16 @@ def train(
     )
     added = dict.fromkeys(plugins)
     folder = loop.train(
-        method, None, recipe, facts, Path(out), seed, device, stages=stages, plugins=added
+        method,
+        None,
+        recipe,
+        facts,
+        Path(out),
+        seed,
+        device,
+        stages=stages,
+        plugins=added,
+        tell=tell,
     )
     leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(questions + validation))
     return folder
@@ -189,6 +199,7 @@ def predict(
     split: str = "test",
     set_name: str | None = None,
     drop_leaks: bool = False,
+    tell: Callable[[float, float | None, str], None] | None = None,
 ) -> Path:
     """Answer every question of `split`; returns the prediction file in the run folder.
 
@@ -222,7 +233,7 @@ def predict(
     collation = Collation(mute=tuple(about["mute"]), texts=texts)
     dubbed, asked, rows = dub(clips, todo, on_one_grid(streams))
     batches = make_batches(dubbed, asked, rows, collation=collation)
-    loop.write_answers(path, checkpoint, batches)
+    loop.write_answers(path, checkpoint, batches, len(asked), tell)
     return path
 
 

@@ -48,8 +48,9 @@ def test_a_folder_is_extracted_and_broken_clips_are_listed(command_line, videos,
     arguments = ("features", "extract", videos, "--out", tmp_path, "--streams", STREAMS)
     code, out, err = command_line(*arguments)
     assert (code, out.startswith("4 arrays (clip x stream) written, 0 were there")) == (1, True)
-    assert re.search(r"encoding: 3 of 3 clips, .* clips/s, .* left, 1 error\n", err)
-    assert re.search(r"skipped, 1 of 3 clips:\nbroken: .*moov", err)
+    left_out, skipped = err.split("\n", 1)
+    assert left_out.endswith("no media by their endings: 1 .txt")
+    assert re.fullmatch(r"skipped, of 3 clips: 1\n  broken: .*moov.*\n", skipped)
     spec = load_spec("visual_motion")
     store = Store.open(tmp_path / videos.name / f"visual_motion-{spec.hash8}")
     assert store.ids() == ["b", "more/a"]
@@ -78,7 +79,7 @@ def test_a_dry_run_tells_bytes_exactly_and_writes_nothing(command_line, videos, 
         assert stream["n_rows"] == sum(map(len, arrays))
     code, out, err = command_line("features", "extract", videos, *arguments, "--dry-run")
     assert (code, out.startswith("0 clips to decode")) == (0, True)
-    assert "not counted: broken" in err
+    assert re.search(r"not counted: 1\n  broken: .*moov", err)
 
 
 def test_a_store_is_verified_and_a_changed_value_is_found(command_line, made):
@@ -94,6 +95,23 @@ def test_a_store_is_verified_and_a_changed_value_is_found(command_line, made):
     save_file({first: (arrays[first] + np.float16(0.1)).astype(np.float16)}, path)
     code, told, _ = command_line(*command)
     assert (code, told.count("FAULTY  visual_motion")) == (1, 1), told
+
+
+def test_what_is_unusual_about_a_file_is_said_by_every_verb(command_line, tmp_path):
+    place = tmp_path / "clips"
+    place.mkdir()
+    write_media(place / "long.mp4", grey_frames(20)[-10:], wave=sine(440, 4.0))
+    arguments = (place, "--out", tmp_path / "out", "--streams", STREAMS)
+    told = "long: used 4.0 s; the last picture is held for 3.0 s, as the sound goes on\n"
+    code, _, err = command_line("features", "extract", *arguments)
+    assert (code, err) == (0, f"remarks: 1\n  {told}")
+    for manifest in (tmp_path / "out" / "clips").glob("*/manifest.json"):
+        remarks = json.loads(manifest.read_text())["remarks"]
+        assert f"long: {remarks['long']}\n" == told
+    code, _, err = command_line("features", "verify", *arguments)
+    assert (code, err) == (0, f"remarks: 1\n  {told}")
+    code, out, _ = command_line("features", "verify", *arguments, "--max-seconds", 2)
+    assert (code, out.count("FAULTY")) == (1, 2)
 
 
 def test_shards_are_checked_without_the_videos(command_line, made):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -214,3 +215,16 @@ def test_a_v2_split_lists_the_clips_whose_sound_is_borrowed(data):
     write_v2(data, v2_rows())
     clips, _ = load_dataset("music_avqa_v2", data, "test@balance")
     assert "00000009" in {clip.id for clip in clips}
+
+
+def test_videos_that_official_splits_share_are_nothing_to_warn_of(tmp_path):
+    """A run of the same set: its test has other questions about videos of its training."""
+    asked = Question("music_avqa/test/0", "00000001", "?", 1, ("flute",), "A-Existential")
+    seen = Question("music_avqa/train/0", "00000001", "?", 1, ("tuba",), "A-Existential")
+    leaks.write_seen(tmp_path / leaks.SEEN, leaks.seen_in([seen]))
+    (tmp_path / "run.json").write_text('{"data": {"name": "music_avqa"}}')
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert leaks.guard_run([asked], tmp_path, "music_avqa/test", False) == [asked]
+    with pytest.warns(leaks.LeakWarning, match=r"^1 of 1 videos of own/test .* other questions"):
+        leaks.guard_run([asked], tmp_path, "own/test", False)

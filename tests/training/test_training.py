@@ -349,3 +349,12 @@ def test_recipes_fall_back_to_the_default():
     assert method.recipe("music_avqa").schedule == "step"
     with pytest.raises(ValueError, match="schedule is"):
         Recipe(schedule="linear")
+
+
+def test_training_tells_its_steps_of_all_epochs(tmp_path):
+    told = []
+    train_small(tmp_path, stages={}, tell=lambda *state: told.append(state))
+    steps = [done for done, _, _ in told]
+    assert steps == list(range(1, len(steps) + 1))
+    assert {total for _, total, _ in told} == {steps[-1]}
+    assert told[-1][2].startswith(f"epoch {RECIPE.epochs} of at most {RECIPE.epochs}, best valid")

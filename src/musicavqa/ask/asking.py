@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicavqa.records import Clip, Question
+from musicavqa.ask.sensing import Shown, Tell, sense
+from musicavqa.ask.telling import heard_names, seen_names, told
+from musicavqa.records import Clip, Question, Reading
 
 if TYPE_CHECKING:
     from musicavqa.ask.matching import Match
-    from musicavqa.media import Media
+    from musicavqa.media import Account, Limits
     from musicavqa.methods.registry import Checkpoint
+    from musicavqa.records import Output
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "bandleader"
 GRID = 7
-"""The picture evidence has 7 x 7 cells."""
-RECOGNISED = 0.2
-"""Least confidence of an instrument that is said to be recognised."""
-_ARRAYS = ("seconds", "cells", "activity", "seen")
-"""Fields of a reply that hold evidence as arrays."""
-CAVEAT = (
-    "The default model was trained on rendered performances only: on real footage expect much less."
-)
+"""The evidence in the picture has 7 x 7 cells."""
+CLOSE = 0.10
+"""Two answers whose shares differ by less are both named."""
+CAVEAT = "The default model learned from rendered performances only: on real footage expect less."
+_ARRAYS = ("seconds", "cells", "activity")
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Reply:
     """What `ask` says to one question; `answer` is None where it cannot answer.
 
     `seconds` (T,) and `cells` (7, 7) say when and where the answer was found, each summing to one;
-    `activity` (T, 22) how surely each instrument is heard, `seen` (49, 22) how surely it stands
-    in each cell. `suggestions` are the closest
-    questions that can be asked, when this one cannot.
+    `activity` (T, 22) how surely each instrument is heard. `facts` are those of the reading that the
+    answer rests on, in words. `suggestions` are the closest questions that can be asked, when this
+    one cannot.
     """
 
     question: str
@@ -51,7 +51,7 @@ class Reply:
     seconds: np.ndarray | None = None
     cells: np.ndarray | None = None
     activity: np.ndarray | None = None
-    seen: np.ndarray | None = None
+    facts: tuple[str, ...] = ()
     suggestions: tuple[str, ...] = field(default=())
 
     @property
@@ -64,6 +64,13 @@ class Reply:
         """Box (left, top, right, bottom in 0..1) of the cells nearer to the top than the median."""
         return None if self.cells is None else _box(self.cells)
 
+    @property
+    def close(self) -> bool:
+        """Whether the runner-up is nearly as likely as the answer."""
+        if self.confidence is None or self.runner_up_confidence is None:
+            return False
+        return self.confidence - self.runner_up_confidence < CLOSE
+
     def as_dict(self) -> dict[str, object]:
         """The reply for machines, evidence included."""
         arrays = {
@@ -71,23 +78,20 @@ class Reply:
             for name in ("seconds", "cells")
         }
         plain = {k: v for k, v in self.__dict__.items() if k not in _ARRAYS}
-        found = {
-            name: None if (value := getattr(self, name)) is None else _surest(value, 0.0)
-            for name in ("activity", "seen")
-        }
-        return {
-            **plain, **arrays, "when_s": self.when, "where": self.where,
-            "heard": found["activity"], "seen": found["seen"],
-        }  # fmt: skip
+        return {**plain, **arrays, "when_s": self.when, "where": self.where, "close": self.close}
 
 
 @dataclass(frozen=True)
 class Performance:
-    """A video that has been decoded and encoded and now answers questions."""
+    """A video that has been read and now answers questions."""
 
-    media: Media
-    streams: dict[str, np.ndarray]
+    shown: Shown
+    account: Account
     checkpoint: Checkpoint
+    reading: Reading | None = None
+    """What was perceived; None with a method that has no reading."""
+    streams: dict[str, np.ndarray] | None = None
+    """With such a method, the rows of its streams."""
 
     def ask(self, questions: Sequence[str]) -> list[Reply]:
         """One reply per question, in order."""
@@ -99,49 +103,78 @@ class Performance:
         return [answered.get(i) or _declined(text, matches[i]) for i, text in enumerate(questions)]
 
     def _answer(self, asked: dict[int, Match]) -> dict[int, Reply]:
-        import torch
-
-        from musicavqa.features.streams import embed_texts
-        from musicavqa.training.batches import Collation, collate
-
-        clip = Clip("clip", None, self.media.duration_s)
-        records = [_record(str(i), clip, match) for i, match in asked.items()]
-        stores = {name: {clip.id: rows} for name, rows in self.streams.items()}
-        texts = embed_texts(self.checkpoint.method.texts(self.checkpoint.model.options), records)
-        batch = collate([clip], {clip.id: records}, stores, collation=Collation(texts=texts))
-        with torch.inference_mode():
-            output = self.checkpoint.model(batch)
+        output = self._output([_record(str(i), match) for i, match in asked.items()])
         shares = (output.logits / self.checkpoint.temperature).softmax(1).numpy()
         evidence = {name: rows.numpy() for name, rows in output.evidence.items()}
         return {
-            i: _reply(m, shares[row], {name: rows[row] for name, rows in evidence.items()})
+            i: _reply(m, shares[row], {k: v[row] for k, v in evidence.items()}, self.reading)
             for row, (i, m) in enumerate(asked.items())
         }
 
+    def _output(self, records: Sequence[Question]) -> Output:
+        import torch
 
-def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> Performance:
-    """Decode and encode the video at `path` for the method of this checkpoint.
+        from musicavqa.features.streams import embed_texts
+        from musicavqa.training.batches import Collation, collate, encode_words
 
-    Raises MediaError when the file lacks picture or sound, FileNotFoundError without checkpoint.
+        if self.reading is not None:
+            words = encode_words([record.text for record in records])
+            return self.checkpoint.model.answer(self.reading, torch.from_numpy(words))
+        assert self.streams is not None
+        stores = {name: {"clip": rows} for name, rows in self.streams.items()}
+        texts = embed_texts(self.checkpoint.method.texts(self.checkpoint.model.options), records)
+        clip = Clip("clip", None, None)
+        batch = collate([clip], {"clip": records}, stores, collation=Collation(texts=texts))
+        with torch.inference_mode():
+            return self.checkpoint.model(batch)
+
+
+def listen_and_look(
+    path: Path | str,
+    checkpoint: Path = DEFAULT_CHECKPOINT,
+    *,
+    limits: Limits | None = None,
+    tell: Tell = lambda done, total: None,
+) -> Performance:
+    """Decode and perceive the video at `path` by the method of this checkpoint.
+
+    `limits` None takes those of `media`; `tell` is told the seconds done, and of how many.
+    Raises MediaError where the method cannot do with what the file has: bandleader needs picture or
+    sound, others both. FileNotFoundError without checkpoint.
     """
+    from musicavqa.media import LIMITS, announced_s, check
+    from musicavqa.methods.registry import load_checkpoint
+
+    check(path)  # before networks are loaded
+    tell(0.0, announced_s(path))
+    loaded = load_checkpoint(checkpoint)
+    if hasattr(loaded.model, "reading"):
+        reading, shown, account = sense(path, loaded, limits or LIMITS, tell)
+        return Performance(shown, account, loaded, reading=reading)
+    return _whole(path, loaded, limits or LIMITS)
+
+
+def _whole(path: Path | str, loaded: Checkpoint, limits: Limits) -> Performance:
+    """For methods that look at a clip as a whole: all of it is decoded and encoded at once."""
     from musicavqa.features.encoders import load_encoder
     from musicavqa.features.extraction import encode_media
     from musicavqa.features.grids import grid_step, on_grid
     from musicavqa.media import FRAMES, SOUND, read
-    from musicavqa.methods.registry import load_checkpoint
 
-    loaded = load_checkpoint(checkpoint)
     encoders = {name: load_encoder(name) for name in loaded.streams}
     wanted = [item for encoder in encoders.values() for item in encoder.spec.reads]
-    media = read(path, (FRAMES, SOUND, *wanted))  # these two are drawn
+    media = read(path, (FRAMES, SOUND, *wanted), limits=limits)  # these two are drawn
     rows = encode_media(media, list(encoders.values()))
     specs = {name: encoder.spec for name, encoder in encoders.items()}
-    step_s = grid_step(spec.every_s for spec in specs.values())
+    step_s = grid_step(1 if spec.held else spec.every_s for spec in specs.values())
     streams = {
         name: on_grid(rows[name], spec.rate_hz, spec.every_s, step_s)
         for name, spec in specs.items()
     }
-    return Performance(media, streams, loaded)
+    shown = Shown()
+    shown.add(media, 0.0)
+    assert media.account is not None  # a whole file was read
+    return Performance(shown, media.account, loaded, streams=streams)
 
 
 def ask(path: Path | str, *questions: str, checkpoint: Path = DEFAULT_CHECKPOINT) -> list[Reply]:
@@ -151,17 +184,21 @@ def ask(path: Path | str, *questions: str, checkpoint: Path = DEFAULT_CHECKPOINT
     return listen_and_look(path, checkpoint).ask(questions)
 
 
-def _record(key: str, clip: Clip, match: Match) -> Question:
+def _record(key: str, match: Match) -> Question:
     from musicavqa.questions import template
 
     assert match.question is not None
     assert match.template is not None
     cell = template(match.template).cell
-    return Question(key, clip.id, match.question, match.template, match.slots, cell)
+    return Question(key, "clip", match.question, match.template, match.slots, cell)
 
 
-def _reply(match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray]) -> Reply:
+def _reply(
+    match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray], reading: Reading | None
+) -> Reply:
     from musicavqa.answers import ANSWERS
+
+    assert match.template is not None
 
     best, second = (int(i) for i in np.argsort(-shares)[:2])
     space = evidence.get("space")
@@ -178,7 +215,7 @@ def _reply(match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray]) ->
         seconds=evidence.get("time"),
         cells=None if space is None else space.reshape(GRID, GRID),
         activity=evidence.get("activity"),
-        seen=evidence.get("seen"),
+        facts=() if reading is None else told(reading, match.template, match.slots, ANSWERS[best]),
     )
 
 
@@ -207,22 +244,10 @@ def _box(cells: np.ndarray) -> tuple[float, float, float, float]:
     )
 
 
-def caveat(replies: Sequence[Reply]) -> str:
-    """What the model is, and what it believes to hear and see in this clip, how surely."""
-    lines = [CAVEAT]
-    for sense, name in (("Sound", "activity"), ("Picture", "seen")):
-        rows = next((v for reply in replies if (v := getattr(reply, name)) is not None), None)
-        if rows is not None:
-            found = _surest(rows, RECOGNISED)
-            named = ", ".join(f"{key} {value:.0%}" for key, value in found.items())
-            lines.append(f"{sense} recognised: {named or 'no instrument surely'}.")
-    return "\n".join(lines)
-
-
-def _surest(rows: np.ndarray, least: float) -> dict[str, float]:
-    """Instruments whose surest row (second or cell) reaches `least`, the surest first."""
-    from musicavqa.questions import INSTRUMENTS
-
-    surest = rows.max(0)
-    order = np.argsort(-surest, kind="stable")
-    return {INSTRUMENTS[i]: round(float(surest[i]), 4) for i in order if surest[i] >= least}
+def caveat(performance: Performance) -> str:
+    """What the model is, and whom it believes to hear and see in this clip, how surely."""
+    reading = performance.reading
+    if reading is None:
+        return CAVEAT
+    heard, seen = heard_names(reading), seen_names(reading)
+    return f"{CAVEAT}\nHeard: {heard or 'no instrument surely'}. Seen: {seen or 'nobody surely'}."

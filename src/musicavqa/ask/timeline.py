@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicavqa.ask.asking import Reply
-from musicavqa.media import FRAMES, SOUND, Media
+from musicavqa.ask.asking import Performance, Reply
+from musicavqa.ask.sensing import PEAKS_PER_S
 from musicavqa.questions import INSTRUMENTS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ HEARD = 0.2
 """Instruments whose strongest second stays below this activity are left out of the picture."""
 
 
-def draw(media: Media, reply: Reply, path: Path) -> None:
+def draw(performance: Performance, reply: Reply, path: Path) -> None:
     """Write the picture of one answered question to `path` (format by its ending)."""
     if reply.answer is None or reply.seconds is None or reply.cells is None:
         raise ValueError(f"There is no evidence to draw: {reply.question!r} was not answered.")
@@ -35,9 +35,9 @@ def draw(media: Media, reply: Reply, path: Path) -> None:
     confidence = f"{reply.confidence:.0%}" if reply.confidence is not None else "-"
     top.suptitle(f"{reply.question}\n{reply.answer}  ({confidence})", fontsize=13)
     for axes, second in zip(top.subplots(1, N_FRAMES), _key_seconds(reply.seconds), strict=True):
-        _frame(axes, media, second, reply.cells)
+        _frame(axes, performance, second, reply.cells)
     wave, attention, activity = bottom.subplots(3, 1, sharex=True)
-    _wave(wave, media)
+    _wave(wave, performance.shown.sound)
     _attention(attention, reply)
     _activity(activity, reply)
     activity.set_xlabel("seconds")
@@ -52,27 +52,24 @@ def _key_seconds(seconds: np.ndarray) -> list[int]:
     return [start + int(seconds[start:stop].argmax()) for start, stop in spans]
 
 
-def _frame(axes: Axes, media: Media, second: int, cells: np.ndarray) -> None:
-    frames = media[FRAMES]
-    assert frames is not None  # nobody is asked about a clip without pictures
-    axes.imshow(frames[min(second, len(frames) - 1)], extent=(0, 1, 1, 0), aspect=0.75)
+def _frame(axes: Axes, performance: Performance, second: int, cells: np.ndarray) -> None:
+    shown = performance.shown
+    axes.set_axis_off()
+    if not shown.pictures:
+        return
+    nearest = int(np.abs(np.array(shown.times_s) - second - 0.5).argmin())
+    aspect = 1 / (performance.account.aspect or 4 / 3)  # height by width, as shown
+    axes.imshow(shown.pictures[nearest], extent=(0, 1, 1, 0), aspect=aspect)
     above = np.clip(cells - np.median(cells), 0, None)  # the colder half stays clear
     strength = 0.75 * above / max(above.max(), 1e-9)
-    heat: dict[str, Any] = {"cmap": "autumn_r", "interpolation": "bilinear", "aspect": 0.75}
+    heat: dict[str, Any] = {"cmap": "autumn_r", "interpolation": "bilinear", "aspect": aspect}
     axes.imshow(cells, alpha=strength, extent=(0, 1, 1, 0), vmin=0, **heat)
-    axes.set_title(f"{second} s", fontsize=9)
-    axes.set_axis_off()
+    axes.set_title(f"{shown.times_s[nearest]:.0f} s", fontsize=9)
 
 
-def _wave(axes: Axes, media: Media) -> None:
+def _wave(axes: Axes, peaks: np.ndarray) -> None:
     axes.set_ylabel("sound", fontsize=9)
-    waveform = media[SOUND]
-    if waveform is None:
-        return
-    mono = waveform.mean(0)
-    step = max(1, len(mono) // 2000)
-    peaks = np.abs(mono[: len(mono) // step * step]).reshape(-1, step).max(1)
-    times = np.arange(len(peaks)) * step / SOUND.rate_hz
+    times = np.arange(len(peaks)) / PEAKS_PER_S
     axes.fill_between(times, -peaks, peaks, color="#456990", linewidth=0)
     axes.set_yticks([])
 

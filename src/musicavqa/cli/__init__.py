@@ -6,6 +6,7 @@ verbs of one errand; importing them costs nothing, as each imports what it needs
 
 from __future__ import annotations
 
+import os
 import sys
 
 from musicavqa.cli import (
@@ -22,7 +23,9 @@ from musicavqa.cli import (
     scoring,
     training,
 )
+from musicavqa.cli.extras import what_to_install
 from musicavqa.cli.shared import app, one_line
+from musicavqa.files import cache_folder
 
 __all__ = [
     "answering",
@@ -44,8 +47,20 @@ __all__ = [
 
 def main() -> None:
     """Entry point: errors a user can mend become one line and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):  # names may hold what is no text
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _keep_fonts_in_cache()
     try:
         app()
     except (ValueError, OSError, ImportError) as error:
-        print(f"musicavqa: {one_line(error)}", file=sys.stderr)
+        told = what_to_install(error) if isinstance(error, ImportError) else None
+        print(f"musicavqa: {told or one_line(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _keep_fonts_in_cache() -> None:
+    """Let matplotlib keep its list of fonts beside our own files, unless it has a place."""
+    try:
+        os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
+    except OSError:  # a verb that needs the cache says so itself
+        return

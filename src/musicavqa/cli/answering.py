@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from musicavqa.cli.shared import Json, app
+from musicavqa.cli.progress import progress
+from musicavqa.cli.shared import (
+    MAX_MEMORY,
+    MAX_SECONDS,
+    Json,
+    MaxMemory,
+    MaxSeconds,
+    app,
+    limits,
+)
 
 
 @app.command()
@@ -22,22 +31,31 @@ def ask(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Another trained run; default: the one shipped.")
     ] = None,
+    max_seconds: MaxSeconds = MAX_SECONDS,
+    max_memory: MaxMemory = MAX_MEMORY,
     as_json: Json = False,
 ) -> None:
     """Answer questions about a performance: answer, confidence, when and where."""
     from musicavqa.ask import asking
 
     _check_picture(evidence)
-    performance = asking.listen_and_look(video, checkpoint or asking.DEFAULT_CHECKPOINT)
-    replies = performance.ask(questions)
-    pictures = _draw(performance.media, replies, evidence)
+    _check_questions(video, questions)
+    most = limits(max_seconds, max_memory)
+
+    with progress("listening and looking", "s") as tell:
+        performance = asking.listen_and_look(
+            video, checkpoint or asking.DEFAULT_CHECKPOINT, limits=most, tell=tell
+        )
+        replies = performance.ask(questions)
+    account = performance.account
     if as_json:
-        print(json.dumps([reply.as_dict() for reply in replies], indent=1))
+        about = {"media": account.as_dict()}
+        print(json.dumps([reply.as_dict() | about for reply in replies], indent=1))
     else:
         for reply in replies:
             print(_describe(reply))
-        print(asking.caveat(replies))
-    for picture in pictures:
+        print(f"file: {account.line}\n{asking.caveat(performance)}")
+    for picture in _draw(performance, replies, evidence):
         print(f"evidence: {picture}", file=sys.stderr if as_json else sys.stdout)
     if all(reply.answer is None for reply in replies):
         raise typer.Exit(1)
@@ -55,14 +73,19 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say which weights are here and how to get the others; nothing is downloaded unasked."""
-    from musicavqa.features.encoders.doctor import doctor as examine
+    from musicavqa.features.encoders import weights
 
-    pairs = [(pair, *pair.partition("=")) for pair in add or []]
-    for pair, _, _, path in pairs:
-        if not path:
+    for pair in add or []:
+        name, equals, path = pair.partition("=")
+        if not equals or not path:
             raise ValueError(f"--add takes NAME=PATH, got {pair!r}.")
-    given = {name: Path(path).expanduser() for _, name, _, path in pairs}
-    rows = examine(names, fetch, given)
+        weights.add(name, Path(path).expanduser())
+    if fetch and names:
+        for name in names:
+            weights.fetch(name)
+    elif fetch:
+        weights.fetch_all()
+    rows = weights.weight_report(names)
     if as_json:
         print(json.dumps(rows, indent=1, default=str))
     else:
@@ -108,12 +131,27 @@ def _describe(reply: Any) -> str:
     return "\n".join(lines)
 
 
+def _check_questions(video: Path, questions: list[str]) -> None:
+    """Refuse what was meant as something else than a question."""
+    from musicavqa.media import ENDINGS
+
+    for text in questions:
+        if not text.strip():
+            raise ValueError("A question is empty. Ask, for example: Which instrument plays first?")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError(f"The question {text!r} is not text in UTF-8. Type it again.")
+        path = Path(text)
+        if path.suffix.lower() in ENDINGS or (len(text) < 256 and path.is_file()):
+            first = "one video at a time" if video.exists() else "the video first, then questions"
+            raise ValueError(f"{text!r} is a file, not a question: give {first}.")
+
+
 def _check_picture(path: Path | None) -> None:
     if path is not None and path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"--evidence takes a .png, .pdf or .svg file, got {path}.")
 
 
-def _draw(media: Any, replies: list[Any], path: Path | None) -> list[Path]:
+def _draw(performance: Any, replies: list[Any], path: Path | None) -> list[Path]:
     if path is None:
         return []
     from musicavqa.ask.timeline import draw
@@ -122,6 +160,10 @@ def _draw(media: Any, replies: list[Any], path: Path | None) -> list[Path]:
     made = []
     for number, reply in enumerate(answered, start=1):
         target = path if len(answered) == 1 else path.with_stem(f"{path.stem}-{number}")
-        draw(media, reply, target)
+        try:
+            draw(performance, reply, target)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise OSError(f"The evidence could not be written to {target} ({reason}).") from None
         made.append(target)
     return made

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicavqa.cli.features import features_app
-from musicavqa.cli.shared import Data, Features
+from musicavqa.cli.progress import progress
+from musicavqa.cli.shared import Data, Features, tell_first
 
 if TYPE_CHECKING:
     from musicavqa.records import Clip
@@ -42,9 +43,9 @@ def import_(
 
     clips = _with_lengths(known_clips(set_name, data, split), seconds)
     report = import_features(source, stream, clips, out, set_name, source_name, cut)
-    _tell("not in the set, left out", report.unknown)
-    _tell("missing", report.missing)
-    _tell("refused", [f"{note.clip}: {note.text}" for note in report.refused])
+    tell_first("not in the set, left out", report.unknown)
+    tell_first("missing", report.missing)
+    tell_first("refused", [f"{note.clip}: {note.text}" for note in report.refused])
     counts = f"{report.n_written} clips imported, {report.n_present} were there already"
     print(f"{counts}, in {report.folder}")
     if report.missing or report.refused:
@@ -63,12 +64,11 @@ def export(
     ),
 ) -> None:
     """Write float32 files that an official program reads, and say which options take them."""
-    from musicavqa.cli.shared import progress
     from musicavqa.features.exchange.exporting import export_features
     from musicavqa.features.exchange.layouts import layout as known
 
-    with progress(f"exporting {layout}") as tick:
-        done = export_features(layout, set_name, to, features, tick)
+    with progress(f"exporting {layout}", "files") as tell:
+        done = export_features(layout, set_name, to, features, tell)
     for option, path in done.options.items():
         print(f"{option}  {path}")
     print(f"{done.n_clips} clips; {done.n_filled} were short and repeat their last row")
@@ -86,12 +86,3 @@ def _with_lengths(clips: list[Clip], seconds: float | None) -> list[Clip]:
             length = announced_s(clip.path)
         found.append(replace(clip, duration_s=seconds if length is None else length))
     return found
-
-
-def _tell(what: str, lines: list[str], most: int = 20) -> None:
-    if lines:
-        print(f"{what}: {len(lines)}", file=sys.stderr)
-        for line in lines[:most]:
-            print(f"  {line}", file=sys.stderr)
-        if len(lines) > most:
-            print(f"  and {len(lines) - most} more", file=sys.stderr)

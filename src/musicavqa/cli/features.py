@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from musicavqa.cli.shared import Data, Features, Json, Workers, app
+from musicavqa.cli.progress import duration, progress
+from musicavqa.cli.shared import (
+    MAX_MEMORY,
+    MAX_SECONDS,
+    Data,
+    Features,
+    Json,
+    MaxMemory,
+    MaxSeconds,
+    Workers,
+    app,
+    limits,
+    tell_first,
+)
 
 if TYPE_CHECKING:
-    from musicavqa.features.extraction import Engine, Progress
+    from musicavqa.datasets.footage import Footage
+    from musicavqa.features.extraction import Progress, Report
     from musicavqa.features.extraction.estimate import Estimate
 
 features_app = typer.Typer(
@@ -36,8 +47,7 @@ Name = Annotated[
     str | None,
     typer.Option(help="Name in the store; default: the data set's, or the folder's."),
 ]
-LINE_S = 10.0
-"""Seconds between two lines of progress where stderr is no terminal."""
+NO_NAME = "its name is not text in UTF-8, so that no store can keep it. Rename it."
 
 
 @features_app.command()
@@ -62,36 +72,53 @@ def extract(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost in time and bytes.")
     ] = False,
+    max_seconds: MaxSeconds = MAX_SECONDS,
+    max_memory: MaxMemory = MAX_MEMORY,
     as_json: Json = False,
 ) -> None:
     """Encode every clip once for all streams; a killed run goes on. Exit code 1: clips skipped."""
     from musicavqa.datasets.footage import footage
     from musicavqa.features import extraction
 
-    chosen = _chosen(streams, method)
-    own_name, clips = footage(source, data, split)
+    chosen, most = _chosen(streams, method), limits(max_seconds, max_memory)
+    shown = footage(source, data, split)
+    clips, set_name = shown.clips, name or shown.name
     if dry_run:
         from musicavqa.features.extraction.estimate import estimate
 
-        plan = estimate(clips, chosen, out, name or own_name)
+        plan = estimate(clips, chosen, out, set_name, most)
         _print_plan(plan, workers, as_json)
         return
     where = extraction.Engine(engine, workers, address, device)
-    with _progress(where) as tell:
-        report = extraction.extract(clips, chosen, out, name or own_name, where, tell)
-    for note in report.notes:
-        print(f"{note.clip}: {note.text}", file=sys.stderr)
-    if report.skipped:
-        print(f"skipped, {len(report.skipped)} of {len(clips)} clips:", file=sys.stderr)
-    for note in report.skipped:
-        print(f"{note.clip}: {note.text}", file=sys.stderr)
-    if as_json:
-        print(json.dumps(_about(report, len(clips)), indent=1))
-    else:
-        counts = f"{report.n_written} arrays (clip x stream) written, {report.n_present} were there"
-        print(f"{counts} already, in {out}")
+    with progress("encoding", "clips") as tell:
+
+        def tick(state: Progress) -> None:
+            tell(state.n_done, state.n_clips, _number(state.n_skipped, "error"))
+
+        report = extraction.extract(clips, chosen, out, set_name, where, tick, most)
+    report.skipped.extend(extraction.Note(path, NO_NAME) for path in shown.unnamed)
+    _tell_report(report, shown, as_json)
     if report.skipped:
         raise typer.Exit(1)
+
+
+def _tell_report(report: Report, shown: Footage, as_json: bool) -> None:
+    n_clips = len(shown.clips) + len(shown.unnamed)
+    if shown.left_out:
+        print(shown.left_out_line, file=sys.stderr)
+    tell_first("remarks", [f"{note.clip}: {note.text}" for note in report.notes])
+    skipped = [f"{note.clip}: {note.text}" for note in report.skipped]
+    tell_first(f"skipped, of {n_clips} clips", skipped)
+    counts = {"clips": n_clips, "written": report.n_written, "present": report.n_present}
+    if as_json:
+        notes = {kind: [vars(n) for n in getattr(report, kind)] for kind in ("skipped", "notes")}
+        folders = {name: str(place) for name, place in report.folders.items()}
+        about = {**counts, **notes, "left_out": dict(shown.left_out), "folders": folders}
+        print(json.dumps(about, indent=1))
+        return
+    place = next(iter(report.folders.values())).parent.parent
+    counted = f"{report.n_written} arrays (clip x stream) written, {report.n_present} were there"
+    print(f"{counted} already, in {place}")
 
 
 @features_app.command("list")
@@ -135,6 +162,8 @@ def verify(
     name: Name = None,
     sample: Annotated[int, typer.Option(min=1, help="Clips to decode and encode again.")] = 3,
     seed: Annotated[int, typer.Option(help="Draws the sample.")] = 0,
+    max_seconds: MaxSeconds = MAX_SECONDS,
+    max_memory: MaxMemory = MAX_MEMORY,
 ) -> None:
     """Check every shard, and a sample against a fresh extraction; exit code 1 if not all is well.
 
@@ -143,9 +172,12 @@ def verify(
     from musicavqa.datasets.footage import footage
     from musicavqa.features.extraction.verify import TOLERANCE, verify_features
 
-    own_name, clips = footage(source, data, split) if source else (None, [])
+    most = limits(max_seconds, max_memory)
+    shown = footage(source, data, split) if source else None
+    set_name = name or (shown.name if shown else None)
+    clips = shown.clips if shown else []
     chosen = _chosen(streams, None) if streams else None
-    found = verify_features(out, name or own_name, clips, chosen, sample, seed)
+    found = verify_features(out, set_name, clips, chosen, sample, seed, most)
     for store, (n_clips, faults) in found.stores.items():
         print(f"{'FAULTY' if faults else 'whole':7} {store}: {n_clips} clips")
         for fault in faults:
@@ -153,6 +185,8 @@ def verify(
     for item in found.remade:
         told = f"differs by {item.difference:.1e} of its largest value"
         print(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
+    remarks = {item.clip: item.remark for item in found.remade if item.remark}
+    tell_first("remarks", [f"{clip}: {text}" for clip, text in remarks.items()])
     if found.remade:
         print(f"(equal: at most {TOLERANCE:.1e}, two steps of half precision)")
     if found.n_faults:
@@ -185,12 +219,6 @@ def _chosen(streams: str | None, method: str | None) -> list[str]:
     return [name.strip() for name in streams.split(",")] if streams else list(DEFAULT_ENCODERS)
 
 
-def _about(report: Any, n_clips: int) -> dict[str, Any]:
-    notes = {kind: [vars(n) for n in getattr(report, kind)] for kind in ("skipped", "notes")}
-    counts = {"clips": n_clips, "written": report.n_written, "present": report.n_present}
-    return {**counts, **notes, "folders": {n: str(f) for n, f in report.folders.items()}}
-
-
 def _print_plan(plan: Estimate, workers: int, as_json: bool) -> None:
     wall_s = plan.cpu_s / workers
     if as_json:
@@ -198,65 +226,22 @@ def _print_plan(plan: Estimate, workers: int, as_json: bool) -> None:
         facts = {**vars(plan), "streams": streams, "cpu_s": plan.cpu_s, "wall_s": wall_s}
         print(json.dumps({**facts, "n_bytes": plan.n_bytes}, indent=1))
         return
-    print(f"{plan.n_clips} clips to decode, {_time(plan.media_s)} of media")
+    print(f"{plan.n_clips} clips to decode, {duration(plan.media_s)} of media")
     print(f"{'stream':24}{'clips':>8}{'rows':>12}{'bytes':>12}{'CPU':>12}")
-    print(f"{'(decoding)':24}{plan.n_clips:8}{'':12}{'':12}{_time(plan.decode_cpu_s):>12}")
+    print(f"{'(decoding)':24}{plan.n_clips:8}{'':12}{'':12}{duration(plan.decode_cpu_s):>12}")
     for s in plan.streams:
-        size, cpu = _size(s.n_bytes), _time(s.cpu_s)
+        size, cpu = _size(s.n_bytes), duration(s.cpu_s)
         print(f"{s.name:24}{s.n_clips:8}{s.n_rows:12}{size:>12}{cpu:>12}")
-    print(f"{'together':24}{'':8}{'':12}{_size(plan.n_bytes):>12}{_time(plan.cpu_s):>12}")
+    print(f"{'together':24}{'':8}{'':12}{_size(plan.n_bytes):>12}{duration(plan.cpu_s):>12}")
     print(
-        f"about {_time(wall_s)} with {_number(workers, 'worker')} on a free core each; bytes are "
-        f"exact, times from {_number(plan.n_sampled, 'clip')} on this machine"
+        f"about {duration(wall_s)} with {_number(workers, 'worker')} on a free core each; bytes "
+        f"are exact, times from {_number(plan.n_sampled, 'clip')} on this machine"
     )
-    for text in plan.unreadable:
-        print(f"not counted: {text}", file=sys.stderr)
-
-
-@contextmanager
-def _progress(engine: Engine) -> Iterator[Callable[[Progress], None]]:
-    """Progress on stderr: one line that is rewritten, or a line now and then in a log."""
-    began, told, terminal = time.monotonic(), [0.0], sys.stderr.isatty()
-
-    def tell(progress: Progress) -> None:
-        now = time.monotonic()
-        last = progress.n_done == progress.n_clips
-        if progress.n_before == progress.n_clips or (
-            not last and now - told[0] < (0.2 if terminal else LINE_S)
-        ):
-            return
-        told[0] = now
-        line = _line(progress, now - began)
-        print(
-            f"\r{line}\x1b[K" if terminal else line, end="" if terminal else "\n", file=sys.stderr
-        )
-        sys.stderr.flush()
-
-    try:
-        yield tell
-    finally:
-        if terminal and told[0]:
-            print(file=sys.stderr)
-
-
-def _line(progress: Progress, seconds: float) -> str:
-    n_now = progress.n_done - progress.n_before
-    line = f"encoding: {progress.n_done} of {progress.n_clips} clips"
-    if n_now:
-        left = (progress.n_clips - progress.n_done) * seconds / n_now
-        line += f", {n_now / seconds:.2g} clips/s, {_time(left)} left"
-    return f"{line}, {_number(progress.n_skipped, 'error')}"
+    tell_first("not counted", plan.unreadable)
 
 
 def _number(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
-
-
-def _time(seconds: float) -> str:
-    for unit, size in (("h", 3600.0), ("min", 60.0)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def _size(n_bytes: float) -> str:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from musicavqa.cli.shared import Workers, app, progress
+from musicavqa.cli.progress import progress
+from musicavqa.cli.shared import Workers, app
 
 
 @app.command()
@@ -15,7 +16,7 @@ def render(
     folder: Annotated[Path, typer.Argument(help="Where the clips go.")] = Path("bandstand-data"),
     split: Annotated[str, typer.Option(help="train, val, test, test-timbre, ...")] = "test",
     clips: Annotated[int, typer.Option(min=1, help="How many clips.")] = 10,
-    seconds: Annotated[float, typer.Option(min=2.0, help="Length of a clip.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=3.0, help="Length of a clip.")] = 10.0,
     per_template: Annotated[
         int | None, typer.Option(help="At most so many questions each.")
     ] = None,
@@ -33,7 +34,7 @@ def render(
         return
     from musicavqa.bandstand.produce import produce
 
-    with progress(f"rendering {split}") as tick:
+    with progress(f"rendering {split}", "clips") as tell:
         made = produce(
             folder,
             split,
@@ -41,6 +42,6 @@ def render(
             per_template=per_template,
             workers=workers,
             duration_s=seconds,
-            progress=tick,
+            progress=tell,
         )
     print(made)

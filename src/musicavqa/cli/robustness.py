@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicavqa.cli.numbers import between, p_value
-from musicavqa.cli.shared import Data, Features, Json, SetName, Split, app, progress
+from musicavqa.cli.progress import progress
+from musicavqa.cli.shared import Data, Features, Json, SetName, Split, app
 
 if TYPE_CHECKING:
     from musicavqa.metrics.bootstrap import Interval
@@ -36,9 +37,9 @@ def robustness(
     """Bias and calibration of predictions; for a run folder also answers to disturbed senses."""
     from musicavqa import workflow
 
-    with progress("disturbing") as tick:
+    with progress("disturbing", "disturbances") as tell:
         found = workflow.robustness(
-            run, data, features, split, train_split, question_only, seed, set_name, tick
+            run, data, features, split, train_split, question_only, seed, set_name, tell
         )
     report, stressed = found.bias, found.stress
     pictures = _draw(report, stressed, out)

@@ -1,21 +1,45 @@
-"""The app that all verbs belong to, the options they share, and the progress bar."""
+"""The app that all verbs belong to, the options they share, and how they speak."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from musicavqa.media import Limits
 
 app = typer.Typer(
     help="Ask a music performance a question, from its picture and its sound.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from musicavqa import __version__
+
+        print(f"musicavqa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_verb(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say it and stop."),
+    ] = False,
+) -> None:
+    """Ask a music performance a question, from its picture and its sound."""
+
+
 data_app = typer.Typer(help="Data sets: check, describe and build them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
@@ -29,27 +53,26 @@ Split = Annotated[str, typer.Option(help="The split that was answered.")]
 Features = Annotated[
     str, typer.Option(help="Folder of the feature store, or its address (s3://bucket/prefix).")
 ]
+MaxSeconds = Annotated[
+    float, typer.Option(min=1.0, help="Read so much of a file at most; what is left out is said.")
+]
+MaxMemory = Annotated[
+    str, typer.Option(help="Of decoded pictures and sound at once, such as 500M or 2G.")
+]
+MAX_SECONDS, MAX_MEMORY = 14400.0, "1G"
 Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
 
 
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+def limits(max_seconds: float, max_memory: str) -> Limits:
+    """What may be read of a file; ValueError for a size that is none."""
+    from musicavqa.media import Limits
 
-    columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-    task = bar.add_task(what, total=None)
-
-    def tick(done: int, total: int) -> None:
-        bar.start()  # not before there is work: an error message then stands alone
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield tick
-    finally:
-        if bar.live.is_started:
-            bar.stop()
+    text = max_memory.strip().upper().removesuffix("B")
+    factor = {"K": 2**10, "M": 2**20, "G": 2**30}.get(text[-1:])
+    number = text if factor is None else text[:-1]
+    if not number.strip().isascii() or not number.strip().isdigit() or not int(number):
+        raise ValueError(f"--max-memory is {max_memory!r}; give a size such as 500M or 2G.")
+    return Limits(max_seconds, int(number) * (factor or 1))
 
 
 @contextmanager
@@ -71,6 +94,17 @@ def told_counts() -> Iterator[None]:
 
         warnings.showwarning = show  # catch_warnings puts it back
         yield
+
+
+def tell_first(what: str, lines: Sequence[str], most: int = 3) -> None:
+    """How many there are, and the first of them, on stderr; nothing where there are none."""
+    if not lines:
+        return
+    print(f"{what}: {len(lines)}", file=sys.stderr)
+    for line in lines[:most]:
+        print(f"  {line}", file=sys.stderr)
+    if len(lines) > most:
+        print(f"  and {len(lines) - most} more", file=sys.stderr)
 
 
 def one_line(error: BaseException) -> str:

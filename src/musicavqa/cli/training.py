@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import (
     Data,
     DropLeaks,
@@ -44,7 +45,7 @@ def train(
     """Train a method with its recipe; a killed run goes on where it stopped."""
     from musicavqa import workflow
 
-    with told_counts():
+    with told_counts(), progress(f"training {method}", "steps") as tell:
         folder = workflow.train(
             method,
             data,
@@ -59,6 +60,7 @@ def train(
             unseen=[_part(text, data) for text in unseen or ()],
             drop_leaks=drop_leaks,
             plugins=tuple(plugin or ()),
+            tell=tell,
         )
     print(folder)
 
@@ -77,8 +79,9 @@ def predict(
     """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
     from musicavqa import workflow
 
-    with told_counts():
-        print(workflow.predict(run, data, features, split, set_name, drop_leaks))
+    with told_counts(), progress("answering", "questions") as tell:
+        path = workflow.predict(run, data, features, split, set_name, drop_leaks, tell=tell)
+    print(path)
 
 
 def _part(text: str, data: Path) -> Any:

@@ -1,6 +1,6 @@
 """Your own clips and questions.
 
-    <root>/<split>.csv or <split>.jsonl     one question per row
+    <root>/<split>.csv, .tsv, .jsonl, .json one question per row
     <root>/clips/**                         the media; without this folder, questions stand alone
 
 | column | |
@@ -25,6 +25,8 @@ from typing import Any
 from musicavqa import answers
 from musicavqa.datasets import official, tables
 from musicavqa.datasets.sources import Defect, File
+from musicavqa.files import composed
+from musicavqa.media import ENDINGS
 from musicavqa.questions import TEMPLATES, fill, parse, template
 from musicavqa.records import Clip, Question
 
@@ -33,6 +35,7 @@ LICENCE = "Your own."
 FILES: tuple[File, ...] = ()
 DEFECTS: tuple[Defect, ...] = ()
 
+KINDS = ("csv", "tsv", "jsonl", "json")
 _OPTIONAL = (
     "answer", "template", "slots", "origin", "part", "rephrases", "sound_from", "key", "cell",
     "question_id",
@@ -42,7 +45,8 @@ _OPTIONAL = (
 def load(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
     """Clips and questions of a split; FileNotFoundError or ValueError in one line."""
     path = _question_file(root, split)
-    rows = tables.read_csv(path) if path.suffix == ".csv" else tables.read_json_lines(path)
+    table = path.suffix in (".csv", ".tsv")
+    rows = tables.read_csv(path) if table else tables.read_json_lines(path)
     if not rows:
         raise ValueError(f"{path} holds no questions.")
     questions = []
@@ -56,18 +60,21 @@ def load(root: Path, split: str) -> tuple[list[Clip], list[Question]]:
 
 def splits(root: Path) -> list[str]:
     """The splits there are; FileNotFoundError when there is none."""
-    found = sorted({path.stem for kind in ("csv", "jsonl") for path in root.glob(f"*.{kind}")})
+    kinds = [kind for kind in KINDS if kind != "json"]  # others keep other things in such files
+    found = sorted({path.stem for kind in kinds for path in root.glob(f"[!.]*.{kind}")})
     if not found:
-        raise FileNotFoundError(f"There is no question file (<split>.csv or .jsonl) in {root}.")
+        raise FileNotFoundError(
+            f"There is no question file (<split>.{', .'.join(KINDS)}) in {root}."
+        )
     return found
 
 
 def _question_file(root: Path, split: str) -> Path:
-    found = [path for kind in ("csv", "jsonl") if (path := root / f"{split}.{kind}").is_file()]
+    found = [path for kind in KINDS if (path := root / f"{split}.{kind}").is_file()]
     if not found:
         near = get_close_matches(split, splits(root), n=3, cutoff=0.4) or splits(root)
         raise FileNotFoundError(
-            f"There is no {split}.csv or {split}.jsonl in {root}. Did you mean {' or '.join(near)}?"
+            f"There is no {split}.{', .'.join(KINDS)} in {root}. Did you mean {' or '.join(near)}?"
         )
     if len(found) > 1:
         raise ValueError(f"{found[0]} and {found[1]} are both there. Keep one.")
@@ -134,23 +141,26 @@ def _clips(root: Path, questions: Sequence[Question]) -> list[Clip]:
     if not folder.is_dir():
         return [Clip(name, None, None) for name in named]
     media = _media(folder)
-    missing = [name for name in named if name not in media]
+    files = {name: media.get(composed(name), []) for name in named}
+    missing = [name for name, paths in files.items() if not paths]
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(named)} clips are not in {folder} (first: {missing[0]!r})."
         )
-    twice = [name for name in named if len(media[name]) > 1]
+    twice = [name for name, paths in files.items() if len(paths) > 1]
     if twice:
         raise ValueError(f"{twice[0]!r} is more than one file in {folder}. Write its ending too.")
-    return [Clip(name, media[name][0], None) for name in named]
+    return [Clip(name, paths[0], None) for name, paths in files.items()]
 
 
 def _media(folder: Path) -> dict[str, list[Path]]:
-    """Name under `folder`, with and without ending -> files."""
+    """Composed name under `folder`, of media also without ending -> files; hidden ones are none."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(folder)
-            for alias in dict.fromkeys((name.as_posix(), name.with_suffix("").as_posix())):
-                found.setdefault(alias, []).append(path)
+        name = path.relative_to(folder)
+        if not path.is_file() or any(part.startswith(".") for part in name.parts):
+            continue
+        aliases = [name, name.with_suffix("")] if path.suffix.lower() in ENDINGS else [name]
+        for alias in dict.fromkeys(composed(alias.as_posix()) for alias in aliases):
+            found.setdefault(alias, []).append(path)
     return found

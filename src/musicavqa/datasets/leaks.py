@@ -53,6 +53,11 @@ class Overlap:
 
     def warning(self, asked: str, seen: str) -> str:
         """One sentence with the numbers."""
+        if not self.keys:
+            return (
+                f"{self.n_shared_clips:,} of {self.n_clips:,} videos of {asked} are also in "
+                f"{seen}, with other questions."
+            )
         return (
             f"{len(self.keys):,} of {self.n_questions:,} questions of {asked} "
             f"({self.n_pairs:,} different pairs of video and question) are also in {seen}, "
@@ -119,12 +124,21 @@ def guard_run(questions: list[Question], run: Path, asked: str, drop_leaks: bool
     """
     if (run / SEEN).is_file():
         names = (asked, f"what {run.name} was trained on")
-        return guard(questions, read_seen(run / SEEN), names, drop_leaks)
+        clips = asked.partition("/")[0] != _set_of(run)
+        return guard(questions, read_seen(run / SEEN), names, drop_leaks, clips)
     if drop_leaks:
         raise FileNotFoundError(
             f"There is no {run / SEEN}, so what was trained on is not known. Train anew."
         )
     return questions
+
+
+def _set_of(run: Path) -> str | None:
+    """Name of the data set of a finished run."""
+    about = run / "run.json"
+    return (
+        json.loads(about.read_text(encoding="utf-8"))["data"]["name"] if about.is_file() else None
+    )
 
 
 def write_seen(path: Path, seen: Seen) -> None:

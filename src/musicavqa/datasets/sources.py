@@ -13,6 +13,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
+from musicavqa.media import ENDINGS
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -152,7 +154,9 @@ def media_files(root: Path, repositories: Sequence[Repository]) -> dict[str, Pat
     homes = {home / "video": None for item in repositories for home in item.homes(root)}
     found: dict[str, Path] = {}
     for folder in homes:
-        for path in sorted(folder.rglob("*.mp4")) if folder.is_dir() else ():
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if path.suffix.lower() not in ENDINGS or path.name.startswith("."):
+                continue
             other = found.setdefault(path.stem, path)
             if not other.samefile(path):
                 raise ValueError(f"Clip {path.stem} has two files: {other} and {path}. Keep one.")

@@ -8,10 +8,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from musicavqa.files import separator
+
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Rows of a table with a header; a byte-order mark is skipped, every row has every column."""
-    lines = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    """Rows of a table with a header; a byte-order mark is skipped, every row has every column.
+
+    Cells are parted by the sign that the header has most of: a comma, a semicolon or a tab.
+    """
+    text = _text(path)
+    sign = separator(text)
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=sign)
     try:
         header, *rows = (line for line in lines if line)
     except (ValueError, csv.Error) as error:
@@ -26,9 +33,11 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file with one per line."""
-    found = []
-    for index, line in enumerate(_text(path).split("\n")):
+    """The objects of a file with one per line, or of one list."""
+    text, found = _text(path), []
+    if text.lstrip().startswith("["):
+        return _listed(path, text)
+    for index, line in enumerate(text.split("\n")):
         if not line.strip():
             continue
         try:
@@ -40,6 +49,17 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
             raise ValueError(f"{path} line {index + 1} is {row!r:.80}, not an object.")
         found.append(row)
     return found
+
+
+def _listed(path: Path, text: str) -> list[dict[str, Any]]:
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {' '.join(str(error).split())[:120]}") from None
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise ValueError(f"{path} row {index} is {row!r:.80}, not an object.")
+    return list(rows)
 
 
 def _text(path: Path) -> str:

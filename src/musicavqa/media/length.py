@@ -10,7 +10,6 @@ from musicavqa.media.opening import check_file, open_file
 
 def announced_s(path: Path | str) -> float | None:
     """Seconds that the container announces (milliseconds of work), None where it is silent."""
-    path = Path(path)
-    check_file(path)
+    path = check_file(Path(path))
     with open_file(path) as container:
         return Clock.of(container, None).announced_s

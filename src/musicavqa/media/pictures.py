@@ -13,6 +13,7 @@ from musicavqa.media.clock import LEAP_S, Clock
 from musicavqa.media.resizing import resized
 from musicavqa.media.wanted import Pictures
 
+HOLE_S = 1.0  # a picture that stands still for longer is worth a word
 SLACK_S = 1e-3  # Matroska rounds times to a millisecond
 
 
@@ -25,6 +26,7 @@ class Grid:
         self.wanted = wanted
         self.kept: deque[np.ndarray] = deque()
         self.n = 0  # with those that were taken
+        self.brightest = 0
         self.reformatter = VideoReformatter()
         self.how = wanted.filter.removeprefix("pil_")
         self.as_pillow = wanted.filter.startswith("pil_")
@@ -49,6 +51,12 @@ class Grid:
         """Add the picture of the next grid time."""
         self.kept.append(picture)
         self.n += 1
+        self.brightest = max(self.brightest, int(picture.max()))
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the pictures that were not taken."""
+        return len(self.kept) * self.kept[0].nbytes if self.kept else 0
 
     def convert(self, frame: Any) -> np.ndarray:
         """Upright array of the wanted size; a turned phone video is resized, then turned."""
@@ -117,19 +125,40 @@ class Screen:
         self.steady = _is_steady(stream)
         self.frame: Any = None
         self.end_s = self.left_out_end_s = 0.0
-        self.n = 0
+        self.dots = float(stream.sample_aspect_ratio or 1)
+        self.aspect: float | None = None
+        self.forced_s = 0.0  # pictures before this time would come too late
+        self.frozen_s = 0.0
+        self.n = self.n_damaged = 0
 
     @property
     def full(self) -> bool:
         return self.end_s >= self.clock.max_s
+
+    @property
+    def reach_s(self) -> float:
+        """Until when the picture is known."""
+        return max(self.end_s, self.forced_s)
+
+    def force(self, until_s: float) -> None:
+        """Hold the picture up to `until_s`, as no other came for long."""
+        self.hold(until_s)
+        self.forced_s = max(self.forced_s, until_s)
 
     def add(self, frame: Any) -> None:
         """Show `frame`; the previous one was on screen until its time."""
         time_s = self.clock.time(frame.time, self.end_s)
         if self.frame is not None:
             self.hold(time_s)
+        else:
+            self.aspect = self._aspect_of(frame)
         self.frame = frame
         self.extend(time_s, frame)
+
+    def _aspect_of(self, frame: Any) -> float:
+        """Width by height as it is shown: dots may be oblong, and a phone may be turned."""
+        aspect = frame.width / frame.height * self.dots
+        return 1 / aspect if round(frame.rotation / 90) % 2 else aspect
 
     def leaves_out(self, packet: Any) -> bool:
         """True where no grid can show the picture of `packet`, with half a frame to spare.
@@ -158,6 +187,9 @@ class Screen:
     def extend(self, time_s: float, shown: Any) -> None:
         """A frame or packet shown from `time_s` on moves the end."""
         shown_s = self._seconds(shown.duration) if shown.duration else self.frame_s
+        gap_s = time_s - max(self.end_s, self.left_out_end_s)
+        if self.n and gap_s > HOLE_S:
+            self.frozen_s += gap_s
         self.end_s = max(self.end_s, time_s + min(shown_s, LEAP_S))
         self.n += 1
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from musicavqa.media.clock import Clock
+from musicavqa.media.limits import LEAST_HZ, MOST_CHANNELS, MOST_HZ
 from musicavqa.media.wanted import Sound
 
 GAP_S = 0.05  # holes in the sound shorter than this are rounding, not silence
 MAX_PLANES = 8
+MOST_PENDING = 2**21  # samples of all channels
 # Sample formats of FFmpeg, as numpy names them; with a "p" where every channel has its own plane.
 SAMPLES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
@@ -39,15 +41,27 @@ class Track:
         self.names: list[str] = []  # of its channels
         self.pending: list[list[np.ndarray]] = []  # of a second at most: one block costs less
         self.n_pending = 0
-        self.end_s = 0.0
+        self.end_s = self.last_s = 0.0  # of what was kept, with zeros and without
+        self.forced_s = 0.0  # sound before this time would come too late
+        self.late_s = self.mute_s = 0.0  # zeros before the first sound, and in its holes
+        self.peak = 0.0
+        self.n_damaged = 0
 
     @property
     def full(self) -> bool:
         return self.end_s >= self.clock.max_s
 
+    @property
+    def reach_s(self) -> float:
+        """Until when the sound is known."""
+        return self.end_s
+
     def add(self, frame: Any) -> None:
         """Append one decoded frame at its time; encoder delay before 0 s is cut."""
         rate_hz, n_channels = frame.sample_rate, frame.layout.nb_channels
+        if not LEAST_HZ <= rate_hz <= MOST_HZ or n_channels > MOST_CHANNELS:
+            self.n_damaged += 1
+            return
         if frame.format.is_planar and n_channels > MAX_PLANES:
             frame = _packed(frame)
         form = (rate_hz, frame.layout.name, frame.format.name)
@@ -57,20 +71,46 @@ class Track:
             self.names = [channel.name for channel in frame.layout.channels]
             for sound in self.resampled:
                 sound.restart(rate_hz, n_channels)
-        hole_s = self.clock.time(frame.time, self.end_s) - self.end_s
-        if self.end_s and hole_s < GAP_S:
-            hole_s = 0.0
-        n_zeros = round(hole_s * rate_hz)
-        if n_zeros > 0:
-            self._push()
-            self._resample(np.zeros((n_zeros, n_channels), np.float32))
-        n_cut = min(max(-n_zeros, 0), frame.samples)
-        n_new = frame.samples - n_cut
-        self.end_s += (max(n_zeros, 0) + n_new) / rate_hz
-        self.pending.append([plane[len(plane) - n_new :] for plane in _planes(frame)])
-        self.n_pending += n_new
-        if self.n_pending >= rate_hz:
-            self._push()
+        time_s = self.clock.time(frame.time, self.end_s)
+        hole_s = time_s - self.end_s
+        if hole_s >= GAP_S or not self.end_s:
+            self._fill(min(hole_s, self.clock.max_s - self.end_s))
+        late_s = -hole_s if self.end_s <= self.forced_s or not self.last_s else 0.0
+        n_cut = min(max(round(late_s * rate_hz), 0), frame.samples)
+        self._keep(frame, frame.samples - n_cut)
+
+    def silence(self, until_s: float) -> None:
+        """Zeros up to `until_s`, as nothing came for long; what comes too late is left out."""
+        self._push()
+        for sound in self.resampled:
+            sound.pad(round(until_s * sound.wanted.rate_hz))
+        self.form = (0, "", "")
+        self.end_s = self.forced_s = max(self.end_s, until_s)
+
+    def _fill(self, seconds: float) -> None:
+        """Zeros of so many seconds, a second at a time."""
+        rate_hz = self.form[0]
+        n_zeros = max(round(seconds * rate_hz), 0)
+        self._push()
+        for start in range(0, n_zeros, rate_hz):
+            n = min(rate_hz, n_zeros - start)
+            self._resample(np.zeros((n, len(self.names)), np.float32))
+        self.end_s += n_zeros / rate_hz
+
+    def _keep(self, frame: Any, n: int) -> None:
+        """Append the last `n` samples of a frame."""
+        if not n:
+            return
+        if self.last_s:
+            self.mute_s += self.end_s - self.last_s
+        else:
+            self.late_s = self.end_s
+        self.end_s = self.last_s = self.end_s + n / frame.sample_rate
+        if self.resampled:
+            self.pending.append([plane[len(plane) - n :] for plane in _planes(frame)])
+            self.n_pending += n
+            if self.n_pending >= min(frame.sample_rate, MOST_PENDING // len(self.names)):
+                self._push()
 
     def finish(self) -> None:
         """Take what the resamplers still hold."""
@@ -83,7 +123,9 @@ class Track:
         if self.pending:
             planes = [np.concatenate(parts) for parts in zip(*self.pending, strict=True)]
             self.pending, self.n_pending = [], 0
-            self._resample(_as_float(np.concatenate(planes, axis=1)))
+            samples = _as_float(np.concatenate(planes, axis=1))
+            self.peak = max(self.peak, float(np.abs(samples).max()))
+            self._resample(samples)
 
     def _resample(self, samples: np.ndarray) -> None:
         for sound in self.resampled:
@@ -97,6 +139,7 @@ class Resampled:
         self.wanted = wanted
         self.blocks: deque[np.ndarray] = deque()  # each (samples, channels)
         self.n = 0  # samples, with those that were taken
+        self.n_taken = 0
         self.resampler: Any = None
         self.width = 0
 
@@ -119,6 +162,19 @@ class Resampled:
         if self.resampler is not None:
             self.push(np.zeros((0, self.width), np.float32), last=True)
 
+    def pad(self, n: int) -> None:
+        """End the resampler and add zeros until there are `n` samples."""
+        self.finish()
+        self.resampler = None
+        if n > self.n:
+            self.blocks.append(np.broadcast_to(np.float32(0), (n - self.n, self.wanted.channels)))
+            self.n = n
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the samples that were not taken."""
+        return max(self.n - self.n_taken, 0) * 4 * self.wanted.channels
+
     def take(self, n: int, n_again: int = 0) -> np.ndarray:
         """The next samples, float32 (channels, n), the last of them to be given once more.
 
@@ -132,6 +188,7 @@ class Resampled:
             start += len(part)
             if len(part) < len(block):
                 self.blocks.appendleft(block[len(part) :])
+        self.n_taken += n - n_again
         if n_again:
             self.blocks.appendleft(waveform[:, n - n_again :].T.copy())
         return waveform

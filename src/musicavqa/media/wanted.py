@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from musicavqa.media.account import Account
+
 Require = Literal["both", "audio", "video", "any"]
 
 
@@ -65,8 +67,13 @@ class Media:
     duration_s: float
     has_video: bool
     has_audio: bool
-    truncated: bool = False
-    """More than one second of what the file announces is missing."""
+    account: Account | None = None
+    """What became of the file; None for a piece that is not the last."""
+
+    @property
+    def truncated(self) -> bool:
+        """More than one second of what the file announces is missing."""
+        return self.account is not None and self.account.truncated
 
     def __getitem__(self, wanted: Wanted) -> np.ndarray | None:
         """The array of this request; KeyError for one that the file was not read with."""

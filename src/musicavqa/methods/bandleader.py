@@ -25,12 +25,15 @@ from torch import Tensor, nn
 from musicavqa.answers import ANSWERS, index
 from musicavqa.methods.card import Card, Recipe
 from musicavqa.methods.layers import scene_truth
+from musicavqa.methods.layers.familiarity import Familiarity
+from musicavqa.methods.layers.footage import read_footage
 from musicavqa.methods.layers.glimpses import Glimpse, perceive
 from musicavqa.methods.layers.judging import Judged, Judgement, reading_of
 from musicavqa.methods.layers.listening import Listener
 from musicavqa.methods.layers.performer_map import PerformerMap
 from musicavqa.methods.layers.question_reader import Asked, QuestionReader
 from musicavqa.methods.layers.tables_chosen import answers_likelier, log_likelihood
+from musicavqa.methods.layers.two_worlds import by_sense
 from musicavqa.questions import TEMPLATES
 from musicavqa.records import Batch, Output, Reading
 from musicavqa.rules.answerer import answer
@@ -65,6 +68,8 @@ class Options:
     """Channels of the network that holds movement against sound."""
     dropout: float = 0.1
     """In all three."""
+    directions: int = 64
+    """Of the features by which footage is told from what was learned from."""
     tables: int = 200
     """Tables drawn of each clip to answer from."""
     tables_training: int = 32
@@ -95,28 +100,58 @@ class Model(nn.Module):
         self.ear = Listener(options.ear_width, options.dropout)
         self.judge = Judgement(options.fit_width, options.dropout)
         self.questions = QuestionReader()
+        self.pictures = Familiarity(640, options.directions)
+        self.sounds = Familiarity(1024, options.directions)
+        self.register_buffer("at_home", torch.tensor(False))
         self.prior = nn.Parameter(torch.zeros(len(TEMPLATES) + 1, len(ANSWERS)))
         self.doubt = nn.Parameter(torch.tensor(-4.0))
 
     def forward(self, batch: Batch) -> Output:
-        glimpses = perceive(self.eye, self.ear, batch, learning=self.training)
+        return self._learning(batch) if self.training else self._answering(batch)
+
+    def _answering(self, batch: Batch) -> Output:
+        readings = [self.reading(glimpse) for glimpse in self.glimpses(batch)]
+        rng = np.random.default_rng(0)
+        tables = [draw_tables(reading, self.options.tables, rng) for reading in readings]
+        clips, asked = batch.clip_of.tolist(), self.questions(batch.words)
+        said = [_answers(tables[clip], q) for clip, q in zip(clips, asked, strict=True)]
+        logits = self._logits(asked, [tables[clip] for clip in clips], said)
+        n_seconds = batch.seconds.shape[1]
+        return Output(logits, {}, grounds(clips, readings, asked, logits, n_seconds))
+
+    def _learning(self, batch: Batch) -> Output:
+        """As answering, by what was learned alone, with few tables and with losses."""
+        glimpses = perceive(self.eye, self.ear, batch, learning=True)
         judged = [self.judge(glimpse) for glimpse in glimpses]
         readings = [reading_of(*pair) for pair in zip(glimpses, judged, strict=True)]
-        n = self.options.tables_training if self.training else self.options.tables
-        rng = np.random.default_rng(int(torch.randint(2**31, ())) if self.training else 0)
-        tables = [draw_tables(reading, n, rng) for reading in readings]
-        asked = self.questions(batch.words)
-        clips = batch.clip_of.tolist()
+        rng = np.random.default_rng(int(torch.randint(2**31, ())))
+        tables = [draw_tables(r, self.options.tables_training, rng) for r in readings]
+        clips, asked = batch.clip_of.tolist(), self.questions(batch.words)
         said = [_answers(tables[clip], q) for clip, q in zip(clips, asked, strict=True)]
         logits = self._logits(asked, [tables[clip] for clip in clips], said)
         losses = {}
-        if self.training and batch.answers is not None:
+        if batch.answers is not None:
             losses["tables"] = _table_loss(batch, judged, tables, said)
-        if self.training and batch.truth and self.options.truth_weight:
+        if batch.truth and self.options.truth_weight:
             learned = scene_truth.losses(batch.truth, glimpses, judged)
             losses |= {name: self.options.truth_weight * loss for name, loss in learned.items()}
-        evidence = grounds(batch, readings, asked, logits.argmax(1).tolist())
-        return Output(logits, losses, evidence)
+        else:
+            self.at_home.fill_(
+                True
+            )  # it learns from footage: its own senses are to be trusted there
+        return Output(
+            logits, losses, grounds(clips, readings, asked, logits, batch.seconds.shape[1])
+        )
+
+    @torch.inference_mode()
+    def answer(self, reading: Reading, words: Tensor) -> Output:
+        """Answers to questions (B, W) about one clip that has been read."""
+        asked = self.questions(words)
+        tables = draw_tables(reading, self.options.tables, np.random.default_rng(0))
+        said = [_answers(tables, question) for question in asked]
+        logits = self._logits(asked, [tables] * len(asked), said)
+        evidence = grounds([0] * len(asked), [reading], asked, logits, int(reading.duration_s))
+        return Output(logits, {}, evidence)
 
     def read(self, batch: Batch) -> list[Reading]:
         """What is perceived of each clip of the batch; its questions are not looked at."""
@@ -128,8 +163,21 @@ class Model(nn.Module):
         return perceive(self.eye, self.ear, batch)
 
     def reading(self, glimpse: Glimpse) -> Reading:
-        """The reading of one clip."""
-        return reading_of(glimpse, self.judge(glimpse))
+        """The reading of one clip.
+
+        By eye and ear where picture and sound are like those that they learned from; else by what
+        networks know of photographs and recordings (`footage`), each sense for itself.
+        """
+        learned = reading_of(glimpse, self.judge(glimpse))
+        if self.at_home:
+            return learned
+        maps, yamnet, logmel = (
+            t.cpu().numpy() for t in (glimpse.photo_maps, glimpse.yamnet, glimpse.logmel)
+        )
+        known = read_footage(maps, yamnet, logmel, float(glimpse.n_seconds))
+        sound = self.sounds.share(glimpse.yamnet[:, : self.sounds.width])
+        picture = self.pictures.share(glimpse.looks) if glimpse.has_picture else sound
+        return by_sense(learned, known, picture, sound)
 
     def _logits(
         self,

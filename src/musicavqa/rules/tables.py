@@ -52,6 +52,22 @@ class Beliefs:
     """Exponent of the eye's shares of instruments; below 1 they are flattened."""
 
 
+RENDERED = Beliefs()
+"""Of rendered performances, as `bandstand.scene` makes them."""
+FOOTAGE = Beliefs(
+    if_seen=0.85,
+    if_unseen=0.02,
+    dubbed=0.08,
+    nothing=0.05,
+    sureness=2.0,
+    x_spread=0.02,
+    level_spread_db=3.0,
+    rate_spread=0.3,
+)
+"""Of real footage: who is filmed with an instrument nearly always plays it, hardly anybody plays
+unseen, and some clips have the sound of another."""
+
+
 @dataclass(frozen=True)
 class Choices:
     """What was drawn for one table."""
@@ -78,9 +94,13 @@ class Table:
 
 
 def draw_tables(
-    reading: Reading, n: int, rng: np.random.Generator, beliefs: Beliefs = Beliefs()
+    reading: Reading, n: int, rng: np.random.Generator, beliefs: Beliefs | None = None
 ) -> list[Table]:
-    """`n` tables of this reading; their weights sum to 1."""
+    """`n` tables of this reading; their weights sum to 1.
+
+    `beliefs` None are those of what the reading says it is: RENDERED or FOOTAGE.
+    """
+    beliefs = beliefs or (FOOTAGE if reading.footage else RENDERED)
     stretches = _Stretches(reading)
     drawn = [_choose(reading, rng, beliefs) for _ in range(n)]
     logs = np.array([log for _, log in drawn])

@@ -14,7 +14,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ __all__ = [
 ]  # fmt: skip
 
 
+Tell = Callable[[float, float | None, str], None]
+"""Told what is done, of how much, and a remark."""
 ANSWERING = ""
 """Name of the last stage, in which a method learns to answer."""
 
@@ -90,6 +92,7 @@ def train(
     resume: bool = True,
     stages: Mapping[str, Recipe] | None = None,
     plugins: Mapping[str, Any] | None = None,
+    tell: Tell | None = None,
 ) -> Path:
     """Train one model and return its run folder; a finished run is returned as it is.
 
@@ -112,6 +115,7 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         run = _Run(found, found.build(options).to(device), recipe, stages, data, folder, device)
+        run.tell = tell
         run.connect(added)
         if found.card.trained == "counting":
             run.count()
@@ -145,6 +149,7 @@ class _Run:
         )
         self.plugins = Chain()
         self.learner = model
+        self.tell: Tell | None = None
         self.progress = Progress()
         self.state = folder / "state.safetensors"
         self.checkpoint = folder / "checkpoint.safetensors"
@@ -238,6 +243,14 @@ class _Run:
         lines = "".join(json.dumps(line) + "\n" for line in progress.log)
         write_text(self.folder / "log.jsonl", lines)
 
+    def _tell_step(self, recipe: Recipe, epoch: int, step: int, n_steps: int) -> None:
+        if self.tell is None:
+            return
+        best = self.progress.best_accuracy
+        found = f", best validation {best:.1f} %" if best >= 0 else ""
+        remark = f"epoch {epoch + 1} of at most {recipe.epochs}{found}"
+        self.tell(epoch * n_steps + step, recipe.epochs * n_steps, remark)
+
     def _pass(self, recipe: Recipe, epoch: int) -> dict[str, Any]:
         """One epoch of steps: the means of all loss parts, and what they took."""
         stage, data = self.progress.stage, self.data
@@ -260,6 +273,7 @@ class _Run:
             rate = recipe.learning_rate * rate_factor(recipe, epoch + step / n_steps)
             for name, value in self._step(batch.to(self.device), recipe, rate).items():
                 sums[name] = sums.get(name, 0.0) + value / n_steps
+            self._tell_step(recipe, epoch, step + 1, n_steps)
         if not sums:
             raise ValueError(f"Stage {stage!r} has no loss in any batch of {n_clips} clips.")
         step_ms = 1000 * (time.process_time() - start_s) / n_steps
@@ -342,10 +356,23 @@ def predict(
     return to_predictions(*infer(model, batches, device), temperature=temperature)
 
 
-def write_answers(path: Path, checkpoint: Checkpoint, batches: Iterable[Batch]) -> None:
-    """Append the answers to each batch as soon as they are there: a killed run loses little."""
+def write_answers(
+    path: Path,
+    checkpoint: Checkpoint,
+    batches: Iterable[Batch],
+    n_questions: int | None = None,
+    tell: Tell | None = None,
+) -> None:
+    """Append the answers to each batch as soon as they are there: a killed run loses little.
+
+    `tell` is told how many of `n_questions` are answered.
+    """
+    n_done = 0
     for batch in batches:
         append_predictions(path, predict(checkpoint.model, [batch], checkpoint.temperature))
+        n_done += len(batch.keys)
+        if tell is not None:
+            tell(n_done, n_questions, "")
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

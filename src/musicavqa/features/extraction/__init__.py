@@ -24,6 +24,7 @@ from musicavqa.features.extraction.engines import open_engine, run
 from musicavqa.features.extraction.plan import Job, Note, Outcome, check_clips, jobs
 from musicavqa.features.extraction.work import Task
 from musicavqa.features.store import Folder, Writer, folder
+from musicavqa.media import LIMITS, Limits
 from musicavqa.records import Clip
 
 __all__ = ["Encoder", "Engine", "Note", "Progress", "Report", "describe", "encode_media", "extract"]
@@ -40,7 +41,8 @@ class Report:
     skipped: list[Note]
     """Clips that could not be read, and why; also in each manifest."""
     notes: list[Note]
-    """Clips read in this run whose file is cut short or lacks a sense (its rows are zeros)."""
+    """What is unusual about clips read in this run: cut short, damaged, silent, without a sense
+    (its rows are zeros) and the like; also in each manifest."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def extract(
     set_name: str,
     engine: Engine | int = 1,
     progress: Callable[[Progress], None] | None = None,
+    limits: Limits = LIMITS,
 ) -> Report:
     """Encode `clips` into <root>/<set>/<encoder>-<hash8>/ and say what was skipped and why.
 
@@ -91,7 +94,7 @@ def extract(
     present = {name: writer.done() & set(order) for name, writer in writers.items()}
     todo = jobs(clips, present)
     counter = _Counter(len(clips), sum(len(job.clips) for job in todo), progress)
-    task = Task(place, tuple(encoders), engine.device)
+    task = Task(place, tuple(encoders), engine.device, limits)
     total = Outcome()
     try:
         if todo:

@@ -102,14 +102,19 @@ def encode_clips(encoder: Encoder, medias: Sequence[Media]) -> list[np.ndarray]:
     return found
 
 
-def remarks(media: Media, duration_s: float, encoders: Sequence[Encoder]) -> list[str]:
-    """What is wrong with a clip that could be read all the same, by its last piece."""
-    found = [f"the file is cut short: {duration_s:.1f} s"] if media.truncated else []
+def remarks(media: Media, encoders: Sequence[Encoder]) -> list[str]:
+    """What is unusual about a clip that could be read all the same, by its last piece."""
+    account = media.account
+    found = [f"used {account.used_s:.1f} s", *account.remarks] if account else []
+    found = found if len(found) > 1 else []
+    lacking: dict[str, list[str]] = {}
     for encoder in encoders:
         for item in encoder.spec.reads:
             if media[item] is None:
                 sense = "picture" if isinstance(item, Pictures) else "sound"
-                found.append(f"no {sense}: {encoder.spec.name} rows are zeros")
+                lacking.setdefault(sense, []).append(encoder.spec.name)
+    for sense, names in lacking.items():
+        found.append(f"no {sense}: rows of {', '.join(dict.fromkeys(names))} are zeros")
     return found
 
 

@@ -15,7 +15,7 @@ from musicavqa.features.extraction.encoding import Encoder, describe, load_all, 
 from musicavqa.features.extraction.pieces import decode
 from musicavqa.features.store import Folder, folder
 from musicavqa.features.store.shards import index
-from musicavqa.media import MediaError
+from musicavqa.media import LIMITS, Limits, MediaError
 from musicavqa.media.length import announced_s
 from musicavqa.records import Clip
 
@@ -67,12 +67,13 @@ def estimate(
     encoders: Sequence[str | Encoder],
     root: Folder | Path | str,
     set_name: str,
+    limits: Limits = LIMITS,
 ) -> Estimate:
     """Clips, seconds, bytes and CPU seconds of what is not in the store yet; writes nothing."""
     loaded = load_all(encoders)
     lacking = _lacking(clips, loaded, folder(root) / set_name)
     wanted = [clip for clip in clips if any(clip.id in names for names in lacking.values())]
-    lengths, unreadable = _lengths(wanted)
+    lengths, unreadable = _lengths(wanted, limits.seconds)
     todo = [clip for clip in wanted if clip.id in lengths]
     decoding, encoding, n_sampled = _sample(todo, list(loaded.values()))
     streams = []
@@ -99,7 +100,7 @@ def _lacking(
     return found
 
 
-def _lengths(clips: Sequence[Clip]) -> tuple[dict[str, float], list[str]]:
+def _lengths(clips: Sequence[Clip], most_s: float) -> tuple[dict[str, float], list[str]]:
     """Seconds by clip id (from the record, else from the file), and why some have none."""
     lengths, unreadable = {}, []
     for clip in clips:
@@ -109,7 +110,7 @@ def _lengths(clips: Sequence[Clip]) -> tuple[dict[str, float], list[str]]:
                 raise MediaError("it has no media file")
             if length is None and (length := announced_s(clip.path)) is None:
                 raise MediaError(f"{clip.path} does not say how long it is")
-            lengths[clip.id] = length
+            lengths[clip.id] = min(length, most_s)
         except MediaError as error:
             unreadable.append(f"{clip.id}: {error}")
     return lengths, unreadable

@@ -10,16 +10,36 @@ from typing import Any
 import numpy as np
 
 from musicavqa.features.encoders.spec import Spec
-from musicavqa.features.extraction.encoding import Encoder, encode_clips, with_one_blas_thread
+from musicavqa.features.extraction.encoding import (
+    Encoder,
+    encode_clips,
+    remarks,
+    with_one_blas_thread,
+)
 from musicavqa.features.store import Strip
-from musicavqa.media import SOUND, Media, MediaError, Piece, Sound, Wanted, read_pieces
+from musicavqa.media import (
+    LIMITS,
+    SOUND,
+    Limits,
+    Media,
+    MediaError,
+    Piece,
+    Sound,
+    Wanted,
+    read_pieces,
+)
 from musicavqa.records import Clip
 
 PIECE_S = 60
 """The shortest piece; those of an hour are decoded and encoded like sixty clips of a minute."""
 
 
-def decode(clip: Clip, encoders: Sequence[Encoder], max_s: float | None = None) -> Iterator[Piece]:
+def decode(
+    clip: Clip,
+    encoders: Sequence[Encoder],
+    max_s: float | None = None,
+    limits: Limits = LIMITS,
+) -> Iterator[Piece]:
     """Decode what the encoders ask for; sound always (it is cheap), so lengths never differ.
 
     One thread: more take a quarter more of the processor, which the networks need.
@@ -37,20 +57,25 @@ def decode(clip: Clip, encoders: Sequence[Encoder], max_s: float | None = None) 
         max_s=max_s,
         require="any",
         n_threads=1,
+        limits=limits,
     )
 
 
 @with_one_blas_thread
-def encode_clip(clip: Clip, encoders: Sequence[Encoder]) -> dict[str, np.ndarray]:
-    """Rows of one clip by encoder name."""
-    growing = Growing(encoders)
-    for piece in decode(clip, encoders):
+def encode_clip(
+    clip: Clip, encoders: Sequence[Encoder], limits: Limits = LIMITS
+) -> tuple[dict[str, np.ndarray], str]:
+    """Rows of one clip by encoder name, and the remark about its file, empty for a plain one."""
+    growing, remark = Growing(encoders), ""
+    for piece in decode(clip, encoders, limits=limits):
         growing.look(piece)
         for encoder in encoders:
             media = growing.shown(encoder.spec, piece)
             if media is not None:
                 growing.add(encoder.spec, piece, encode_clips(encoder, [media])[0])
-    return {encoder.spec.name: growing.rows(encoder.spec.name).array for encoder in encoders}
+        remark = "; ".join(remarks(piece.media, encoders))
+    rows = {encoder.spec.name: growing.rows(encoder.spec.name).array for encoder in encoders}
+    return rows, remark
 
 
 class Growing:

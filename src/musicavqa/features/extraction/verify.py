@@ -14,7 +14,7 @@ from musicavqa.features.extraction.encoding import Encoder, describe, load_all
 from musicavqa.features.extraction.pieces import encode_clip
 from musicavqa.features.store import Description, FeatureError, Folder, Store, folder
 from musicavqa.features.store.shards import ENDING, read_header
-from musicavqa.media import MediaError
+from musicavqa.media import LIMITS, Limits, MediaError
 from musicavqa.records import Clip
 
 TOLERANCE = 2.0**-9
@@ -38,6 +38,8 @@ class Recomputed:
     clip: str
     difference: float
     """Largest difference, as a share of the largest stored value."""
+    remark: str = ""
+    """What is unusual about the clip's file."""
 
     @property
     def equal(self) -> bool:
@@ -68,6 +70,7 @@ def verify_features(
     streams: Sequence[str] | None = None,
     n_clips: int = 3,
     seed: int = 0,
+    limits: Limits = LIMITS,
 ) -> Verified:
     """Check every shard under `root`: sizes, shapes, types, finite values.
 
@@ -85,7 +88,7 @@ def verify_features(
     remade: list[Recomputed] = []
     if clips and set_name and not any(faults for _, faults in stores.values()):
         chosen = streams or _made_today((place / set_name).folders())
-        remade = recompute(clips, chosen, place, set_name, n_clips, seed)
+        remade = recompute(clips, chosen, place, set_name, n_clips, seed, limits)
     return Verified(stores, remade)
 
 
@@ -116,6 +119,7 @@ def recompute(
     set_name: str,
     n_clips: int,
     seed: int = 0,
+    limits: Limits = LIMITS,
 ) -> list[Recomputed]:
     """Decode and encode a random sample of the stored clips again, and compare.
 
@@ -131,11 +135,12 @@ def recompute(
     found = []
     for clip in (there[i] for i in order):
         try:
-            made = encode_clip(clip, list(loaded.values()))
+            made, remark = encode_clip(clip, list(loaded.values()), limits)
         except MediaError as error:
             raise FeatureError(f"Clip {clip.id!r} is stored but cannot be read: {error}") from None
         for name, rows in made.items():
-            found.append(Recomputed(name, clip.id, _difference(stores[name][clip.id], rows)))
+            difference = _difference(stores[name][clip.id], rows)
+            found.append(Recomputed(name, clip.id, difference, remark))
     return found
 
 

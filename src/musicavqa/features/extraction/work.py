@@ -23,7 +23,7 @@ from musicavqa.features.extraction.encoding import (
 from musicavqa.features.extraction.pieces import Growing, decode
 from musicavqa.features.extraction.plan import Job, Note, Outcome
 from musicavqa.features.store import Folder, Writer
-from musicavqa.media import MediaError, Piece
+from musicavqa.media import LIMITS, Limits, MediaError, Piece
 from musicavqa.records import Clip
 
 AHEAD = 2
@@ -44,6 +44,7 @@ class Task:
     """Of the set: <root>/<set>."""
     encoders: tuple[str | Encoder, ...]
     device: str = "cpu"
+    limits: Limits = LIMITS
 
 
 @dataclass
@@ -95,7 +96,7 @@ def _do_held(job: Job, task: Task, tick: Tick, claim: Claim) -> Outcome:
         if not lacking[clip.id]:
             tick("done", clip.id)
     todo = [(c, [loaded[n] for n in lacking[c.id]]) for c in job.clips if lacking[c.id]]
-    with _opened(todo, claim.say if job.careful else None) as found:
+    with _opened(todo, task.limits, claim.say if job.careful else None) as found:
         for batch in _batches(found, outcome, tick, 0 if job.careful else BATCH_PICTURES):
             _encode(batch, writers, outcome, tick)
     for writer in writers.values():
@@ -115,15 +116,15 @@ def _lacking(clips: Sequence[Clip], writers: dict[str, Writer]) -> dict[str, lis
 
 
 def _opened(
-    todo: Sequence[tuple[Clip, list[Encoder]]], say: Callable[[str], None] | None
+    todo: Sequence[tuple[Clip, list[Encoder]]], limits: Limits, say: Callable[[str], None] | None
 ) -> AbstractContextManager[Iterator[_Ready | Note]]:
     """The pieces decoded, ahead of their use; one by one where `say` is told of each clip."""
-    found = _decoded(todo, say)
+    found = _decoded(todo, limits, say)
     return nullcontext(found) if say is not None or len(todo) < 2 else _ahead(found, AHEAD)
 
 
 def _decoded(
-    todo: Sequence[tuple[Clip, list[Encoder]]], say: Callable[[str], None] | None
+    todo: Sequence[tuple[Clip, list[Encoder]]], limits: Limits, say: Callable[[str], None] | None
 ) -> Iterator[_Ready | Note]:
     """Each clip decoded for the encoders that lack it, or, perhaps half-way, why it cannot be."""
     for clip, chosen in todo:
@@ -131,7 +132,7 @@ def _decoded(
             say(clip.id)
         growing = Growing(chosen)
         try:
-            for piece in decode(clip, chosen):
+            for piece in decode(clip, chosen, limits=limits):
                 yield _Ready(clip, chosen, piece, growing)
         except MediaError as error:
             yield Note(clip.id, str(error))
@@ -228,10 +229,11 @@ def _encode(
         for (ready, encoder, _), rows in zip(shown, found, strict=True):
             ready.growing.add(encoder.spec, ready.piece, rows)
             if ready.piece.last:
-                writer.add(ready.clip.id, ready.growing.rows(name))
+                said = "; ".join(remarks(ready.piece.media, [encoder]))
+                writer.add(ready.clip.id, ready.growing.rows(name), said)
                 outcome.n_written += 1
     for ready in batch:
         if ready.piece.last:
-            noted = remarks(ready.piece.media, ready.growing.duration_s, ready.chosen)
-            outcome.notes += [Note(ready.clip.id, text) for text in noted]
+            if noted := remarks(ready.piece.media, ready.chosen):
+                outcome.notes.append(Note(ready.clip.id, "; ".join(noted)))
             tick("done", ready.clip.id)

@@ -107,11 +107,15 @@ def read_manifest(folder: Folder) -> dict[str, Any]:
 
 
 def write_manifest(
-    folder: Folder, description: Description, n_clips: int, skipped: Mapping[str, str]
+    folder: Folder,
+    description: Description,
+    n_clips: int,
+    skipped: Mapping[str, str],
+    remarks: Mapping[str, str],
 ) -> None:
-    """Facts, number of clips, and why clips that were asked for are not there."""
-    kept = {name: skipped[name] for name in sorted(skipped)}
-    manifest = {**description.as_dict(), "n_clips": n_clips, "skipped": kept}
+    """Facts, number of clips, why some are not there, and what is unusual about those that are."""
+    notes = {"skipped": dict(sorted(skipped.items())), "remarks": dict(sorted(remarks.items()))}
+    manifest = {**description.as_dict(), "n_clips": n_clips, **notes}
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     folder.write(MANIFEST, [text.encode()])
 

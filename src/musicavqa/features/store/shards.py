@@ -23,6 +23,7 @@ from musicavqa.features.store.strip import Strip
 ENDING = ".safetensors"
 DTYPES = {"F16": "float16", "F32": "float32", "U8": "uint8", "BOOL": "bool"}
 NAMES = {name: kind for kind, name in DTYPES.items()}
+METADATA = "__metadata__"
 HEAD_BYTES = 16384  # one read gets most headers
 
 
@@ -35,6 +36,8 @@ class Entry:
     dtype: str
     end: int
     """Bytes from the end of the header to the end of the array."""
+    remark: str = ""
+    """What is unusual about the clip."""
 
 
 def digest(clip_id: str) -> str:
@@ -47,12 +50,14 @@ def group_of(clip_id: str) -> str:
     return digest(clip_id)[:2]
 
 
-def write_shard(folder: Folder, strips: Mapping[str, Strip]) -> None:
-    """Write arrays by clip id as one shard, named after the first.
+def write_shard(
+    folder: Folder, strips: Mapping[str, Strip], remarks: Mapping[str, str] | None = None
+) -> None:
+    """Write arrays by clip id as one shard, named after the first; remarks are its metadata.
 
     The file is one of safetensors, whose own writer would hold all of it twice more.
     """
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {METADATA: dict(remarks)} if remarks else {}
     end = 0
     for clip_id, strip in strips.items():
         start, end = end, end + strip.nbytes
@@ -76,10 +81,16 @@ def read_header(folder: Folder, shard: str) -> tuple[dict[str, Entry], int]:
         if n_header > len(head):
             head = folder.read(shard, n_header)
         header: dict[str, Any] = json.loads(head[8:n_header])
+        remarks = header.pop(METADATA, {})
         entries = {
-            name: Entry(shard, tuple(e["shape"]), DTYPES[e["dtype"]], e["data_offsets"][1])
+            name: Entry(
+                shard,
+                tuple(e["shape"]),
+                DTYPES[e["dtype"]],
+                e["data_offsets"][1],
+                remarks.get(name, ""),
+            )
             for name, e in header.items()
-            if name != "__metadata__"
         }
     except (ValueError, KeyError, TypeError, MemoryError, OverflowError):
         raise FeatureError(f"{folder}/{shard} is damaged. Delete it and run again.") from None

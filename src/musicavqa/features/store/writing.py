@@ -47,6 +47,7 @@ class Writer:
         self.shard_clips, self.shard_bytes = shard_clips, shard_bytes
         self.before_writing = before_writing
         self.waiting: dict[str, Strip] = {}
+        self.remarks: dict[str, str] = {}  # of those that wait
         self.stored = set(index(self.folder, group))
         check_same(self.folder, description)
 
@@ -54,8 +55,11 @@ class Writer:
         """Ids of the clips that are safely written."""
         return set(self.stored)
 
-    def add(self, clip_id: str, rows: np.ndarray | Strip) -> None:
-        """Take one clip's array (T, *shape); it is written once its shard is full or closed."""
+    def add(self, clip_id: str, rows: np.ndarray | Strip, remark: str = "") -> None:
+        """Take one clip's array (T, *shape); it is written once its shard is full or closed.
+
+        `remark` says what is unusual about the clip; it is kept beside the rows.
+        """
         if clip_id in self.stored or clip_id in self.waiting:
             raise FeatureError(
                 f"{self.folder}: clip {clip_id!r} is stored already; a store is append-only."
@@ -64,6 +68,8 @@ class Writer:
         self.waiting[clip_id] = Strip.of(
             as_stored(clip_id, part, self.description) for part in parts
         )
+        if remark:
+            self.remarks[clip_id] = remark
         n_bytes = sum(strip.nbytes for strip in self.waiting.values())
         if len(self.waiting) >= self.shard_clips or n_bytes >= self.shard_bytes:
             self.flush()
@@ -73,15 +79,17 @@ class Writer:
         if not self.waiting:
             return
         self.before_writing()
-        write_shard(self.folder, self.waiting)
+        write_shard(self.folder, self.waiting, self.remarks)
         self.stored |= set(self.waiting)
-        self.waiting = {}
+        self.waiting, self.remarks = {}, {}
 
     def close(self, skipped: Mapping[str, str] | None = None) -> None:
         """Write what waits, then the manifest; `skipped` tells why a clip has no array."""
         self.flush()
-        self.stored = set(index(self.folder))
+        entries = index(self.folder)
+        self.stored = set(entries)
         there = self.folder.size(MANIFEST) is not None
         reasons = {**(read_manifest(self.folder)["skipped"] if there else {}), **(skipped or {})}
         lacking = {name: text for name, text in reasons.items() if name not in self.stored}
-        write_manifest(self.folder, self.description, len(self.stored), lacking)
+        remarks = {name: entry.remark for name, entry in entries.items() if entry.remark}
+        write_manifest(self.folder, self.description, len(self.stored), lacking, remarks)

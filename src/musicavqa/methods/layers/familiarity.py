@@ -7,66 +7,65 @@ Tipping and Bishop 1999). What lies far outside is from another world: a photogr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import torch
+from torch import Tensor, nn
 
-import numpy as np
 
+class Familiarity(nn.Module):
+    """What rows (n, D) of one kind are usually like; before `learn`, all are familiar."""
 
-@dataclass(frozen=True)
-class Familiar:
-    """What rows (n, D) of one kind are usually like."""
+    mean: Tensor
+    scale: Tensor
+    directions: Tensor
+    variances: Tensor
+    rest: Tensor
+    usual: Tensor
 
-    mean: np.ndarray
-    """(D,)."""
-    scale: np.ndarray
-    """(D,) by which differences from the mean are divided."""
-    directions: np.ndarray
-    """(R, D), orthonormal."""
-    variances: np.ndarray
-    """(R,) along the directions."""
-    rest: float
-    """Mean variance along all others."""
-    usual: float
-    """Strangeness that is as likely familiar as not."""
-    steepness: float
-    """Of the share against the strangeness."""
+    def __init__(self, width: int, n_directions: int) -> None:
+        super().__init__()
+        self.width = width
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("directions", torch.zeros(n_directions, width))
+        self.register_buffer("variances", torch.ones(n_directions))
+        self.register_buffer("rest", torch.tensor(1.0))
+        self.register_buffer("usual", torch.tensor(torch.inf))
+        self.steepness = 12.0
 
-    def strangeness(self, rows: np.ndarray) -> np.ndarray:
+    def strangeness(self, rows: Tensor) -> Tensor:
         """(n,) logarithm of the mean squared distance; about 0 for rows like those learned from."""
-        scaled = (rows - self.mean) / self.scale
-        along = scaled @ self.directions.T
-        beside = np.maximum((scaled**2).sum(1) - (along**2).sum(1), 0)
-        total = (along**2 / self.variances).sum(1) + beside / self.rest
-        return np.log(total / rows.shape[1])
+        scaled = (rows.double() - self.mean) / self.scale
+        along = scaled @ self.directions.double().T
+        beside = (scaled.square().sum(1) - along.square().sum(1)).clamp(min=0)
+        total = (along.square() / self.variances).sum(1) + beside / self.rest
+        return torch.log(total / self.width)
 
-    def share(self, rows: np.ndarray) -> float:
+    def share(self, rows: Tensor) -> float:
         """Probability that a clip with these rows is like those learned from, by its median row."""
-        excess = float(np.median(self.strangeness(rows))) - self.usual
-        return float(1 / (1 + np.exp(np.clip(self.steepness * excess, -50, 50))))
+        if self.usual.isinf():
+            return 1.0
+        return float(torch.sigmoid(self.steepness * (self.usual - self.strangeness(rows).median())))
 
-
-def learn(rows: np.ndarray, n_directions: int, usual: float, steepness: float = 12.0) -> Familiar:
-    """What `rows` (n, D) have in common; `usual` and `steepness` are chosen on others.
-
-    Raises ValueError for fewer rows than directions.
-    """
-    if len(rows) <= n_directions:
-        raise ValueError(
-            f"{len(rows)} rows are too few for {n_directions} directions. Give more rows."
-        )
-    rows = rows.astype(np.float64)
-    scale = rows.std(0) + 0.02 * rows.std()  # channels that never changed do not decide alone
-    scaled = (rows - rows.mean(0)) / scale
-    _, values, directions = np.linalg.svd(scaled, full_matrices=False)
-    variances = values[:n_directions] ** 2 / len(rows)
-    left = (scaled**2).sum(1).mean() - variances.sum()
-    rest = max(float(left) / max(1, rows.shape[1] - n_directions), 1e-9)
-    return Familiar(
-        rows.mean(0), scale, directions[:n_directions], variances, rest, usual, steepness
-    )
-
-
-def picture_rows(last: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """(n, 2 C): mean and spread of each channel of maps (n, C, R, C) over the cells `inside`."""
-    cells = last[:, :, inside].astype(np.float64)  # (n, C, cells)
-    return np.concatenate([cells.mean(2), cells.std(2)], 1)
+    @torch.no_grad()
+    def learn(self, rows: Tensor, usual: float) -> None:
+        """Take what `rows` (n, D) have in common; `usual` is the strangeness that is as likely
+        familiar as not, chosen on others. ValueError for fewer rows than directions.
+        """
+        n_directions = len(self.directions)
+        if len(rows) <= n_directions:
+            raise ValueError(
+                f"{len(rows)} rows are too few for {n_directions} directions. Give more rows."
+            )
+        rows = rows.double()
+        # channels that never changed do not decide alone
+        scale = rows.std(0, correction=0) + 0.02 * rows.std(correction=0)
+        scaled = (rows - rows.mean(0)) / scale
+        _, values, directions = torch.linalg.svd(scaled, full_matrices=False)
+        variances = values[:n_directions].square() / len(rows)
+        left = scaled.square().sum(1).mean() - variances.sum()
+        self.mean.copy_(rows.mean(0))
+        self.scale.copy_(scale)
+        self.directions.copy_(directions[:n_directions])
+        self.variances.copy_(variances)
+        self.rest.copy_((left / max(1, rows.shape[1] - n_directions)).clamp(min=1e-9))
+        self.usual.fill_(usual)

@@ -14,9 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TICKS = 10
-ROWS, COLUMNS = 8, 5
-WINDOW = 0.20
-"""Width of what is looked at around a performer, as a share of the picture's."""
+ZONES, ROWS, COLUMNS = 4, 3, 7
+"""Heights of a performer that are looked at, and the points of each."""
+MOVEMENTS = 4 * ZONES
+"""Numbers that describe his movement at a tick; see `movement_around`."""
+WINDOW = 0.11
+"""Width of what is looked at around a performer, as a share of the picture: no more, lest it show
+the neighbours."""
 ABOVE, BELOW = 0.55, 0.45
 """What is looked at above and below his middle, in his own heights."""
 EDGE_PAN = 0.8
@@ -43,7 +47,7 @@ class Fitting(nn.Module):
     def __init__(self, width: int = 64, dropout: float = 0.1) -> None:
         super().__init__()
         self.read = nn.Sequential(
-            nn.Conv1d(ROWS * COLUMNS + SOUNDS, width, 5, padding=2),
+            nn.Conv1d(MOVEMENTS + SOUNDS, width, 5, padding=2),
             nn.GELU(),
             nn.Dropout(dropout),
             nn.Conv1d(width, width, 5, padding=4, dilation=2),
@@ -60,7 +64,7 @@ class Fitting(nn.Module):
         self.whole = nn.Sequential(nn.Linear(3 * width, width), nn.GELU(), nn.Linear(width, 2))
 
     def forward(self, movement: Tensor, sound: Tensor, equal: Tensor) -> Fit:
-        """movement (P, K, 40), sound (P, K, 6), equal (P, P) share that two have one instrument."""
+        """movement (P, K, 16), sound (P, K, 6), equal (P, P) share that two have one instrument."""
         own = self.read(torch.cat([movement, sound], 2).transpose(1, 2))  # (P, D, K)
         others = equal * (1 - torch.eye(len(equal), device=equal.device))
         n_others = others.sum(1, keepdim=True)
@@ -74,17 +78,22 @@ class Fitting(nn.Module):
 
 
 def movement_around(movement: Tensor, x: Tensor, y: Tensor, height: Tensor) -> Tensor:
-    """(P, K, 40) from movement (K, 24, 32) around P performers; x, y, height (P,) in 0..1.
+    """(P, K, 16) from movement (K, 24, 32) around P performers; x, y, height (P,) in 0..1.
 
-    Logarithms, so that a large gesture close to the camera does not drown the others.
+    Of four zones from head to feet the largest and the mean change, as logarithms, so that a large
+    gesture close to the camera does not drown the others; and the same as a share of the largest
+    that this performer ever makes.
     """
-    down = torch.linspace(-ABOVE, BELOW, ROWS, device=x.device)
+    down = torch.linspace(-ABOVE, BELOW, ZONES * ROWS, device=x.device)
     right = torch.linspace(-WINDOW / 2, WINDOW / 2, COLUMNS, device=x.device)
-    across = (x[:, None, None] + right).expand(-1, ROWS, -1)
+    across = (x[:, None, None] + right).expand(-1, ZONES * ROWS, -1)
     along = (y[:, None] + height[:, None] * down)[..., None].expand(-1, -1, COLUMNS)
-    places = torch.stack([across, along], -1) * 2 - 1  # (P, 8, 5, 2)
+    places = torch.stack([across, along], -1) * 2 - 1  # (P, 12, 7, 2)
     maps = movement.clamp(min=0).log1p()[None].expand(len(x), -1, -1, -1)
-    return F.grid_sample(maps, places, align_corners=False).flatten(2)
+    points = F.grid_sample(maps, places, align_corners=False)  # (P, K, 12, 7)
+    zones = points.unflatten(2, (ZONES, ROWS)).flatten(3)  # (P, K, 4, 21)
+    found = torch.cat([zones.amax(3), zones.mean(3)], 2)  # (P, K, 8)
+    return torch.cat([found, found / found.amax((1, 2), keepdim=True).clamp(min=0.1)], 2)
 
 
 def sound_of(shares: Tensor, x: Tensor, activity: Tensor, onsets: Tensor, pan: Tensor) -> Tensor:

@@ -9,20 +9,7 @@ from musicavqa.methods.layers.photo_sight import Sight
 from musicavqa.methods.layers.tag_hearing import Hearing
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Reading
-from musicavqa.rules.tables import Beliefs
 
-BELIEFS = Beliefs(
-    if_seen=0.85,
-    if_unseen=0.02,
-    dubbed=0.08,
-    nothing=0.05,
-    sureness=2.0,
-    x_spread=0.02,
-    level_spread_db=3.0,
-    rate_spread=0.3,
-)
-"""Of real footage: who is filmed with an instrument nearly always plays it, hardly anybody plays
-unseen, and some clips have the sound of another."""
 SIGHT, HEARING = Sight(), Hearing()
 TICK_S = 0.1
 FLOOR_DB, CENTRE_DB, SPREAD_DB = -97.0, -50.0, 25.0
@@ -70,6 +57,7 @@ def read_footage(
         onset_rate=onset_rates(logmel, activity),
         voiceover=tag_hearing.voiceover(probabilities),
         outdoor=photo_sight.outdoor(maps) if has_picture else photo_sight.USUALLY_OUTDOORS,
+        footage=True,
         has_sound=has_sound,
         has_picture=has_picture,
     )

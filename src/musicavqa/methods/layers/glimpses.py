@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from musicavqa.methods.layers.listening import TICKS, Hearing, Listener
-from musicavqa.methods.layers.performer_map import PerformerMap, Sight
+from musicavqa.methods.layers.performer_map import FOLDED, PerformerMap, Sight
 from musicavqa.methods.layers.performers import Peak, peaks
 from musicavqa.records import Batch
+from musicavqa.rules.photographs import FLOOR
 
 EVERY_S = 4
 """Seconds from key frame to key frame, as `visual_keyframes` keeps them."""
@@ -36,6 +37,14 @@ class Glimpse:
     """(10 T, 24, 32)."""
     has_sound: bool
     has_picture: bool
+    photo_maps: Tensor
+    """(K, groups, 11, 14) what is known of photographs, of each key frame."""
+    looks: Tensor
+    """(K, 640) how each key frame looks as a whole; see `familiarity.picture_rows`."""
+    logmel: Tensor
+    """(T, 2, 50, 64)."""
+    yamnet: Tensor
+    """(T, 1545)."""
     sight: Sight | None = None
     """What the peaks were read from; only kept to learn from."""
 
@@ -48,7 +57,7 @@ def perceive(
     sound = batch.streams["audio_logmel"]
     pictures = batch.streams["visual_keyframes"][:, ::EVERY_S]
     shown = [pictures[row, : -(-n // EVERY_S)] for row, n in enumerate(lengths)]
-    sight = eye(torch.cat(shown))
+    sight = eye(torch.cat(shown)[:, : sum(FOLDED)])
     heard = hear(ear, [sound[row, :n] for row, n in enumerate(lengths)])
     glimpses, first = [], 0
     for row, n in enumerate(lengths):
@@ -64,6 +73,10 @@ def perceive(
                 movement=batch.streams["visual_movement"][row, :n].flatten(0, 1),
                 has_sound=bool((sound[row, :n, 0] > SILENCE).any() and sound[row, :n].any()),
                 has_picture=has_picture,
+                photo_maps=shown[row][:, sum(FOLDED) :],
+                looks=_looks(shown[row]),
+                logmel=sound[row, :n],
+                yamnet=batch.streams["audio_yamnet"][row, :n],
                 sight=own if learning else None,
             )
         )
@@ -105,7 +118,20 @@ def joined(pieces: Sequence[Glimpse]) -> Glimpse:
         movement=torch.cat([piece.movement for piece in pieces]),
         has_sound=any(piece.has_sound for piece in pieces),
         has_picture=any(piece.has_picture for piece in pieces),
+        **{
+            name: torch.cat([getattr(piece, name) for piece in pieces])
+            for name in ("photo_maps", "looks", "logmel", "yamnet")
+        },
     )
+
+
+def _looks(rows: Tensor) -> Tensor:
+    """Mean and spread over the picture of the coarsest stage, bars left out."""
+    inside = (rows[:, sum(FOLDED) : -1] > FLOOR).any(1).any(0)
+    if not inside.any():
+        inside = torch.ones_like(inside)
+    cells = rows[:, : FOLDED[0], inside]
+    return torch.cat([cells.mean(2), cells.std(2)], 1)
 
 
 def _join(parts: Sequence[Hearing]) -> Hearing:

@@ -11,7 +11,7 @@ from torch import Tensor
 from musicavqa.answers import ANSWERS
 from musicavqa.methods.layers.question_reader import Asked
 from musicavqa.questions import INSTRUMENTS, SLOTS
-from musicavqa.records import Batch, Reading, Seen
+from musicavqa.records import Reading, Seen
 from musicavqa.rules.facts import region
 
 CELLS = 7
@@ -19,13 +19,20 @@ CELLS = 7
 
 
 def grounds(
-    batch: Batch, readings: Sequence[Reading], asked: Sequence[Asked | None], best: Sequence[int]
+    clips: Sequence[int],
+    readings: Sequence[Reading],
+    asked: Sequence[Asked | None],
+    logits: Tensor,
+    n_seconds: int,
 ) -> dict[str, Tensor]:
-    """'time' (B, T) and 'space' (B, 49), each summing to one, and 'activity' (B, T, 22)."""
-    n_seconds = batch.seconds.shape[1]
+    """'time' (B, T) and 'space' (B, 49), each summing to one, and 'activity' (B, T, 22).
+
+    clips (B,) says which reading a question is about, logits (B, 42) what is answered.
+    """
+    best = logits.argmax(1).tolist()
     time, space = torch.zeros(len(asked), n_seconds), torch.zeros(len(asked), CELLS**2)
     activity = torch.zeros(len(asked), n_seconds, len(INSTRUMENTS))
-    for row, (clip, question) in enumerate(zip(batch.clip_of.tolist(), asked, strict=True)):
+    for row, (clip, question) in enumerate(zip(clips, asked, strict=True)):
         reading = readings[clip]
         n = int(reading.duration_s)
         seconds = reading.activity.reshape(n, -1, len(INSTRUMENTS)).mean(1)
@@ -39,7 +46,7 @@ def grounds(
             weight = np.array([float(not names or name in names) for name in INSTRUMENTS])
         time[row, :n] = torch.from_numpy(seconds @ weight).float() + 1e-6
         space[row] = torch.from_numpy(_cells(players)).float()
-    time, space, activity = (t.to(batch.seconds.device) for t in (time, space, activity))
+    time, space, activity = (t.to(logits.device) for t in (time, space, activity))
     return {
         "time": time / time.sum(1, keepdim=True),
         "space": space / space.sum(1, keepdim=True),

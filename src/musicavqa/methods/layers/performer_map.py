@@ -18,6 +18,8 @@ from musicavqa.questions import INSTRUMENTS
 N = len(INSTRUMENTS)
 STAGES = (320, 112, 40)
 """Channels of the stages, coarsest first; each later one has twice the cells along each side."""
+FOLDED = (320, 4 * 112, 16 * 40)
+"""Channels of a row that hold each of them."""
 ROWS, COLUMNS = 22, 28
 POSITIVE_COLUMNS, POSITIVE_ROWS = 1.6, 2.4
 """Cells so near to a middle learn its instrument and place."""

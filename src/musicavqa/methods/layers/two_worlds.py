@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from musicavqa.methods.layers.footage import BELIEFS
 from musicavqa.records import Reading
-from musicavqa.rules.tables import Beliefs
 
 
 def by_sense(
@@ -33,8 +31,3 @@ def by_sense(
         onset_rate=w * learned.onset_rate + (1 - w) * footage.onset_rate,
         voiceover=w * learned.voiceover + (1 - w) * footage.voiceover,
     )
-
-
-def beliefs_of(learned: Beliefs, picture_familiar: float) -> Beliefs:
-    """What to expect of a clip whose picture is familiar with this probability."""
-    return learned if picture_familiar >= 0.5 else BELIEFS

@@ -15,6 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from musicavqa.files import separator
 from musicavqa.scoring.importers.given import shorten
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".xlsx")
@@ -72,7 +73,7 @@ def parse_json(text: str, where: str) -> Any:
 def _text_rows(path: Path, suffix: str) -> Iterator[tuple[int, dict[str, Any]]]:
     text = read_text(path)
     if suffix in (".csv", ".tsv"):
-        return _separated(path, text, "\t" if suffix == ".tsv" else ",")
+        return _separated(path, text, "\t" if suffix == ".tsv" else separator(text))
     return _lines(path, text) if suffix == ".jsonl" else _list(path, text)
 
 

@@ -1,0 +1,113 @@
+"""A file read piece by piece into a Reading, with a few pictures and the shape of its sound to show.
+
+Nothing is held of a piece but what eye and ear say of it, so hours take little more than minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from musicavqa.features.encoders.spec import Encoder
+    from musicavqa.media import Account, Limits, Media
+    from musicavqa.methods.layers.glimpses import Glimpse
+    from musicavqa.methods.registry import Checkpoint
+    from musicavqa.records import Reading
+
+PIECE_S = 60
+"""Seconds that are decoded, encoded and perceived at once."""
+MOST_PICTURES = 64
+"""Kept of a file to be shown; of a long one every second, fourth ... is dropped."""
+PEAKS_PER_S = 20
+"""Of the sound, to be drawn."""
+
+Tell = Callable[[float, float | None], None]
+
+
+@dataclass
+class Shown:
+    """What is kept of a file to be looked at."""
+
+    pictures: list[np.ndarray] = field(default_factory=list)
+    """uint8 (H, W, 3)."""
+    times_s: list[float] = field(default_factory=list)
+    """When each of them is on the screen."""
+    peaks: list[np.ndarray] = field(default_factory=list)
+    """Highest sample of every twentieth of a second, by pieces."""
+    every: int = 1
+
+    def add(self, media: Media, from_s: float) -> None:
+        """Take every few seconds a picture, and the peaks, of a piece that begins at `from_s`."""
+        from musicavqa.media import FRAMES, SOUND
+
+        frames, sound = media[FRAMES], media[SOUND]
+        for second in range(0, 0 if frames is None else len(frames), 2):
+            assert frames is not None
+            if (int(from_s) + second) % (2 * self.every) == 0:
+                self.pictures.append(frames[second].copy())
+                self.times_s.append(from_s + second + 0.5)
+        while len(self.pictures) > MOST_PICTURES:
+            self.pictures, self.times_s = self.pictures[::2], self.times_s[::2]
+            self.every *= 2
+        if sound is not None:
+            step = SOUND.rate_hz // PEAKS_PER_S
+            mono = np.abs(sound.mean(0))
+            self.peaks.append(mono[: len(mono) // step * step].reshape(-1, step).max(1))
+
+    @property
+    def sound(self) -> np.ndarray:
+        """(n,) peaks of the whole file; empty without sound."""
+        return np.concatenate(self.peaks) if self.peaks else np.zeros(0, np.float32)
+
+
+def sense(
+    path: Path | str, checkpoint: Checkpoint, limits: Limits, tell: Tell
+) -> tuple[Reading, Shown, Account]:
+    """Decode, encode and perceive the file; MediaError where it has neither picture nor sound."""
+    from musicavqa.features.encoders import load_encoder
+    from musicavqa.media import FRAMES, SOUND, announced_s, read_pieces
+    from musicavqa.methods.layers.glimpses import joined
+
+    encoders = [load_encoder(name) for name in checkpoint.streams]
+    wanted = [FRAMES, SOUND, *(item for encoder in encoders for item in encoder.spec.reads)]
+    around_s = max(encoder.spec.sees_s or 0 for encoder in encoders)
+    shown, glimpses, done_s = Shown(), [], 0.0
+    expected_s = announced_s(path)
+    pieces = read_pieces(path, wanted, PIECE_S, around_s, require="any", limits=limits)
+    for piece in pieces:
+        own = piece.around(0)
+        shown.add(own, done_s)
+        glimpses.append(_perceive(piece, encoders, checkpoint))
+        done_s += own.duration_s
+        tell(done_s, expected_s)
+    assert own.account is not None  # the last piece has that of the file
+    return checkpoint.model.reading(joined(glimpses)), shown, own.account
+
+
+def _perceive(piece, encoders: Sequence[Encoder], checkpoint: Checkpoint) -> Glimpse:
+    """What the method's senses say of one piece."""
+    import torch
+
+    from musicavqa.features.encoders.spec import n_seconds
+    from musicavqa.features.extraction import encode_media
+    from musicavqa.features.grids import on_grid
+    from musicavqa.training.batches import collate
+    from musicavqa.records import Clip
+
+    stores = {}
+    n = n_seconds(piece.around(0).duration_s)
+    for encoder in encoders:
+        spec, sees_s = encoder.spec, encoder.spec.sees_s or 0
+        rows = encode_media(piece.around(sees_s), [encoder])[spec.name]
+        before = piece.before_s(sees_s)
+        stores[spec.stream] = {
+            "piece": on_grid(rows, spec.rate_hz, spec.every_s, 1)[before : before + n]
+        }
+    batch = collate([Clip("piece", None, None)], {"piece": []}, stores)
+    with torch.inference_mode():
+        return checkpoint.model.glimpses(batch)[0]
