@@ -5,11 +5,11 @@ import pytest
 
 from musicavqa.answers import ANSWERS
 from musicavqa.methods.layers import photo_sight, tag_hearing
-from musicavqa.methods.layers.footage import BELIEFS, levels_apart, read_footage
+from musicavqa.methods.layers.footage import levels_apart, read_footage
 from musicavqa.methods.layers.two_worlds import by_sense
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.rules.photographs import FLOOR, GROUPS
-from musicavqa.rules.tables import draw_tables
+from musicavqa.rules.tables import FOOTAGE, draw_tables
 from musicavqa.rules.votes import votes
 
 ROWS, COLUMNS, SECONDS = 7, 14, 8
@@ -51,7 +51,7 @@ def read(maps, *seconds):
 
 
 def said(reading, template, *slots):
-    tables = draw_tables(reading, 300, np.random.default_rng(0), BELIEFS)
+    tables = draw_tables(reading, 300, np.random.default_rng(0), FOOTAGE)
     return ANSWERS[int(votes(tables, template, slots).argmax())]
 
 

@@ -109,4 +109,4 @@ def onset_rates(logmel: np.ndarray, activity: np.ndarray) -> np.ndarray:
 
 def _decibels(logmel: np.ndarray) -> np.ndarray:
     """(50 T, 64) of the middle signal."""
-    return logmel[:, 0].astype(np.float64).reshape(-1, logmel.shape[-1]) * SPREAD_DB + CENTRE_DB
+    return logmel[:, 0].astype(np.float32).reshape(-1, logmel.shape[-1]) * SPREAD_DB + CENTRE_DB
