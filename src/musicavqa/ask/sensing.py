@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from musicavqa.features.encoders.spec import Encoder
+    from musicavqa.features.extraction.encoding import Encoder
     from musicavqa.media import Account, Limits, Media
     from musicavqa.methods.layers.glimpses import Glimpse
     from musicavqa.methods.registry import Checkpoint

@@ -53,6 +53,9 @@ CARD = Card(
     reference="ours",
 )
 
+AUDIBLE = -1.0
+"""Log-mel above this in any band (-75 dB) is no silence."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -68,8 +71,6 @@ class Options:
     """Channels of the network that holds movement against sound."""
     dropout: float = 0.1
     """In all three."""
-    directions: int = 64
-    """Of the features by which footage is told from what was learned from."""
     tables: int = 200
     """Tables drawn of each clip to answer from."""
     tables_training: int = 32
@@ -100,8 +101,8 @@ class Model(nn.Module):
         self.ear = Listener(options.ear_width, options.dropout)
         self.judge = Judgement(options.fit_width, options.dropout)
         self.questions = QuestionReader()
-        self.pictures = Familiarity(640, options.directions)
-        self.sounds = Familiarity(1024, options.directions)
+        self.pictures = Familiarity(640, 64, steepness=12.0)
+        self.sounds = Familiarity(1024, 32, steepness=4.0)
         self.register_buffer("at_home", torch.tensor(False))
         self.prior = nn.Parameter(torch.zeros(len(TEMPLATES) + 1, len(ANSWERS)))
         self.doubt = nn.Parameter(torch.tensor(-4.0))
@@ -175,7 +176,8 @@ class Model(nn.Module):
             t.cpu().numpy() for t in (glimpse.photo_maps, glimpse.yamnet, glimpse.logmel)
         )
         known = read_footage(maps, yamnet, logmel, float(glimpse.n_seconds))
-        sound = self.sounds.share(glimpse.yamnet[:, : self.sounds.width])
+        audible = (glimpse.logmel[:, 0] > AUDIBLE).flatten(1).any(1)
+        sound = self.sounds.share(glimpse.yamnet[audible, : self.sounds.width])
         picture = self.pictures.share(glimpse.looks) if glimpse.has_picture else sound
         return by_sense(learned, known, picture, sound)
 

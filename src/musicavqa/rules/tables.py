@@ -177,9 +177,9 @@ def _facts(
             level = levels[name] + several * rng.normal(0, EQUAL_LEVEL_DB)
             player = _sounding(player, times, float(level), float(rates[name]))
         players.append(player)
-    for name in np.flatnonzero(choices.heard):
+    for name in np.flatnonzero(choices.heard).tolist():
         if name not in choices.names:
-            times = stretches.of(int(name), thresholds[name])
+            times = stretches.of(name, thresholds[name])
             hidden = Player(INSTRUMENTS[name], visible=False)
             players.append(_sounding(hidden, times, float(levels[name]), float(rates[name])))
     return Facts(

@@ -21,7 +21,7 @@ class Familiarity(nn.Module):
     rest: Tensor
     usual: Tensor
 
-    def __init__(self, width: int, n_directions: int) -> None:
+    def __init__(self, width: int, n_directions: int, steepness: float) -> None:
         super().__init__()
         self.width = width
         self.register_buffer("mean", torch.zeros(width))
@@ -30,7 +30,7 @@ class Familiarity(nn.Module):
         self.register_buffer("variances", torch.ones(n_directions))
         self.register_buffer("rest", torch.tensor(1.0))
         self.register_buffer("usual", torch.tensor(torch.inf))
-        self.steepness = 12.0
+        self.steepness = steepness
 
     def strangeness(self, rows: Tensor) -> Tensor:
         """(n,) logarithm of the mean squared distance; about 0 for rows like those learned from."""
@@ -42,7 +42,7 @@ class Familiarity(nn.Module):
 
     def share(self, rows: Tensor) -> float:
         """Probability that a clip with these rows is like those learned from, by its median row."""
-        if self.usual.isinf():
+        if self.usual.isinf() or not len(rows):
             return 1.0
         return float(torch.sigmoid(self.steepness * (self.usual - self.strangeness(rows).median())))
 

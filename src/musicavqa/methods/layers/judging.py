@@ -76,7 +76,7 @@ class Judgement(nn.Module):
             return Fit(torch.zeros(0, n_ticks), torch.zeros(0), torch.zeros(0))
         x, y, height = (
             torch.tensor([p.mean(f) for p in found], device=names.device)
-            for f in ("x", "y", "height")  # type: ignore[arg-type]
+            for f in ("x", "y", "height")
         )
         shares, hearing = names.detach().exp(), glimpse.hearing
         activity = torch.sigmoid(hearing.activity).detach()
