@@ -52,6 +52,8 @@ class Reply:
     cells: np.ndarray | None = None
     activity: np.ndarray | None = None
     facts: tuple[str, ...] = ()
+    applies: float | None = None
+    """How far what was perceived allows the question at all; None where nobody knows."""
     suggestions: tuple[str, ...] = field(default=())
 
     @property
@@ -215,6 +217,7 @@ def _reply(
         seconds=evidence.get("time"),
         cells=None if space is None else space.reshape(GRID, GRID),
         activity=evidence.get("activity"),
+        applies=float(evidence["applies"]) if "applies" in evidence else None,
         facts=() if reading is None else told(reading, match.template, match.slots, ANSWERS[best]),
     )
 

@@ -20,6 +20,9 @@ from musicavqa.cli.shared import (
     limits,
 )
 
+DOUBTFUL = 0.1
+"""Where what was perceived allows a question less than this, it is said."""
+
 
 @app.command()
 def ask(
@@ -116,18 +119,23 @@ def _describe(reply: Any) -> str:
     if reply.answer is None:
         near = "".join(f"\n  - {text}" for text in reply.suggestions)
         return f"{reply.question}\n  I cannot answer that. The closest questions I can:{near}"
-    lines = [
-        reply.question,
-        f"  {reply.answer}  ({reply.confidence:.0%}; "
-        f"next: {reply.runner_up} {reply.runner_up_confidence:.0%})",
-        f"  heard and seen mostly in seconds {reply.when[0]} to {reply.when[1]}, "
-        f"picture x {reply.where[0]:.0%}-{reply.where[2]:.0%}, "
-        f"y {reply.where[1]:.0%}-{reply.where[3]:.0%} (from the top left)",
-    ]
+    second = f"{reply.runner_up} {reply.runner_up_confidence:.0%}"
+    surely = f"{reply.confidence:.0%}; {'nearly as likely' if reply.close else 'next'}: {second}"
+    lines = [reply.question, f"  {reply.answer}  ({surely})"]
     if reply.understood != reply.question:
         unused = f"; without: {', '.join(reply.unused)}" if reply.unused else ""
         match = f"match {reply.similarity:.2f}{unused}"
         lines.insert(1, f"  understood as: {reply.understood}  ({match})")
+    if reply.applies is not None and reply.applies < DOUBTFUL:
+        lines.append(f"  what was perceived hardly allows this question ({reply.applies:.0%})")
+    if reply.facts:
+        lines.append(f"  {'; '.join(reply.facts)} -> {reply.answer}")
+    else:
+        lines.append(
+            f"  heard and seen mostly in seconds {reply.when[0]} to {reply.when[1]}, "
+            f"picture x {reply.where[0]:.0%}-{reply.where[2]:.0%}, "
+            f"y {reply.where[1]:.0%}-{reply.where[3]:.0%} (from the top left)"
+        )
     return "\n".join(lines)
 
 

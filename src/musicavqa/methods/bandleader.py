@@ -146,13 +146,18 @@ class Model(nn.Module):
 
     @torch.inference_mode()
     def answer(self, reading: Reading, words: Tensor) -> Output:
-        """Answers to questions (B, W) about one clip that has been read."""
+        """Answers to questions (B, W) about one clip that has been read.
+
+        Evidence has 'applies' (B,) besides: how far the reading allows each question at all.
+        """
         asked = self.questions(words)
         tables = draw_tables(reading, self.options.tables, np.random.default_rng(0))
         said = [_answers(tables, question) for question in asked]
         logits = self._logits(asked, [tables] * len(asked), said)
         evidence = grounds([0] * len(asked), [reading], asked, logits, int(reading.duration_s))
-        return Output(logits, {}, evidence)
+        weights = np.array([table.weight for table in tables])
+        applies = [float(weights[found >= 0].sum()) for found in said]
+        return Output(logits, {}, evidence | {"applies": torch.tensor(applies)})
 
     def read(self, batch: Batch) -> list[Reading]:
         """What is perceived of each clip of the batch; its questions are not looked at."""
@@ -173,7 +178,7 @@ class Model(nn.Module):
         if self.at_home:
             return learned
         maps, yamnet, logmel = (
-            t.cpu().numpy() for t in (glimpse.photo_maps, glimpse.yamnet, glimpse.logmel)
+            t.float().cpu().numpy() for t in (glimpse.photo_maps, glimpse.yamnet, glimpse.logmel)
         )
         known = read_footage(maps, yamnet, logmel, float(glimpse.n_seconds))
         audible = (glimpse.logmel[:, 0] > AUDIBLE).flatten(1).any(1)

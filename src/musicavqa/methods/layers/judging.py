@@ -18,6 +18,8 @@ from musicavqa.methods.layers.listening import TICKS, Hearing
 from musicavqa.methods.layers.performers import Performer, evidence, gather
 from musicavqa.records import Reading, Seen
 
+WINDOW = 600
+"""Ticks of movement and sound that are held against each other at once."""
 SMOOTH = 5
 """Ticks over which activity is averaged before its highest value is taken."""
 
@@ -79,12 +81,28 @@ class Judgement(nn.Module):
             for f in ("x", "y", "height")
         )
         shares, hearing = names.detach().exp(), glimpse.hearing
-        activity = torch.sigmoid(hearing.activity).detach()
-        onsets, pan = hearing.onsets.exp().detach(), hearing.pan.detach()
-        sound = sound_of(shares, x, activity, onsets, pan)
-        return self.fitting(
-            movement_around(glimpse.movement, x, y, height), sound, shares @ shares.T
-        )
+        fits, active = [], []
+        for start in range(0, n_ticks, WINDOW):  # of hours, all performers at once would not fit
+            part = slice(start, start + WINDOW)
+            activity = torch.sigmoid(hearing.activity[part]).detach()
+            onsets, pan = hearing.onsets[part].exp().detach(), hearing.pan[part].detach()
+            sound = sound_of(shares, x, activity, onsets, pan)
+            movement = movement_around(glimpse.movement[part].float(), x, y, height)
+            fits.append(self.fitting(movement, sound, shares @ shares.T))
+            active.append(sound[..., 0].sum(1))
+        return _over_time(fits, torch.stack(active))
+
+
+def _over_time(fits: list[Fit], active: Tensor) -> Fit:
+    """One judgement of the windows of a clip, by how long each instrument sounds in them (W, P)."""
+    if len(fits) == 1:
+        return fits[0]
+    weight = (active + 1e-3) / (active + 1e-3).sum(0)
+    return Fit(
+        torch.cat([fit.plays for fit in fits], 1),
+        (torch.stack([fit.sounds for fit in fits]) * weight).sum(0),
+        torch.stack([fit.moves for fit in fits]).amax(0),
+    )
 
 
 def heard_by(hearing: Hearing) -> Tensor:
