@@ -86,13 +86,14 @@ class Fitting(nn.Module):
         mean = torch.einsum("pq,qdk->pdk", others / n_others.clamp(min=1e-3), own)
         alone = n_others.clamp(max=1)[..., None].expand(-1, 1, own.shape[2])
         joined = self.join(torch.cat([own, mean, alone], 1))
-        active = sound[..., :1].transpose(1, 2)
+        plays = self.plays(joined)
+        active = sound[..., :1].transpose(1, 2) * torch.sigmoid(plays)
         heard = (joined * active).sum(2) / active.sum(2).clamp(min=1e-3)
         go = together(movement, sound)
         others_go = others @ go / n_others.clamp(min=1e-3)
         facts = [heard, joined.mean(2), joined.amax(2), go, others_go, self.names(shares)]
         whole = self.whole(torch.cat(facts, 1))
-        return Fit(self.plays(joined)[:, 0], whole[:, 0], whole[:, 1])
+        return Fit(plays[:, 0], whole[:, 0], whole[:, 1])
 
 
 def together(movement: Tensor, sound: Tensor) -> Tensor:
