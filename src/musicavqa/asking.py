@@ -118,9 +118,12 @@ class Performance:
         }
 
 
-def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> Performance:
+def listen_and_look(
+    path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT, method_file: Path | None = None
+) -> Performance:
     """Decode and encode the video at `path` for the method of this checkpoint.
 
+    A checkpoint of a method file of one's own needs that file as `method_file`.
     Raises MediaError when the file lacks picture or sound, FileNotFoundError without checkpoint.
     """
     from musicavqa.encoders import load_encoder
@@ -129,7 +132,7 @@ def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> 
     from musicavqa.media import FRAMES, SOUND, read
     from musicavqa.registry import load_checkpoint
 
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, method_file)
     encoders = {name: load_encoder(name) for name in loaded.streams}
     wanted = [item for encoder in encoders.values() for item in encoder.spec.reads]
     media = read(path, (FRAMES, SOUND, *wanted))  # these two are drawn
@@ -143,11 +146,16 @@ def listen_and_look(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> 
     return Performance(media, streams, loaded)
 
 
-def ask(path: Path | str, *questions: str, checkpoint: Path = DEFAULT_CHECKPOINT) -> list[Reply]:
+def ask(
+    path: Path | str,
+    *questions: str,
+    checkpoint: Path = DEFAULT_CHECKPOINT,
+    method_file: Path | None = None,
+) -> list[Reply]:
     """Answer questions about a video file, offline; see `Reply` for what comes back."""
     if not questions:
         raise ValueError('Ask at least one question, such as "Which instrument plays first?".')
-    return listen_and_look(path, checkpoint).ask(questions)
+    return listen_and_look(path, checkpoint, method_file).ask(questions)
 
 
 def _record(key: str, clip: Clip, match: Match) -> Question:

@@ -40,6 +40,8 @@ class Examination:
     texts: Mapping[str, Mapping[str, np.ndarray]]
     seed: int = 0
     """Of the swapped sound tracks and the shuffled seconds."""
+    method_file: Path | None = None
+    """Of a run that was trained with a method file of one's own."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class StressReport:
 
 def stress(examination: Examination, progress: Progress | None = None) -> StressReport:
     """Answer every question undisturbed and under each disturbance that the method can feel."""
-    checkpoint = load_checkpoint(examination.run)
+    checkpoint = load_checkpoint(examination.run, examination.method_file)
     about = json.loads((examination.run / "run.json").read_text(encoding="utf-8"))
     muted = tuple(about["data"]["mute"])
     heard = [n for n in examination.streams if not n.startswith(_prefixes(muted))]

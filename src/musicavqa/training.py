@@ -49,6 +49,7 @@ from musicavqa.runs import (
     save_state,
     to_predictions,
 )
+from musicavqa.tensor_files import read_safetensors
 
 __all__ = [
     "Checkpoint", "Data", "infer", "load_checkpoint", "loss_parts", "predict", "rate_factor",
@@ -403,7 +404,7 @@ def _settings(
 
 def _write_run(run: _Run, settings: dict[str, Any]) -> None:
     """Fit the temperature of the best weights, then write run.json, which ends the run."""
-    run.model.load_state_dict(load_checkpoint(run.checkpoint).model.state_dict())
+    run.model.load_state_dict(read_safetensors(run.checkpoint)[0])
     temperature = fit_temperature(*run.validation())
     save_checkpoint(run.checkpoint, run.method, run.model, temperature)
     versions = {"musicavqa": musicavqa.__version__, "python": platform.python_version()}

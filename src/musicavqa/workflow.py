@@ -232,8 +232,11 @@ def predict(
     split: str = "test",
     set_name: str | None = None,
     drop_leaks: bool = False,
+    method_file: Path | None = None,
 ) -> Path:
     """Answer every question of `split`; returns the prediction file in the run folder.
+
+    A run of a method file of one's own needs that file as `method_file`.
 
     `set_name` None is the set that the run was trained on. With `drop_leaks`, questions it was
     trained on are not answered; LeakWarning says how many there are. Questions about a clip that
@@ -249,7 +252,7 @@ def predict(
     from musicavqa.registry import load_checkpoint
 
     run = Path(run)
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, method_file)
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]
     asked_set = set_name or about["name"]
     clips, questions = load_dataset(asked_set, data, split)

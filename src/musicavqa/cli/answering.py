@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from musicavqa.cli.shared import Json, app
+from musicavqa.cli.shared import Json, MethodFile, app
 
 
 @app.command()
@@ -22,13 +22,16 @@ def ask(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Another trained run; default: the one shipped.")
     ] = None,
+    method_file: MethodFile = None,
     as_json: Json = False,
 ) -> None:
     """Answer questions about a performance: answer, confidence, when and where."""
     from musicavqa import asking
 
     _check_picture(evidence)
-    performance = asking.listen_and_look(video, checkpoint or asking.DEFAULT_CHECKPOINT)
+    performance = asking.listen_and_look(
+        video, checkpoint or asking.DEFAULT_CHECKPOINT, method_file
+    )
     replies = performance.ask(questions)
     pictures = _draw(performance.media, replies, evidence)
     if as_json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicavqa.cli.numbers import between, p_value
-from musicavqa.cli.shared import Data, Features, Json, SetName, Split, app, progress
+from musicavqa.cli.shared import Data, Features, Json, MethodFile, SetName, Split, app, progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,7 @@ def robustness(
     out: Annotated[Path | None, typer.Option(help="Folder for the pictures (png).")] = None,
     seed: Annotated[int, typer.Option(help="Of swapped sound and shuffled seconds.")] = 0,
     set_name: SetName = "bandstand",
+    method_file: MethodFile = None,
     as_json: Json = False,
 ) -> None:
     """Bias and calibration of predictions; for a run folder also answers to disturbed senses."""
@@ -42,7 +43,7 @@ def robustness(
 
     asked = Part(set_name, data, split)
     questions = asked.questions()
-    stressed = _stress(run, asked, features, seed) if run.is_dir() else None
+    stressed = _stress(run, asked, features, seed, method_file) if run.is_dir() else None
     prior, note = _prior(Part(set_name, data, train_split), questions)
     report = _bias(run, questions, split, prior, question_only)
     pictures = _draw(report, stressed, out)
@@ -59,7 +60,9 @@ def robustness(
 _NO_MODEL = "\nDisturbed senses need the model: give a run folder instead of a file."
 
 
-def _stress(run: Path, asked: Part, features: str, seed: int) -> StressReport:
+def _stress(
+    run: Path, asked: Part, features: str, seed: int, method_file: Path | None
+) -> StressReport:
     from musicavqa import workflow
     from musicavqa.datasets import load_dataset
     from musicavqa.dubbing import dub
@@ -67,13 +70,14 @@ def _stress(run: Path, asked: Part, features: str, seed: int) -> StressReport:
     from musicavqa.registry import load_checkpoint
     from musicavqa.robustness import Examination, stress
 
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, method_file)
     clips, questions = load_dataset(asked.name, asked.root, asked.split)
     stores = workflow.open_streams(features, checkpoint.streams, asked.name)
     texts = workflow.embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
     dubbed, rows, streams = dub(clips, questions, on_one_grid(stores))
     with progress("disturbing") as tick:
-        return stress(Examination(run, dubbed, rows, asked.split, streams, texts, seed), tick)
+        examination = Examination(run, dubbed, rows, asked.split, streams, texts, seed, method_file)
+        return stress(examination, tick)
 
 
 def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None, str]:

@@ -29,6 +29,10 @@ Split = Annotated[str, typer.Option(help="The split that was answered.")]
 Features = Annotated[
     str, typer.Option(help="Folder of the feature store, or its address (s3://bucket/prefix).")
 ]
+MethodFile = Annotated[
+    Path | None,
+    typer.Option(help="Your own .py that the checkpoint was trained with; only then it runs."),
+]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
 
 

@@ -11,6 +11,7 @@ from musicavqa.cli.shared import (
     Data,
     DropLeaks,
     Features,
+    MethodFile,
     SetName,
     app,
     told_counts,
@@ -73,12 +74,14 @@ def predict(
         str | None, typer.Option("--set", help="Data set; default: the one of the run.")
     ] = None,
     drop_leaks: DropLeaks = False,
+    method_file: MethodFile = None,
 ) -> None:
     """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
     from musicavqa import workflow
 
     with told_counts():
-        print(workflow.predict(run, data, features, split, set_name, drop_leaks))
+        answered = workflow.predict(run, data, features, split, set_name, drop_leaks, method_file)
+        print(answered)
 
 
 def _part(text: str, data: Path) -> Any:

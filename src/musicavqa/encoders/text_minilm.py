@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from musicavqa.encoders.checkpoints import read_state
 from musicavqa.encoders.spec import Spec
 from musicavqa.encoders.weights import weight_file
 
@@ -43,10 +44,9 @@ class MiniLM:
     spec = SPEC
 
     def __init__(self, path: Path) -> None:
-        from safetensors.torch import load_file
         from tokenizers import Tokenizer
 
-        self.state = load_file(path)
+        self.state = read_state(path)
         self.tokenizer = Tokenizer.from_file(str(path.parent / "tokenizer.json"))
         self.tokenizer.enable_truncation(LONGEST)
         self.tokenizer.enable_padding()
