@@ -134,7 +134,7 @@ def test_each_sense_is_missed_where_it_decides(world, command_line):
     root, run = world
     code, out, err = command_line(
         "robustness", run, "--data", root / "data", "--features", root / "features", "--json",
-        "--out", root / "pictures",
+        "--out", root / "pictures", "--method-file", root / "signs.py",
     )  # fmt: skip
     assert code == 0, err
     report = json.loads(out)
@@ -157,6 +157,7 @@ def test_each_sense_is_missed_where_it_decides(world, command_line):
 def test_the_same_disturbances_are_not_answered_twice(world, command_line):
     root, run = world
     arguments = ("robustness", run, "--data", root / "data", "--features", root / "features")
+    arguments = (*arguments, "--method-file", root / "signs.py")
     assert command_line(*arguments)[0] == 0
     files = sorted((run / "robustness.test-s0").iterdir())
     assert len(files) == 6
