@@ -276,9 +276,10 @@ def share(right) -> float:
 
 
 PIECES = [
-    "!", "?", ".", " ", "\n", "a ", "the ", "- ", "_", "(", "no ", "not ", "one ", "more than ", "1",
-    "1,", "1.", "3:", "/", ", /", "+", "answer is ", "answer to ", "<think>", "</think>", "<answer>",
-    "\\boxed{", "no cello, ", "violin ", "flute, ", "can not be ", "identify", "n't ", "twenty ",
+    "!", "?", ".", " ", "\n", "a ", "the ", "- ", "_", "(", "no ", "not ", "one ", "more than ",
+    "1", "1,", "1.", "3:", "/", ", /", "+", "answer is ", "answer to ", "<think>", "</think>",
+    "<answer>", "\\boxed{", "no cello, ", "violin ", "flute, ", "can not be ", "identify",
+    "n't ", "twenty ",
     "there it ", "A) ", "(B", "option ", "\u0130", "\u0661",
 ]  # fmt: skip
 LENGTH = 20_000
