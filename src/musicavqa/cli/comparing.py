@@ -12,8 +12,8 @@ from musicavqa.cli.numbers import between, number, p_value
 from musicavqa.cli.shared import Data, Json, SetName, Split, app
 
 if TYPE_CHECKING:
-    from musicavqa.comparing import Comparison, Row, Study, System
     from musicavqa.metrics.bootstrap import Interval
+    from musicavqa.scoring.comparing import Comparison, Row, Study, System
 
 
 @app.command()
@@ -30,8 +30,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Differences per cell with intervals, exact tests and what could have been seen at all."""
-    from musicavqa import comparing
     from musicavqa.datasets import load_dataset
+    from musicavqa.scoring import comparing
 
     questions = load_dataset(set_name, data, split)[1]
     study = comparing.compare(predictions, questions, split)

@@ -15,10 +15,10 @@ from musicavqa.cli.shared import Data, Features, Json, MethodFile, SetName, Spli
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from musicavqa.bias import BiasReport
     from musicavqa.metrics.bootstrap import Interval
     from musicavqa.records import Question
-    from musicavqa.robustness import StressReport
+    from musicavqa.scoring.bias import BiasReport
+    from musicavqa.scoring.robustness import StressReport
     from musicavqa.workflow import Part
 
 
@@ -65,10 +65,10 @@ def _stress(
 ) -> StressReport:
     from musicavqa import workflow
     from musicavqa.datasets import load_dataset
-    from musicavqa.dubbing import dub
-    from musicavqa.grids import on_one_grid
-    from musicavqa.registry import load_checkpoint
-    from musicavqa.robustness import Examination, stress
+    from musicavqa.datasets.dubbing import dub
+    from musicavqa.features.grids import on_one_grid
+    from musicavqa.methods.registry import load_checkpoint
+    from musicavqa.scoring.robustness import Examination, stress
 
     checkpoint = load_checkpoint(run, method_file)
     clips, questions = load_dataset(asked.name, asked.root, asked.split)
@@ -99,8 +99,8 @@ def _bias(
     prior: list[str] | None,
     question_only: Path | None,
 ) -> BiasReport:
-    from musicavqa.bias import bias_report
-    from musicavqa.runs import predictions_path, read_predictions
+    from musicavqa.scoring.bias import bias_report
+    from musicavqa.training.runs import predictions_path, read_predictions
 
     path = predictions_path(run, split) if run.is_dir() else run
     blind = None if question_only is None else read_predictions(question_only, questions)
@@ -110,7 +110,7 @@ def _bias(
 def _draw(report: BiasReport, stressed: StressReport | None, out: Path | None) -> list[Path]:
     if out is None:
         return []
-    from musicavqa.explain import charts
+    from musicavqa.ask import charts
 
     made = []
     if report.confidence is not None:
