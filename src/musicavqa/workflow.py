@@ -243,7 +243,6 @@ def predict(
     has no file, or one that could not be read, get the status 'no media'; a clip that was merely
     not encoded yet is a FeatureError.
     """
-    import json
 
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.grids import on_one_grid
@@ -253,7 +252,7 @@ def predict(
 
     run = Path(run)
     checkpoint = load_checkpoint(run, method_file)
-    about = json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]
+    about = runs.about(run)["data"]
     asked_set = set_name or about["name"]
     clips, questions = load_dataset(asked_set, data, split)
     name = split if asked_set == about["name"] else f"{asked_set}.{split}"

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from musicavqa.features.extraction import claims
-from musicavqa.features.extraction.claims import (
+from musicavqa.features.store import claims, folder
+from musicavqa.features.store.claims import (
     Busy,
     Claim,
     ClaimLostError,
@@ -18,7 +18,6 @@ from musicavqa.features.extraction.claims import (
     held,
     waited_for,
 )
-from musicavqa.features.store import folder
 
 SETTLE = claims.SETTLE_S
 

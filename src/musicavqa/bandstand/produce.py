@@ -31,7 +31,7 @@ def produce(
     """
     from musicavqa.bandstand.exports import make_questions, write_questions
     from musicavqa.bandstand.scene import sample_scene
-    from musicavqa.files import write_text
+    from musicavqa.files import file_name, write_text
 
     scenes = [sample_scene(split, index, duration_s=duration_s) for index in range(n_clips)]
     folder = Path(root) / split
@@ -42,7 +42,7 @@ def produce(
     lines = "".join(json.dumps(scene, sort_keys=True) + "\n" for scene in scenes)
     write_text(folder / "scenes.jsonl", lines)
     write_questions(folder / "questions.jsonl", questions)
-    jobs = [(scene, folder / "clips" / f"{scene['id']}.mp4") for scene in scenes]
+    jobs = [(scene, folder / "clips" / f"{file_name(scene['id'])}.mp4") for scene in scenes]
     _drop_stale(jobs, folder / "identity.json")
     for n_done, _ in enumerate(_render_all(jobs, workers), start=1):
         if progress is not None:
@@ -55,12 +55,22 @@ def _drop_stale(jobs: list[tuple[dict[str, Any], Path]], identity: Path) -> None
     from musicavqa.bandstand.render import RENDERER_VERSION, scene_hash
     from musicavqa.files import write_json
 
-    known = json.loads(identity.read_text(encoding="utf-8"))["clips"] if identity.exists() else {}
+    known = _known(identity)
     hashes = {scene["id"]: scene_hash(scene) for scene, _ in jobs}
     for scene, path in jobs:
         if known.get(scene["id"]) != hashes[scene["id"]]:
             path.unlink(missing_ok=True)
     write_json(identity, {"renderer_version": RENDERER_VERSION, "clips": hashes})
+
+
+def _known(identity: Path) -> dict[str, Any]:
+    """Hashes by clip of what was rendered before."""
+    from musicavqa.files import read_json
+
+    known = read_json(identity) if identity.exists() else {"clips": {}}
+    if not isinstance(known, dict) or not isinstance(known.get("clips"), dict):
+        raise ValueError(f"{identity} is damaged. Delete it; the clips are then rendered anew.")
+    return known["clips"]
 
 
 def _render_all(jobs: list[tuple[dict[str, Any], Path]], workers: int) -> Iterator[Path]:

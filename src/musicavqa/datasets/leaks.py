@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicavqa.files import write_text
+from musicavqa.files import parse_json, write_text
 from musicavqa.records import CountedWarning, Question
 
 SEEN = "trained_on.jsonl"
@@ -136,7 +136,7 @@ def write_seen(path: Path, seen: Seen) -> None:
 def read_seen(path: Path) -> Seen:
     """What `write_seen` wrote."""
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return Seen(frozenset((clip, sound, n, tuple(slots)) for clip, sound, n, slots in rows))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is no list of what was trained on: {error}.") from None

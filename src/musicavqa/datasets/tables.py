@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
+
+from musicavqa.files import parse_json
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -32,7 +33,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except (ValueError, RecursionError) as error:
             what = " ".join(str(error).split())[:120]
             raise ValueError(f"{path} line {index + 1} is not JSON: {what}") from None

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 
 from musicavqa.answers import ANSWERS
-from musicavqa.files import write_json
+from musicavqa.files import parse_json, write_json
 from musicavqa.methods.registry import Method, few, load_method, save_checkpoint
 from musicavqa.questions import vocabulary
 from musicavqa.tensor_files import read_torch_file, tensors_by_name
@@ -291,7 +290,7 @@ def read_list(path: Path) -> tuple[str, ...]:
         raise FileNotFoundError(f"There is no file {path}.")
     text = path.read_text(encoding="utf-8-sig")
     try:
-        items = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
+        items = parse_json(text) if text.lstrip().startswith("[") else text.splitlines()
     except ValueError as error:
         raise ValueError(f"{path} is neither a JSON list nor one word a line: {error}") from None
     if not all(isinstance(item, str) for item in items):

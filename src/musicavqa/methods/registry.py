@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from musicavqa.answers import ANSWERS
-from musicavqa.files import replacing
+from musicavqa.files import parse_json, replacing
 from musicavqa.methods.own_files import load_own_file, method_hash
 from musicavqa.questions import vocabulary
 
@@ -235,8 +235,8 @@ def _facts(path: Path, about: Mapping[str, str]) -> tuple[dict[str, Any], float]
     if about.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of format {CHECKPOINT_FORMAT}.")
     try:
-        lists = {name: json.loads(about[name]) for name in ("vocabulary", "answers")}
-        options, temperature = json.loads(about["options"]), float(about["temperature"])
+        lists = {name: parse_json(about[name]) for name in ("vocabulary", "answers")}
+        options, temperature = parse_json(about["options"]), float(about["temperature"])
     except (KeyError, ValueError, RecursionError) as error:
         raise _damaged(path, f"its description lacks or breaks {error}") from error
     for name, ours in (("vocabulary", vocabulary()), ("answers", ANSWERS)):

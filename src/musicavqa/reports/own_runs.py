@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,9 @@ _COLUMNS = {
     "AV": "av_avg",
     "overall": "avg",
 }
+
+
+from musicavqa.files import parse_json
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ def read(path: Path) -> OwnRun:
             f"There is no evaluation {path}. Make one: musicavqa evaluate --json"
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = parse_json(path.read_bytes())
+    except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
     groups = _groups(content)
     if "overall" not in groups:

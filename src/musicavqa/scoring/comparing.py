@@ -207,8 +207,7 @@ def _identity(path: Path) -> str:
 
 
 def _about(path: Path) -> dict[str, Any] | None:
-    run = path.parent / "run.json"
-    return json.loads(run.read_text(encoding="utf-8")) if run.is_file() else None
+    return about(path.parent) if (path.parent / ABOUT).is_file() else None
 
 
 def _names(groups: Sequence[Sequence[Path]]) -> list[str]:

@@ -5,7 +5,6 @@ Every disturbance is answered into its own prediction file, so that a run that w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -75,7 +74,7 @@ class StressReport:
 def stress(examination: Examination, progress: Progress | None = None) -> StressReport:
     """Answer every question undisturbed and under each disturbance that the method can feel."""
     checkpoint = load_checkpoint(examination.run, examination.method_file)
-    about = json.loads((examination.run / "run.json").read_text(encoding="utf-8"))
+    about = runs.about(examination.run)
     muted = tuple(about["data"]["mute"])
     heard = [n for n in examination.streams if not n.startswith(_prefixes(muted))]
     reasons = {name: why_not(name, heard) for name in DISTURBANCES}

@@ -37,10 +37,11 @@ from musicavqa.methods.registry import (
     save_checkpoint,
 )
 from musicavqa.metrics.calibration import fit_temperature
+from musicavqa.processes import peak_mb
 from musicavqa.records import Batch, Clip, Output, Prediction, Question
 from musicavqa.tensor_files import read_safetensors
 from musicavqa.training.batches import ClipStore, Collation, make_batches, scene_truth
-from musicavqa.training.costs import count_flops, peak_mb
+from musicavqa.training.costs import count_flops
 from musicavqa.training.runs import (
     Progress,
     append_predictions,
@@ -200,10 +201,11 @@ class _Run:
         """What training took in all epochs, and what one question about one clip takes.
 
         cpu_seconds: with validation; step_cpu_ms: of the fastest epoch, batches included;
-        peak_mb: of this process; gflops: of the forward pass.
+        peak_mb: of this process, None where the system does not tell; gflops: of the forward pass.
         """
         log = [row for row in self.progress.log if "steps" in row]
         totals = {name: sum(row[name] for row in log) for name in ("questions", "cpu_seconds")}
+        peak = peak_mb()
         fastest = min(log, key=lambda row: row["step_cpu_ms"], default={})
         collation = Collation(texts=self.data.texts)
         asked = make_batches(
@@ -212,7 +214,7 @@ class _Run:
         return {
             **totals,
             "step_cpu_ms": fastest.get("step_cpu_ms"),
-            "peak_mb": round(peak_mb()),
+            "peak_mb": None if peak is None else round(peak),
             "gflops": count_flops(self.model.eval(), next(asked).to(self.device)) / 1e9,
         }
 

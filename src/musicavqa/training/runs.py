@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from musicavqa.answers import ANSWERS
-from musicavqa.files import replacing, write_text
+from musicavqa.files import parse_json, read_json, replacing, write_text
 from musicavqa.metrics.accuracy import check_keys
 from musicavqa.metrics.calibration import probabilities
 from musicavqa.records import Prediction, Question, Status
 
 if TYPE_CHECKING:
     import torch
+
+
+ABOUT = "run.json"
+"""Ends a run, and says all that decided its result."""
 
 
 @dataclass
@@ -43,6 +47,24 @@ def run_folder(root: Path, data_set: str, method: str, settings: Mapping[str, An
     text = json.dumps({**settings, "method": method}, sort_keys=True)
     mark = hashlib.sha256(text.encode()).hexdigest()[:8]
     return root / data_set / Path(method).stem / f"{mark}-s{settings['seed']}"
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """What run.json says of a finished run; FileNotFoundError, or ValueError where it is damaged."""
+    path = Path(folder) / ABOUT
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {path}: no run is there, or one not finished.")
+    about = read_json(path)
+    whole = isinstance(about, dict) and isinstance(about.get("data"), dict)
+    data = about["data"] if whole else {}
+    texts = [about.get("method") if whole else None, data.get("name"), *_listed(data.get("mute"))]
+    if not whole or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"{path} is damaged: it lacks method, data or mute. Train this run again.")
+    return about
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def predictions_path(folder: Path, split: str) -> Path:
@@ -140,7 +162,7 @@ def load_progress(path: Path) -> Progress:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
-        return Progress(**json.loads(file.metadata()["progress"]))
+        return Progress(**parse_json(file.metadata()["progress"]))
 
 
 def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -168,7 +190,7 @@ def _line(prediction: Prediction) -> str:
 
 def _prediction(line: str, where: str) -> Prediction:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is no line of JSON. {_ELSEWHERE}") from error
     if not (isinstance(row, dict) and _NEEDED <= row.keys() <= _FIELDS):

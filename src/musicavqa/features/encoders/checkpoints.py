@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from musicavqa.features.encoders.cache import WeightError
+from musicavqa.files import read_json
 from musicavqa.tensor_files import (
     TensorFileError,
     read_safetensors,
@@ -76,4 +76,4 @@ def config_beside(path: Path) -> dict[str, Any]:
     beside = path.parent / "config.json"
     if not beside.is_file():
         raise WeightError(f"{path.name} needs config.json beside it; add the folder of both.")
-    return json.loads(beside.read_text(encoding="utf-8"))
+    return read_json(beside)

@@ -7,7 +7,6 @@ file with its size and time, so that a file is only read again for its digest wh
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 import urllib.error
@@ -18,7 +17,7 @@ from typing import Any
 
 from musicavqa.features.encoders.cache import WeightError, weights_root
 from musicavqa.features.encoders.official import OFFICIAL, Official
-from musicavqa.files import write_json
+from musicavqa.files import read_json, write_json
 
 SOURCE = "source.json"
 WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".onnx", ".txt", ".npy")
@@ -233,4 +232,4 @@ def _stamp(path: Path) -> list[int]:
 
 
 def _source(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / SOURCE).read_text(encoding="utf-8"))
+    return read_json(folder / SOURCE)

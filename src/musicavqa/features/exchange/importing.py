@@ -15,9 +15,10 @@ import numpy as np
 
 from musicavqa.features.exchange.layouts import published_shape
 from musicavqa.features.extraction import CLAIMS, Note
-from musicavqa.features.extraction.claims import waited_for
 from musicavqa.features.store import IMPORTED, Description, FeatureError, Folder, Writer, folder
+from musicavqa.features.store.claims import waited_for
 from musicavqa.features.store.shards import group_of
+from musicavqa.files import file_name
 from musicavqa.records import Clip
 
 Reader = Callable[[], np.ndarray]
@@ -72,7 +73,7 @@ def import_features(
     source_name: str | None = None,
     cut: bool = False,
 ) -> Imported:
-    """Import <source>/<clip>.npy, or an HDF5 file with one data set per clip.
+    """Import <source>/<clip>.npy (the id, or its `file_name`), or an HDF5 file with one data set per clip.
 
     Rows must be as many as the clip owes (one more or less is rounding); `cut` allows more and
     drops them, for arrays that were filled up to a fixed length. Of a stream that keeps every n-th
@@ -89,8 +90,10 @@ def import_features(
         imported_from=source_name or source.name,
     )
     report = Imported(place / description.folder_name)
-    with _opened(source) as arrays:
+    with _opened(source) as found:
         known = {clip.id: clip for clip in clips}
+        ours = {file_name(clip_id): clip_id for clip_id in known}
+        arrays = {n if n in known else ours.get(n, n): reader for n, reader in found.items()}
         report.unknown = sorted(arrays.keys() - known.keys())
         report.missing = [clip.id for clip in clips if clip.id not in arrays]
         if len(report.missing) == len(clips):

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from typing import Any
 
-from musicavqa.features.extraction.claims import FOLDER as CLAIMS
-from musicavqa.features.extraction.claims import last_clip
 from musicavqa.features.extraction.engines import Died
 from musicavqa.features.extraction.plan import Job, Outcome
 from musicavqa.features.extraction.work import Task, Tick, do
+from musicavqa.features.store.claims import FOLDER as CLAIMS
+from musicavqa.features.store.claims import last_clip
 
 
 class WorkerError(RuntimeError):

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from musicavqa.features.extraction.claims import FOLDER as CLAIMS
-from musicavqa.features.extraction.claims import last_clip
 from musicavqa.features.extraction.engines import Died
 from musicavqa.features.extraction.plan import Job, Outcome
 from musicavqa.features.extraction.work import Task, Tick, do
+from musicavqa.features.store.claims import FOLDER as CLAIMS
+from musicavqa.features.store.claims import last_clip
 
 SUBMITTED_PER_CORE = 2
 """Jobs that wait at the cluster, so that no core is idle while an outcome travels."""

@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from musicavqa.features.extraction.claims import EXPIRY_S
 from musicavqa.features.extraction.plan import Job, Note, Outcome
 from musicavqa.features.extraction.work import Task, Tick, do
+from musicavqa.features.store.claims import expiry_s
 
 ASK_AGAIN_S = 1.0
 NAMES = ("local", "ray")
@@ -133,7 +133,7 @@ def _still_held(before: _Waiting | None, job: Job, seen: str) -> _Waiting:
 
 def _again(waiting: _Waiting) -> Job:
     """The same job; with leave to take the claim over once that has stood still for long."""
-    stands_still = time.monotonic() - waiting.since >= EXPIRY_S
+    stands_still = time.monotonic() - waiting.since >= expiry_s(waiting.seen)
     return replace(waiting.job, stale=waiting.seen if stands_still else None)
 
 

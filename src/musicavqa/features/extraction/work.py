@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from musicavqa.features.extraction.claims import FOLDER, Busy, Claim, ClaimLostError, held
 from musicavqa.features.extraction.encoding import (
     Encoder,
     describe,
@@ -21,6 +20,7 @@ from musicavqa.features.extraction.encoding import (
 from musicavqa.features.extraction.pieces import Growing, decode
 from musicavqa.features.extraction.plan import Job, Note, Outcome
 from musicavqa.features.store import Folder, Writer
+from musicavqa.features.store.claims import FOLDER, Busy, Claim, ClaimLostError, held
 from musicavqa.media import MediaError, Piece
 from musicavqa.records import Clip
 

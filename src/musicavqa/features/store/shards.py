@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -19,10 +20,12 @@ import numpy as np
 from musicavqa.features.store.description import Description, FeatureError
 from musicavqa.features.store.places import Folder
 from musicavqa.features.store.strip import Strip
+from musicavqa.files import parse_json
 
 ENDING = ".safetensors"
 DTYPES = {"F16": "float16", "F32": "float32", "U8": "uint8", "BOOL": "bool"}
 NAMES = {name: kind for kind, name in DTYPES.items()}
+METADATA = "__metadata__"
 HEAD_BYTES = 16384  # one read gets most headers
 
 
@@ -39,7 +42,7 @@ class Entry:
 
 def digest(clip_id: str) -> str:
     """Sixteen hex digits of a clip id."""
-    return hashlib.sha256(clip_id.encode()).hexdigest()[:16]
+    return hashlib.sha256(clip_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def group_of(clip_id: str) -> str:
@@ -56,7 +59,7 @@ def write_shard(folder: Folder, strips: Mapping[str, Strip]) -> None:
     end = 0
     for clip_id, strip in strips.items():
         start, end = end, end + strip.nbytes
-        header[clip_id] = {
+        header[_key(clip_id)] = {
             "dtype": NAMES[strip.dtype.name],
             "shape": strip.shape,
             "data_offsets": (start, end),
@@ -68,22 +71,47 @@ def write_shard(folder: Folder, strips: Mapping[str, Strip]) -> None:
     folder.write(name, chain([len(text).to_bytes(8, "little"), text], data))
 
 
+def _key(clip_id: str) -> str:
+    """What the header calls a clip: its id, but for the one name that safetensors keeps."""
+    return f"%{clip_id}" if clip_id.lstrip("%") == METADATA else clip_id
+
+
+def _clip_of(key: str) -> str:
+    return key[1:] if key.lstrip("%") == METADATA else key
+
+
 def read_header(folder: Folder, shard: str) -> tuple[dict[str, Entry], int]:
     """Entries by clip id, and the size in bytes that the file must have."""
     head = folder.read(shard, HEAD_BYTES)
     n_header = 8 + int.from_bytes(head[:8], "little")
     try:
         if n_header > len(head):
+            if n_header > (folder.size(shard) or 0):
+                raise ValueError("the header is longer than the file")
             head = folder.read(shard, n_header)
-        header: dict[str, Any] = json.loads(head[8:n_header])
-        entries = {
-            name: Entry(shard, tuple(e["shape"]), DTYPES[e["dtype"]], e["data_offsets"][1])
-            for name, e in header.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, MemoryError, OverflowError):
-        raise FeatureError(f"{folder}/{shard} is damaged. Delete it and run again.") from None
+        header: dict[str, Any] = parse_json(head[8:n_header])
+        entries = {_clip_of(k): _entry(shard, e) for k, e in header.items() if k != METADATA}
+    except (ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
+        raise damaged(folder, shard) from error
     return entries, n_header + max((entry.end for entry in entries.values()), default=0)
+
+
+def _entry(shard: str, said: Mapping[str, Any]) -> Entry:
+    """One array as the header tells; ValueError where its numbers do not fit each other."""
+    shape, (start, end) = tuple(said["shape"]), said["data_offsets"]
+    dtype = DTYPES[said["dtype"]]
+    if not all(type(n) is int and n >= 0 for n in (*shape, start, end)) or not shape:
+        raise ValueError(f"shape {shape} from {start} to {end}")
+    if end - start != math.prod(shape) * np.dtype(dtype).itemsize:
+        raise ValueError(f"{shape} does not fill {end - start} bytes")
+    return Entry(shard, shape, dtype, end)
+
+
+def damaged(folder: Folder, shard: str) -> FeatureError:
+    """The error of a shard that is not as it was written."""
+    return FeatureError(
+        f"{folder}/{shard} is damaged. Delete it and extract again: what is whole is kept."
+    )
 
 
 def index(folder: Folder, group: str = "") -> dict[str, Entry]:

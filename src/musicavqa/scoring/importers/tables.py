@@ -15,6 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from musicavqa import files
 from musicavqa.scoring.importers.given import shorten
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".xlsx")
@@ -62,11 +63,11 @@ def read_text(path: Path) -> str:
 def parse_json(text: str, where: str) -> Any:
     """One JSON value; ValueError naming `where` when it is damaged."""
     try:
-        return json.loads(text)
+        return files.parse_json(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where} is no JSON ({error.msg}, column {error.colno}).") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is no readable JSON ({type(error).__name__}).") from error
+    except ValueError as error:
+        raise ValueError(f"{where} is no readable JSON: {error}.") from error
 
 
 def _text_rows(path: Path, suffix: str) -> Iterator[tuple[int, dict[str, Any]]]:
