@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from musicavqa.files import parse_json
+
 _COLUMNS = {
     "A-Counting": "a_count",
     "A-Comparative": "a_comp",
@@ -22,9 +24,6 @@ _COLUMNS = {
     "AV": "av_avg",
     "overall": "avg",
 }
-
-
-from musicavqa.files import parse_json
 
 
 @dataclass(frozen=True)

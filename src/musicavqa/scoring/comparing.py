@@ -20,6 +20,7 @@ from musicavqa.metrics.accuracy import GROUPS, KeyMismatchError
 from musicavqa.metrics.bootstrap import Interval
 from musicavqa.questions import CELLS
 from musicavqa.records import Question
+from musicavqa.training import runs
 from musicavqa.training.runs import predictions_path, read_predictions
 
 ALPHA, POWER = 0.05, 0.8
@@ -207,7 +208,7 @@ def _identity(path: Path) -> str:
 
 
 def _about(path: Path) -> dict[str, Any] | None:
-    return about(path.parent) if (path.parent / ABOUT).is_file() else None
+    return runs.about(path.parent) if (path.parent / runs.ABOUT).is_file() else None
 
 
 def _names(groups: Sequence[Sequence[Path]]) -> list[str]:

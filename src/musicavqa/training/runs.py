@@ -49,18 +49,18 @@ def run_folder(root: Path, data_set: str, method: str, settings: Mapping[str, An
     return root / data_set / Path(method).stem / f"{mark}-s{settings['seed']}"
 
 
-def read_about(folder: Path) -> dict[str, Any]:
-    """What run.json says of a finished run; FileNotFoundError, or ValueError where it is damaged."""
-    path = Path(folder) / ABOUT
+def about(folder: Path) -> dict[str, Any]:
+    """What run.json tells of the run in this folder; ValueError where it is damaged."""
+    path = folder / ABOUT
     if not path.is_file():
-        raise FileNotFoundError(f"There is no {path}: no run is there, or one not finished.")
-    about = read_json(path)
-    whole = isinstance(about, dict) and isinstance(about.get("data"), dict)
-    data = about["data"] if whole else {}
-    texts = [about.get("method") if whole else None, data.get("name"), *_listed(data.get("mute"))]
+        raise FileNotFoundError(f"{folder} is no run folder: it has no {ABOUT}.")
+    told: dict[str, Any] = read_json(path)
+    whole = isinstance(told, dict) and isinstance(told.get("data"), dict)
+    data = told["data"] if whole else {}
+    texts = [told.get("method") if whole else None, data.get("name"), *_listed(data.get("mute"))]
     if not whole or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"{path} is damaged: it lacks method, data or mute. Train this run again.")
-    return about
+    return told
 
 
 def _listed(value: Any) -> list[Any]:

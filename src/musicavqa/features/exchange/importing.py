@@ -73,8 +73,9 @@ def import_features(
     source_name: str | None = None,
     cut: bool = False,
 ) -> Imported:
-    """Import <source>/<clip>.npy (the id, or its `file_name`), or an HDF5 file with one data set per clip.
+    """Import <source>/<clip>.npy, or an HDF5 file with one data set per clip.
 
+    A file may be called by the id of its clip or by `file_name` of that.
     Rows must be as many as the clip owes (one more or less is rounding); `cut` allows more and
     drops them, for arrays that were filled up to a fixed length. Of a stream that keeps every n-th
     second, arrays with all seconds are thinned.
