@@ -75,15 +75,17 @@ def doctor(
         print(json.dumps(rows, indent=1, default=str))
     else:
         _print_weights(rows)
+    if any(row["changed"] for row in rows):
+        raise typer.Exit(1)
 
 
 def _print_weights(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        mark = "here   " if row["present"] else "missing"
+        mark = "changed" if row["changed"] else "here   " if row["present"] else "missing"
         place = row["path"] if row["present"] else f"{row['how']}  ({row['source']})"
         print(f"{mark}  {row['name']:14} {row['licence']:12} {place}")
         for file in row["changed"]:
-            print(f"         {file} is not the file that its authors published (sha256)")
+            print(f"         {file} is not as it was published or added: {row['how']}")
     missing = {row["kind"] for row in rows if not row["present"]}
     if "wheel" in missing:
         print(
