@@ -258,15 +258,16 @@ def predict(
     name = split if asked_set == about["name"] else f"{asked_set}.{split}"
     path = runs.predictions_path(run, name)
     kept = {q.key for q in leaks.guard_run(questions, run, f"{asked_set}/{split}", drop_leaks)}
-    todo = [question for question in runs.pending(path, questions) if question.key in kept]
     streams = open_streams(features, checkpoint.streams, asked_set, data)
-    todo, lost = _split_by_media(todo, clips, streams, f"{asked_set}/{split}")
-    runs.append_predictions(path, [Prediction(q.key, None, status="no media") for q in lost])
-    texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
-    collation = Collation(mute=tuple(about["mute"]), texts=texts)
-    dubbed, asked, rows = dub(clips, todo, on_one_grid(streams))
-    batches = make_batches(dubbed, asked, rows, collation=collation)
-    loop.write_answers(path, checkpoint, batches)
+    with runs.appending(path) as append:
+        todo = [question for question in runs.pending(path, questions) if question.key in kept]
+        todo, lost = _split_by_media(todo, clips, streams, f"{asked_set}/{split}")
+        append([Prediction(q.key, None, status="no media") for q in lost])
+        texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
+        collation = Collation(mute=tuple(about["mute"]), texts=texts)
+        dubbed, asked, rows = dub(clips, todo, on_one_grid(streams))
+        batches = make_batches(dubbed, asked, rows, collation=collation)
+        loop.write_answers(append, checkpoint, batches)
     return path
 
 

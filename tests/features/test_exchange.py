@@ -230,3 +230,25 @@ def test_importing_and_exporting_from_the_command_line(command_line, tmp_path):
     code, out, _ = command_line(*arguments, "--out", tmp_path / "rows")
     assert (code, "--video_res14x14_dir" in out) == (0, True)
     assert np.load(tmp_path / "official/res18_14x14/1.npy").shape == (60, 512, 14, 14)
+
+
+@pytest.mark.parametrize(
+    "clip_id", ["../../x", "/tmp/x", "a/b", "..", "C:\\x", "__metadata__", "%41"]
+)
+def test_any_id_is_exported_within_the_folder_and_comes_in_again(tmp_path, clip_id):
+    place = tmp_path / "deep" / "out"
+    shapes = {"audio_vggish": (128,), "visual_resnet18_map": (512, 14, 14)}
+    stores = {
+        name: stored(tmp_path / "ours", name, shape, {clip_id: 60, "00000001": 60})
+        for name, shape in shapes.items()
+    }
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    layout = layouts.layout("avst")
+    exporting.export(layout, stores, place)
+    made = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert len(made) == 2 * len(stores)
+    assert {path.parent.parent for path in made} == {place}
+    folder = next(path.parent for path in made if np.load(path).shape == (60, 128))
+    report = import_features(folder, VGGISH, clips(clip_id, "00000001"), tmp_path / "in", "set")
+    assert (report.n_written, report.missing, report.unknown) == (2, [], [])
+    assert np.array_equal(Store.open(report.folder)[clip_id], stores["audio_vggish"][clip_id])

@@ -8,7 +8,6 @@ found. Prototypes of questions that cannot be answered (`template` 0) pull such 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from musicavqa.files import parse_json
 from musicavqa.questions import INSTRUMENTS, SLOTS, TEMPLATES, fill, parse, template
 
 PROTOTYPES = Path(__file__).parent / "paraphrases.jsonl"
@@ -186,7 +186,7 @@ def _prototypes() -> tuple[np.ndarray, np.ndarray]:
 
 def prototypes() -> list[tuple[int, str]]:
     """(template number or 0, masked text) of every prototype, then of the templates themselves."""
-    lines = [json.loads(line) for line in PROTOTYPES.read_text(encoding="utf-8").splitlines()]
+    lines = [parse_json(line) for line in PROTOTYPES.read_text(encoding="utf-8").splitlines()]
     rows = [(int(line["template"]), str(line["text"])) for line in lines]
     rows += [(item.number, item.text) for item in TEMPLATES]
     return [(number, _mask_template(text)) for number, text in rows]

@@ -23,6 +23,7 @@ from musicavqa.cli import (
     training,
 )
 from musicavqa.cli.shared import app, one_line
+from musicavqa.terminal import say
 
 __all__ = [
     "answering",
@@ -46,6 +47,10 @@ def main() -> None:
     """Entry point: errors a user can mend become one line and exit code 1."""
     try:
         app()
-    except (ValueError, OSError, ImportError) as error:
-        print(f"musicavqa: {one_line(error)}", file=sys.stderr)
+    except MemoryError as error:
+        told = one_line(error) or "what is read needs more than this process may take"
+        say(f"musicavqa: not enough memory: {told}", error=True)
+        sys.exit(1)
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        say(f"musicavqa: {one_line(error)}", error=True)
         sys.exit(1)

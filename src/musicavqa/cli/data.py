@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicavqa.cli.shared import Json, data_app
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -21,11 +22,11 @@ def list_sets(as_json: Json = False) -> None:
 
     sets = {name: dataset(name) for name in list_datasets()}
     if as_json:
-        print(json.dumps([_about(name, module) for name, module in sets.items()], indent=1))
+        say(json.dumps([_about(name, module) for name, module in sets.items()], indent=1))
         return
     for name, module in sets.items():
         splits = ", ".join(getattr(module, "SPLITS", ())) or "any: one per file or folder"
-        print(f"{name:14} {_summary(module)}\n{'':14} splits: {splits}\n")
+        say(f"{name:14} {_summary(module)}\n{'':14} splits: {splits}\n")
 
 
 @data_app.command()
@@ -42,7 +43,7 @@ def check(
     report = _about(name, module) | {"files": [finding.as_dict() for finding in findings]}
     if not findings:  # nothing was published to compare with: every split must load
         report["questions"] = {s: len(module.load(root, s)[1]) for s in module.splits(root)}
-    print(json.dumps(report, indent=1) if as_json else _page(report))
+    say(json.dumps(report, indent=1) if as_json else _page(report))
     if any(finding.state != "here" for finding in findings):
         raise typer.Exit(1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from musicavqa.cli.features import features_app
 from musicavqa.cli.shared import Data, Features
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.records import Clip
@@ -47,7 +47,7 @@ def import_(
     _tell("missing", report.missing)
     _tell("refused", [f"{note.clip}: {note.text}" for note in report.refused])
     counts = f"{report.n_written} clips imported, {report.n_present} were there already"
-    print(f"{counts}, in {report.folder}")
+    say(f"{counts}, in {report.folder}")
     if report.missing or report.refused:
         raise typer.Exit(1)
 
@@ -73,9 +73,9 @@ def export(
     with progress(f"exporting {layout}") as tick:
         done = exporting.export(chosen, stores, to, tick)
     for option, path in done.options.items():
-        print(f"{option}  {path}")
-    print(f"{done.n_clips} clips; {done.n_filled} were short and repeat their last row")
-    print(f"layout: {chosen.source}", file=sys.stderr)
+        say(f"{option}  {path}")
+    say(f"{done.n_clips} clips; {done.n_filled} were short and repeat their last row")
+    say(f"layout: {chosen.source}", error=True)
 
 
 def _with_lengths(clips: list[Clip], seconds: float | None) -> list[Clip]:
@@ -93,8 +93,8 @@ def _with_lengths(clips: list[Clip], seconds: float | None) -> list[Clip]:
 
 def _tell(what: str, lines: list[str], most: int = 20) -> None:
     if lines:
-        print(f"{what}: {len(lines)}", file=sys.stderr)
+        say(f"{what}: {len(lines)}", error=True)
         for line in lines[:most]:
-            print(f"  {line}", file=sys.stderr)
+            say(f"  {line}", error=True)
         if len(lines) > most:
-            print(f"  and {len(lines) - most} more", file=sys.stderr)
+            say(f"  and {len(lines) - most} more", error=True)

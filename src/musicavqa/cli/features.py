@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicavqa.cli.shared import Data, Features, Json, Workers, app
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.features.extraction import Engine, Progress
@@ -80,16 +81,16 @@ def extract(
     with _progress(where) as tell:
         report = extraction.extract(clips, chosen, out, name or own_name, where, tell)
     for note in report.notes:
-        print(f"{note.clip}: {note.text}", file=sys.stderr)
+        say(f"{note.clip}: {note.text}", error=True)
     if report.skipped:
-        print(f"skipped, {len(report.skipped)} of {len(clips)} clips:", file=sys.stderr)
+        say(f"skipped, {len(report.skipped)} of {len(clips)} clips:", error=True)
     for note in report.skipped:
-        print(f"{note.clip}: {note.text}", file=sys.stderr)
+        say(f"{note.clip}: {note.text}", error=True)
     if as_json:
-        print(json.dumps(_about(report, len(clips)), indent=1))
+        say(json.dumps(_about(report, len(clips)), indent=1))
     else:
         counts = f"{report.n_written} arrays (clip x stream) written, {report.n_present} were there"
-        print(f"{counts} already, in {out}")
+        say(f"{counts} already, in {out}")
     if report.skipped:
         raise typer.Exit(1)
 
@@ -102,7 +103,7 @@ def list_all(as_json: Json = False) -> None:
 
     found = list_streams()
     if as_json:
-        print(json.dumps([stream.as_dict() for stream in found], indent=1))
+        say(json.dumps([stream.as_dict() for stream in found], indent=1))
         return
     columns = ("stream", "every", "row", "type", "weights", "licence", "read by")
     rows = []
@@ -113,10 +114,10 @@ def list_all(as_json: Json = False) -> None:
         readers = ", ".join(stream.read_by) or "-"
         facts = (stream.name, stream.rate, shape, stream.dtype, weights, stream.licence, readers)
         rows.append(dict(zip(columns, facts, strict=True)))
-    print(render(columns, rows))
-    print("\n*: in its published form only. Sources of the weights: musicavqa features list --json")
+    say(render(columns, rows))
+    say("\n*: in its published form only. Sources of the weights: musicavqa features list --json")
     for line in dict.fromkeys(how for stream in found for how in stream.how):
-        print(f"missing: {line}")
+        say(f"missing: {line}")
 
 
 @features_app.command()
@@ -155,9 +156,9 @@ def verify(
                 continue
             n_arrays, faults = check_shards(root / part / store)
             n_faults += len(faults)
-            print(f"{'FAULTY' if faults else 'whole':7} {part}/{store}: {n_arrays} clips")
+            say(f"{'FAULTY' if faults else 'whole':7} {part}/{store}: {n_arrays} clips")
             for fault in faults:
-                print(f"        {fault.where}: {fault.text}")
+                say(f"        {fault.where}: {fault.text}")
     if source and set_name and not n_faults:
         stored = (root / set_name).folders()
         named = {store.rpartition("-")[0] for store in stored} & set(list_encoders())
@@ -166,8 +167,8 @@ def verify(
         for item in recompute(clips, chosen, root, set_name, sample, seed):
             n_faults += not item.equal
             told = f"differs by {item.difference:.1e} of its largest value"
-            print(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
-        print(f"(equal: at most {TOLERANCE:.1e}, two steps of half precision)")
+            say(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
+        say(f"(equal: at most {TOLERANCE:.1e}, two steps of half precision)")
     if n_faults:
         raise typer.Exit(1)
 
@@ -192,9 +193,9 @@ def gc(
     for item in found:
         if yes:
             remove(item)
-        print(f"{_size(item.n_bytes):>9}  {item.folder}: {len(item.files)} files, {item.why}")
+        say(f"{_size(item.n_bytes):>9}  {item.folder}: {len(item.files)} files, {item.why}")
     total = _size(sum(item.n_bytes for item in found))
-    print(f"{total} {'deleted' if yes else 'may go: musicavqa features gc --yes deletes it'}")
+    say(f"{total} {'deleted' if yes else 'may go: musicavqa features gc --yes deletes it'}")
 
 
 def _chosen(streams: str | None, method: str | None) -> list[str]:
@@ -219,21 +220,21 @@ def _print_plan(plan: Estimate, workers: int, as_json: bool) -> None:
     if as_json:
         streams = [vars(stream) for stream in plan.streams]
         facts = {**vars(plan), "streams": streams, "cpu_s": plan.cpu_s, "wall_s": wall_s}
-        print(json.dumps({**facts, "n_bytes": plan.n_bytes}, indent=1))
+        say(json.dumps({**facts, "n_bytes": plan.n_bytes}, indent=1))
         return
-    print(f"{plan.n_clips} clips to decode, {_time(plan.media_s)} of media")
-    print(f"{'stream':24}{'clips':>8}{'rows':>12}{'bytes':>12}{'CPU':>12}")
-    print(f"{'(decoding)':24}{plan.n_clips:8}{'':12}{'':12}{_time(plan.decode_cpu_s):>12}")
+    say(f"{plan.n_clips} clips to decode, {_time(plan.media_s)} of media")
+    say(f"{'stream':24}{'clips':>8}{'rows':>12}{'bytes':>12}{'CPU':>12}")
+    say(f"{'(decoding)':24}{plan.n_clips:8}{'':12}{'':12}{_time(plan.decode_cpu_s):>12}")
     for s in plan.streams:
         size, cpu = _size(s.n_bytes), _time(s.cpu_s)
-        print(f"{s.name:24}{s.n_clips:8}{s.n_rows:12}{size:>12}{cpu:>12}")
-    print(f"{'together':24}{'':8}{'':12}{_size(plan.n_bytes):>12}{_time(plan.cpu_s):>12}")
-    print(
+        say(f"{s.name:24}{s.n_clips:8}{s.n_rows:12}{size:>12}{cpu:>12}")
+    say(f"{'together':24}{'':8}{'':12}{_size(plan.n_bytes):>12}{_time(plan.cpu_s):>12}")
+    say(
         f"about {_time(wall_s)} with {_number(workers, 'worker')} on a free core each; bytes are "
         f"exact, times from {_number(plan.n_sampled, 'clip')} on this machine"
     )
     for text in plan.unreadable:
-        print(f"not counted: {text}", file=sys.stderr)
+        say(f"not counted: {text}", error=True)
 
 
 @contextmanager

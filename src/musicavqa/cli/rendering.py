@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from musicavqa.cli.shared import Workers, app, progress
+from musicavqa.terminal import say
 
 
 @app.command()
@@ -29,7 +30,7 @@ def render(
         from musicavqa.bandstand.sheet import draw_sheet
 
         draw_sheet(sheet)
-        print(sheet)
+        say(sheet)
         return
     from musicavqa.bandstand.produce import produce
 
@@ -43,4 +44,4 @@ def render(
             duration_s=seconds,
             progress=tick,
         )
-    print(made)
+    say(made)

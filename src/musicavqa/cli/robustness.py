@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from musicavqa.cli.numbers import between, p_value
 from musicavqa.cli.shared import Data, Features, Json, MethodFile, SetName, Split, app, progress
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,12 +49,12 @@ def robustness(
     pictures = _draw(report, stressed, out)
     if as_json:
         parts = {"bias": report.as_dict(), "stress": stressed and stressed.as_dict()}
-        print(json.dumps(parts, indent=1))
+        say(json.dumps(parts, indent=1))
     else:
-        print(_bias_text(report, note))
-        print(_stress_text(stressed) if stressed else _NO_MODEL)
+        say(_bias_text(report, note))
+        say(_stress_text(stressed) if stressed else _NO_MODEL)
     for picture in pictures:
-        print(f"picture: {picture}", file=sys.stderr if as_json else sys.stdout)
+        say(f"picture: {picture}", error=as_json)
 
 
 _NO_MODEL = "\nDisturbed senses need the model: give a run folder instead of a file."

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from musicavqa.cli.shared import Data, DropLeaks, Json, SetName, app, told_counts
+from musicavqa.terminal import say
 
 predictions_app = typer.Typer(help="Bring in predictions made elsewhere.", no_args_is_help=True)
 app.add_typer(predictions_app, name="predictions")
@@ -38,9 +38,9 @@ def evaluate(
     with told_counts():
         report = workflow.evaluate(predictions, data, split, set_name, drop_leaks, scorer)
     if as_csv:
-        print(report.csv(), end="")
+        say(report.csv(), end="")
     else:
-        print(json.dumps(report.as_dict(), indent=1) if as_json else report.table())
+        say(json.dumps(report.as_dict(), indent=1) if as_json else report.table())
 
 
 @predictions_app.command("import")
@@ -70,5 +70,5 @@ def import_(
     questions = load_dataset(set_, root, split)[1]
     imported = importers.import_predictions(file, questions, format, scorer, partly)
     runs.write_predictions(out, imported.predictions)
-    print(imported.summary(), file=sys.stderr)
-    print(out)
+    say(imported.summary(), error=True)
+    say(out)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from musicavqa.terminal import plain, say
 
 app = typer.Typer(
     help="Ask a music performance a question, from its picture and its sound.",
@@ -65,13 +66,13 @@ def told_counts() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", CountedWarning)
-        plain = warnings.showwarning
+        usual = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, CountedWarning):
-                print(f"warning: {message}", file=sys.stderr)
+                say(f"warning: {message}", error=True)
             else:
-                plain(message, category, *where, **more)
+                usual(message, category, *where, **more)
 
         warnings.showwarning = show  # catch_warnings puts it back
         yield
@@ -79,4 +80,4 @@ def told_counts() -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """The message of an error on one line."""
-    return " ".join(str(error).split())
+    return " ".join(plain(error).split())

@@ -16,6 +16,7 @@ from musicavqa.cli.shared import (
     app,
     told_counts,
 )
+from musicavqa.terminal import say
 
 
 @app.command()
@@ -61,7 +62,7 @@ def train(
             drop_leaks=drop_leaks,
             plugins=tuple(plugin or ()),
         )
-    print(folder)
+    say(folder)
 
 
 @app.command()
@@ -81,7 +82,7 @@ def predict(
 
     with told_counts():
         answered = workflow.predict(run, data, features, split, set_name, drop_leaks, method_file)
-        print(answered)
+        say(answered)
 
 
 def _part(text: str, data: Path) -> Any:

@@ -104,10 +104,11 @@ def _answer(
         streams = disturb(disturbance, streams, asked, examination.seed)
         folder = f"robustness.{examination.split}-s{examination.seed}"
         path = examination.run / folder / f"{disturbance.replace(' ', '-')}.jsonl"
-    todo = runs.pending(path, questions)
     collation = Collation(mute=muted, texts=examination.texts)
-    batches = make_batches(examination.clips, todo, streams, collation=collation)
-    loop.write_answers(path, checkpoint, batches)
+    with runs.appending(path) as append:
+        todo = runs.pending(path, questions)
+        batches = make_batches(examination.clips, todo, streams, collation=collation)
+        loop.write_answers(append, checkpoint, batches)
     return runs.read_predictions(path, questions)
 
 

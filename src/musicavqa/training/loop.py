@@ -43,8 +43,8 @@ from musicavqa.tensor_files import read_safetensors
 from musicavqa.training.batches import ClipStore, Collation, make_batches, scene_truth
 from musicavqa.training.costs import count_flops
 from musicavqa.training.runs import (
+    Append,
     Progress,
-    append_predictions,
     load_progress,
     load_state,
     run_folder,
@@ -165,6 +165,10 @@ class _Run:
         phases = {**self.stages, ANSWERING: self.recipe}
         saved = load_progress(self.state) if resume and self.state.exists() else None
         names = list(phases)
+        if saved and saved.stage not in names:
+            raise ValueError(
+                f"{self.state} is in a stage {saved.stage!r}, which is none. Delete it."
+            )
         for name in names[names.index(saved.stage) if saved else 0 :]:
             self.optimizer = _optimizer(self.learner, phases[name])
             if saved:
@@ -344,10 +348,10 @@ def predict(
     return to_predictions(*infer(model, batches, device), temperature=temperature)
 
 
-def write_answers(path: Path, checkpoint: Checkpoint, batches: Iterable[Batch]) -> None:
+def write_answers(append: Append, checkpoint: Checkpoint, batches: Iterable[Batch]) -> None:
     """Append the answers to each batch as soon as they are there: a killed run loses little."""
     for batch in batches:
-        append_predictions(path, predict(checkpoint.model, [batch], checkpoint.temperature))
+        append(predict(checkpoint.model, [batch], checkpoint.temperature))
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence, Set
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -16,10 +18,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from musicavqa.answers import ANSWERS
-from musicavqa.files import parse_json, read_json, replacing, write_text
+from musicavqa.features.store import folder as place
+from musicavqa.features.store.claims import waited_for
+from musicavqa.files import file_name, parse_json, read_json, replacing, write_text
 from musicavqa.metrics.accuracy import check_keys
 from musicavqa.metrics.calibration import probabilities
-from musicavqa.records import Prediction, Question, Status
+from musicavqa.records import BusyWarning, Prediction, Question, Status
 
 if TYPE_CHECKING:
     import torch
@@ -69,17 +73,41 @@ def _listed(value: Any) -> list[Any]:
 
 def predictions_path(folder: Path, split: str) -> Path:
     """Where a run keeps its predictions of a split."""
-    return folder / f"predictions.{split}.jsonl"
+    return folder / f"predictions.{file_name(split)}.jsonl"
+
+
+Append = Callable[[Iterable[Prediction]], None]
+"""Adds lines to a prediction file; flushed line by line, so that a killed run loses little."""
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Append]:
+    """Hold the right to add to a prediction file, which one process has at a time, and say how.
+
+    Whoever comes meanwhile waits (BusyWarning tells for whom) and so finds what is left to do.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def wait_for(owner: str) -> None:
+        warnings.warn(BusyWarning(f"{path} is being written by {owner}; waiting."), stacklevel=4)
+
+    with waited_for(place(path.parent), path.name, wait_for) as claim:
+        _drop_cut_line(path)
+
+        def append(predictions: Iterable[Prediction]) -> None:
+            claim.check()
+            with path.open("a", encoding="utf-8") as handle:
+                for prediction in predictions:
+                    handle.write(_line(prediction))
+                    handle.flush()
+
+        yield append
 
 
 def append_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
-    """Add lines to a prediction file; flushed line by line, so that a killed run loses little."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _drop_cut_line(path)
-    with path.open("a", encoding="utf-8") as handle:
-        for prediction in predictions:
-            handle.write(_line(prediction))
-            handle.flush()
+    """Add lines to a prediction file, when nobody else does."""
+    with appending(path) as append:
+        append(predictions)
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
@@ -92,14 +120,15 @@ def load_predictions(path: Path) -> list[Prediction]:
     """All lines of a prediction file; the first that is none raises ValueError."""
     if not path.is_file():
         raise FileNotFoundError(f"There are no predictions at {path}.")
-    found = []
+    return _parsed(path, path.read_bytes())
+
+
+def _parsed(path: Path, content: bytes) -> list[Prediction]:
     try:
-        with path.open(encoding="utf-8") as handle:
-            for number, line in enumerate(handle, start=1):
-                found.append(_prediction(line, f"{path}:{number}"))
+        lines = content.decode("utf-8").removesuffix("\n").split("\n") if content else []
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text. {_ELSEWHERE}") from error
-    return found
+    return [_prediction(line, f"{path}:{n}") for n, line in enumerate(lines, start=1)]
 
 
 def read_predictions(
@@ -116,11 +145,13 @@ def read_predictions(
 
 
 def pending(path: Path, questions: Sequence[Question]) -> list[Question]:
-    """The questions that have no prediction yet; double or unknown keys in the file raise."""
+    """The questions that have no prediction yet; double or unknown keys in the file raise.
+
+    A last line that was cut short is none. What is left is sure while `appending` is held.
+    """
     if not path.exists():
         return list(questions)
-    _drop_cut_line(path)
-    done = [prediction.key for prediction in load_predictions(path)]
+    done = [prediction.key for prediction in _parsed(path, _whole_lines(path.read_bytes()))]
     check_keys([question.key for question in questions], done, partly=True)
     known = set(done)
     return [question for question in questions if question.key not in known]
@@ -130,6 +161,12 @@ def to_predictions(
     keys: Sequence[str], logits: np.ndarray, temperature: float = 1.0
 ) -> list[Prediction]:
     """Logits (N, 42) as predictions: the best answer and its runner-up, with confidences."""
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"{(~finite).sum()} of {len(keys)} answers (first: {keys[finite.argmin()]}) are no "
+            "numbers: features or weights are damaged. Run: musicavqa features verify"
+        )
     confidences = probabilities(logits, temperature)
     best = np.argsort(-confidences, axis=1, kind="stable")[:, :2]
     return [
@@ -159,27 +196,52 @@ def save_state(
 
 def load_progress(path: Path) -> Progress:
     """How far a saved state had come."""
-    from safetensors import safe_open
+    from musicavqa.tensor_files import read_safetensors
 
-    with safe_open(path, "pt") as file:
-        return Progress(**parse_json(file.metadata()["progress"]))
+    try:
+        found = Progress(**parse_json(read_safetensors(path)[1]["progress"]))
+        if type(found.epoch) is not int or not isinstance(found.log, list):
+            raise ValueError(f"epoch is {found.epoch!r:.20}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    return found
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())[:160]
+    return ValueError(f"{path} is damaged ({reason}). Delete it: training begins anew without it.")
 
 
 def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Put a saved state into model and optimizer; the optimizer keeps its own settings."""
-    from safetensors import safe_open
+    from musicavqa.tensor_files import read_safetensors
 
-    with safe_open(path, "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    tensors = read_safetensors(path)[0]
     weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+        optimizer.load_state_dict(_optimizer_state(optimizer, tensors))
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _optimizer_state(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> dict[str, Any]:
+    """Its own settings with saved moments; ValueError where these are not of its parameters."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer/"):
             _, row, name = key.split("/")
             state.setdefault(int(row), {})[name] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    parameters: list[torch.Tensor] = [p for g in optimizer.param_groups for p in g["params"]]
+    for number, moments in state.items():
+        if not 0 <= number < len(parameters):
+            raise ValueError(f"it has moments of parameter {number} of {len(parameters)}")
+        for name, tensor in moments.items():
+            if tensor.ndim and tensor.shape != parameters[number].shape:
+                raise ValueError(f"{name} of parameter {number} is {tuple(tensor.shape)}")
+    return {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
 
 
 def _line(prediction: Prediction) -> str:
@@ -234,6 +296,11 @@ def _drop_cut_line(path: Path) -> None:
     """Cut off a last line without its end, which a killed run may leave."""
     if not path.exists():
         return
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        path.write_bytes(content[: content.rfind(b"\n") + 1])
+    whole = _whole_lines(path.read_bytes())
+    if len(whole) < path.stat().st_size:
+        with replacing(path) as part:
+            part.write_bytes(whole)
+
+
+def _whole_lines(content: bytes) -> bytes:
+    return content[: content.rfind(b"\n") + 1]

@@ -14,7 +14,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ NAMELESS_S = 2.0
 SETTLE_S = 0.5
 
 
-class ClaimLostError(RuntimeError):
+class ClaimLostError(OSError):
     """Another worker took this claim over, because it had not been heard of for too long."""
 
 
@@ -117,18 +117,26 @@ def last_clip(folder: Folder, name: str) -> str | None:
 
 
 @contextmanager
-def waited_for(folder: Folder, name: str) -> Iterator[Claim]:
-    """Hold the claim `name`, however long others hold it."""
-    seen, since = "", time.monotonic()
+def waited_for(
+    folder: Folder, name: str, told: Callable[[str], None] = lambda owner: None
+) -> Iterator[Claim]:
+    """Hold the claim `name`, however long others hold it; `told` hears once who that is."""
+    seen, since = None, time.monotonic()
     while True:
-        stands_still = time.monotonic() - since >= expiry_s(seen)
+        stands_still = seen is not None and time.monotonic() - since >= expiry_s(seen)
         with held(folder, name, seen if stands_still else None) as claim:
             if isinstance(claim, Claim):
                 yield claim
                 return
+            if seen is None:
+                told(_owner(claim.seen))
             if claim.seen != seen:
                 seen, since = claim.seen, time.monotonic()
         time.sleep(SETTLE_S)
+
+
+def _owner(said: str) -> str:
+    return f"process {_fact(said, 'pid')} on {_fact(said, 'host')}"
 
 
 def dead_claims(folder: Folder, older_than_s: float = float("inf")) -> list[str]:
