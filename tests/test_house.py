@@ -19,6 +19,7 @@ WORDS = {
     "records",
     "tensor_files",
     "terminal",
+    "workers",
 }
 
 # Which rooms a room may import, at any depth, besides the words that everybody speaks. Those stand

@@ -7,10 +7,16 @@ version. A clip whose scene or renderer has changed since is rendered anew.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from musicavqa.workers import Killed, Pool
+
+Job = tuple[dict[str, Any], Path]
+"""A scene, and where its clip goes."""
 
 
 def produce(
@@ -50,7 +56,7 @@ def produce(
     return folder
 
 
-def _drop_stale(jobs: list[tuple[dict[str, Any], Path]], identity: Path) -> None:
+def _drop_stale(jobs: list[Job], identity: Path) -> None:
     """Delete clips made from anything but today's scene and renderer, then write `identity`."""
     from musicavqa.bandstand.render import RENDERER_VERSION, scene_hash
     from musicavqa.files import write_json
@@ -73,18 +79,41 @@ def _known(identity: Path) -> dict[str, Any]:
     return known["clips"]
 
 
-def _render_all(jobs: list[tuple[dict[str, Any], Path]], workers: int) -> Iterator[Path]:
+def _render_all(jobs: list[Job], workers: int) -> Iterator[Path]:
     missing = [job for job in jobs if not job[1].exists()]
     yield from (path for _, path in jobs if path.exists())
-    if workers <= 1:
+    if workers <= 1 or len(missing) < 2:
         for job in missing:
             yield _render_one(job)
         return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_render_one, missing, chunksize=4)
+    with closing(Pool(_render_one, min(workers, len(missing)), _nothing)) as pool:
+        yield from _by_workers(missing, pool)
 
 
-def _render_one(job: tuple[dict[str, Any], Path]) -> Path:
+def _by_workers(jobs: list[Job], pool: Pool) -> Iterator[Path]:
+    """Each clip when it is done; one whose worker was killed is tried once more."""
+    todo, again = deque(jobs), set()
+    while todo or pool.is_busy():
+        while todo and pool.has_room():
+            pool.submit(todo.popleft())
+        job, came = pool.next()
+        if not isinstance(came, Killed):
+            yield came
+        elif job[1] not in again:
+            again.add(job[1])
+            todo.append(job)
+        else:
+            raise ChildProcessError(
+                f"The process that rendered {job[1]} {came.why} twice. Is there memory for so many "
+                "workers? Run again with fewer --workers: what is rendered is kept."
+            )
+
+
+def _nothing(*_: object) -> None:
+    """Clips say nothing on their way."""
+
+
+def _render_one(job: Job, tick: Callable[..., None] = _nothing) -> Path:
     from musicavqa.bandstand.render import render
 
     scene, path = job

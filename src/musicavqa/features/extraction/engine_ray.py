@@ -84,7 +84,7 @@ class Cluster:
 
 
 def _do(job: Job, task: Task) -> Outcome:
-    from musicavqa.features.extraction.engine_pool import use_one_thread
+    from musicavqa.workers import use_one_thread
 
     use_one_thread()
     return do(job, task, _say_nothing)

@@ -142,7 +142,7 @@ def _after_death(job: Job, death: Died, total: Outcome, tick: Tick) -> list[Job]
     if not job.careful:
         return [replace(job, careful=True, stale=None)]
     if death.clip not in {clip.id for clip in job.clips}:
-        raise RuntimeError(
+        raise ChildProcessError(
             f"A worker {death.why} twice before it read a clip (group {job.group}). Is there memory"
             " for so many workers? A script that extracts needs `if __name__ == '__main__':`."
         )
