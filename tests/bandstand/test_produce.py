@@ -69,7 +69,7 @@ def test_a_new_renderer_renders_all_anew(made, monkeypatch):
 def start_rendering(folder):
     """The command with two workers, when it has rendered something."""
     command = [sys.executable, "-m", "musicavqa.cli", "render", str(folder), "--split", "val"]
-    command += ["--clips", "8", "--seconds", "3", "--workers", "2"]
+    command += ["--clips", "5", "--seconds", "3", "--workers", "2"]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not list(folder.glob("val/clips/*.mp4")):
         assert run.poll() is None, run.communicate()[1]
@@ -81,7 +81,7 @@ def clips_in(folder):
     return sorted(path.name for path in (folder / "val" / "clips").iterdir())
 
 
-ALL = [f"val-{number:08}.mp4" for number in range(8)]
+ALL = [f"val-{number:08}.mp4" for number in range(5)]
 
 
 def test_a_killed_worker_is_replaced_and_no_clip_is_lost(tmp_path):
@@ -99,7 +99,7 @@ def test_workers_end_with_their_parent_and_the_next_run_tidies_up(tmp_path):
     run.kill()
     run.communicate()  # the pipes are closed only when the workers have ended too
     assert all(map(has_ended, workers))
-    produce(tmp_path, "val", 8, duration_s=3.0)
+    produce(tmp_path, "val", 5, duration_s=3.0)
     assert clips_in(tmp_path) == ALL
 
 

@@ -348,7 +348,7 @@ sys.path.insert(0, sys.argv[2])
 from fixtures import make_clips, make_questions
 from musicavqa.records import Prediction
 from musicavqa.training import runs
-path, questions = Path(sys.argv[1]), make_questions(make_clips(20), per_clip=5)
+path, questions = Path(sys.argv[1]), make_questions(make_clips(10), per_clip=5)
 warnings.simplefilter("always")
 with runs.appending(path) as append:
     for question in runs.pending(path, questions):
@@ -358,11 +358,11 @@ with runs.appending(path) as append:
 
 def test_several_who_answer_into_one_file_wait_for_each_other(tmp_path):
     path = tmp_path / "predictions.test.jsonl"
-    questions = make_questions(make_clips(20), per_clip=5)
+    questions = make_questions(make_clips(10), per_clip=5)
     command = [sys.executable, "-c", PREDICT, str(path), str(Path(__file__).parents[1])]
-    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate()[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0], said
+    assert [process.returncode for process in started] == [0, 0], said
     assert sorted(p.key for p in runs.load_predictions(path)) == sorted(q.key for q in questions)
     assert [other.name for other in tmp_path.iterdir()] == [path.name]
 
