@@ -53,7 +53,11 @@ def import_(
         "predictions.jsonl"
     ),
     format: Annotated[
-        str | None, typer.Option(help="tspm, lmms_eval, vlmevalkit or plain; default: told apart.")
+        str | None,
+        typer.Option(help="tspm, lmms_eval, videollama2, vlmevalkit or plain."),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="In a plain table: the column of the model's answers.")
     ] = None,
     scorer: Annotated[
         str | None, typer.Option(help="How text is read: span, exact or mcq (docs/scoring.md).")
@@ -67,7 +71,8 @@ def import_(
     from musicavqa.datasets import load_dataset
 
     questions = load_dataset(set_, root, split)[1]
-    imported = importers.import_predictions(file, questions, format, scorer, partly)
+    with told_counts():
+        imported = importers.import_predictions(file, questions, format, scorer, partly, column)
     runs.write_predictions(out, imported.predictions)
     print(imported.summary(), file=sys.stderr)
     print(out)
