@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
-import importlib.util
 import json
 import pkgutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicavqa.answers import ANSWERS
 from musicavqa.files import replacing
+from musicavqa.own_files import load_own_file
 from musicavqa.questions import vocabulary
 
 if TYPE_CHECKING:
@@ -121,7 +119,7 @@ def load_method(name_or_path: str | Path) -> Method:
     """The method with this name, or the one in this .py file."""
     name = str(name_or_path)
     if name.endswith(".py"):
-        module = _load_file(Path(name))
+        module = load_own_file(Path(name))
     elif name in _built_in():
         module = importlib.import_module(f"musicavqa.methods.{name}")
     elif name in (added := _added()):
@@ -148,7 +146,7 @@ def load_plugin(name_or_path: str | Path) -> ModuleType:
     """The plug-in file with this name, or the one at this .py path."""
     name = str(name_or_path)
     if name.endswith(".py"):
-        module = _load_file(Path(name))
+        module = load_own_file(Path(name))
     elif name in list_plugins():
         module = importlib.import_module(f"musicavqa.plugins.{name}")
     else:
@@ -218,19 +216,6 @@ def _built_in() -> list[str]:
 
 def _added() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    mark = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(f"own_method_{path.stem}_{mark}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
 
 
 def _hint(name: str, names: list[str]) -> str:
