@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import json
 import pkgutil
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicavqa.answers import ANSWERS
 from musicavqa.files import replacing
-from musicavqa.own_files import load_own_file
+from musicavqa.own_files import load_own_file, method_hash
 from musicavqa.questions import vocabulary
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class Method:
 
     name: str
     module: ModuleType
+
+    @property
+    def code(self) -> str:
+        """Short hash of the file, of what it imports from beside it, and of our shared layers."""
+        return code_hash(self.module)
 
     @property
     def card(self) -> Card:
@@ -133,6 +139,21 @@ def load_method(name_or_path: str | Path) -> Method:
     if missing:
         raise ValueError(f"{name} is not a method yet: it lacks {', '.join(missing)}.")
     return Method(name, module)
+
+
+def code_hash(module: ModuleType) -> str:
+    """Short hash of the code of a method or plug-in: 16 hex digits that decide a run's folder.
+
+    `method_hash` of its file; of our own methods all shared layers count too.
+    """
+    from musicavqa import layers
+
+    assert module.__file__ is not None
+    parts = [method_hash(module.__file__)]
+    if module.__name__.startswith("musicavqa."):
+        shared = sorted(Path(str(layers.__file__)).parent.glob("*.py"))
+        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in shared]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 def list_plugins() -> list[str]:

@@ -9,20 +9,26 @@ from typing import Annotated
 
 import typer
 
-from musicavqa.cli.shared import Data, DropLeaks, Json, SetName, app, told_counts
+from musicavqa.cli.shared import (
+    AnsweredSet,
+    AnsweredSplit,
+    Data,
+    DropLeaks,
+    Json,
+    app,
+    told_counts,
+)
 
 predictions_app = typer.Typer(help="Bring in predictions made elsewhere.", no_args_is_help=True)
 app.add_typer(predictions_app, name="predictions")
 
-Split = Annotated[str, typer.Option(help="The split that was answered.")]
-
 
 @app.command()
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="A predictions.<split>.jsonl file.")],
+    predictions: Annotated[Path, typer.Argument(help="A run folder, or a prediction file.")],
     data: Data = Path("bandstand-data"),
-    split: Split = "test",
-    set_name: SetName = "bandstand",
+    split: AnsweredSplit = None,
+    set_name: AnsweredSet = None,
     drop_leaks: DropLeaks = False,
     scorer: Annotated[
         str | None, typer.Option(help="Read kept texts anew: span, exact or contains_legacy.")
@@ -48,7 +54,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A result file of another program.")],
     set_: Annotated[str, typer.Option("--set", help="The data set that was answered.")],
     root: Annotated[Path, typer.Option(help="Folder of that data set.")],
-    split: Split = "test",
+    split: Annotated[str, typer.Option(help="The split that was answered.")] = "test",
     out: Annotated[Path, typer.Option(help="Where the predictions go.")] = Path(
         "predictions.jsonl"
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -23,6 +23,7 @@ from musicavqa.store.strip import Strip
 ENDING = ".safetensors"
 DTYPES = {"F16": "float16", "F32": "float32", "U8": "uint8", "BOOL": "bool"}
 NAMES = {name: kind for kind, name in DTYPES.items()}
+METADATA = "__metadata__"
 HEAD_BYTES = 16384  # one read gets most headers
 
 
@@ -35,6 +36,8 @@ class Entry:
     dtype: str
     end: int
     """Bytes from the end of the header to the end of the array."""
+    sha256: str | None = None
+    """Of the rows, where the writer of an imported store noted it."""
 
 
 def digest(clip_id: str) -> str:
@@ -47,12 +50,24 @@ def group_of(clip_id: str) -> str:
     return digest(clip_id)[:2]
 
 
-def write_shard(folder: Folder, strips: Mapping[str, Strip]) -> None:
+def fingerprint(parts: Iterable[np.ndarray]) -> str:
+    """sha256 (hex) of rows that come in parts, in the store's type."""
+    mark = hashlib.sha256()
+    for part in parts:
+        mark.update(np.ascontiguousarray(part).data)
+    return mark.hexdigest()
+
+
+def write_shard(folder: Folder, strips: Mapping[str, Strip], fingerprints: bool = False) -> None:
     """Write arrays by clip id as one shard, named after the first.
 
-    The file is one of safetensors, whose own writer would hold all of it twice more.
+    With `fingerprints` the header tells the sha256 of each. The file is one of safetensors, whose
+    own writer would hold all of it twice more.
     """
     header: dict[str, Any] = {}
+    if fingerprints:
+        marks = {clip_id: fingerprint(strip.parts()) for clip_id, strip in strips.items()}
+        header[METADATA] = marks
     end = 0
     for clip_id, strip in strips.items():
         start, end = end, end + strip.nbytes
@@ -76,12 +91,14 @@ def read_header(folder: Folder, shard: str) -> tuple[dict[str, Entry], int]:
         if n_header > len(head):
             head = folder.read(shard, n_header)
         header: dict[str, Any] = json.loads(head[8:n_header])
+        marks = header.pop(METADATA, {})
         entries = {
-            name: Entry(shard, tuple(e["shape"]), DTYPES[e["dtype"]], e["data_offsets"][1])
+            name: Entry(
+                shard, tuple(e["shape"]), DTYPES[e["dtype"]], e["data_offsets"][1], marks.get(name)
+            )
             for name, e in header.items()
-            if name != "__metadata__"
         }
-    except (ValueError, KeyError, TypeError, MemoryError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError):
         raise FeatureError(f"{folder}/{shard} is damaged. Delete it and run again.") from None
     return entries, n_header + max((entry.end for entry in entries.values()), default=0)
 
