@@ -12,7 +12,7 @@ $(VENV)/ready: pyproject.toml
 	touch $@
 
 demo: $(VENV)/ready
-	$(BIN)/python -m musicavqa.demo demo
+	$(BIN)/python -m musicavqa.ask.demo demo
 
 test: $(VENV)/ready
 	$(BIN)/ruff check src tests bench

@@ -41,7 +41,7 @@ def rendered(folder: Path) -> Path:
 
 
 def further(video: Path) -> float:
-    from musicavqa.asking import listen_and_look
+    from musicavqa.ask.asking import listen_and_look
 
     performance = listen_and_look(video)
     performance.ask(QUESTIONS[:1])

@@ -42,19 +42,19 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from decode import cpu_seconds
-from musicavqa.encoders import (
+from musicavqa.features.encoders import (
     audio_vggish,
     vggish,
     visual_r2plus1d,
     visual_resnet18,
     visual_resnet18_map,
 )
-from musicavqa.encoders.hearing import SoundEncoder
-from musicavqa.encoders.vision import IMAGENET, KINETICS, PictureEncoder, Statistics
-from musicavqa.encoders.visual_r2plus1d import MotionEncoder
-from musicavqa.encoders.windows import one_second_each
-from musicavqa.extraction import extract
-from musicavqa.extraction.encoding import Encoder
+from musicavqa.features.encoders.hearing import SoundEncoder
+from musicavqa.features.encoders.vision import IMAGENET, KINETICS, PictureEncoder, Statistics
+from musicavqa.features.encoders.visual_r2plus1d import MotionEncoder
+from musicavqa.features.encoders.windows import one_second_each
+from musicavqa.features.extraction import extract
+from musicavqa.features.extraction.encoding import Encoder
 from musicavqa.records import Clip
 from recording import rendered, repeated
 

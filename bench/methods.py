@@ -44,12 +44,12 @@ from fixtures import (
     make_texts,
     small_options,
 )
-from musicavqa.batches import Collation, make_batches
 from musicavqa.builders.rephrase import read_paraphrases, rephrase
-from musicavqa.costs import count_flops, peak_mb
+from musicavqa.methods.registry import list_methods, load_method
 from musicavqa.records import Batch, Clip, Question
-from musicavqa.registry import list_methods, load_method
-from musicavqa.training import loss_parts
+from musicavqa.training.batches import Collation, make_batches
+from musicavqa.training.costs import count_flops, peak_mb
+from musicavqa.training.loop import loss_parts
 
 COLUMNS = {
     "method": "method",

@@ -31,11 +31,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from decode import cpu_seconds
-from musicavqa.batches import Collation, make_batches
-from musicavqa.grids import on_one_grid
+from musicavqa.features.grids import on_one_grid
+from musicavqa.features.store import Description, Store, Writer
 from musicavqa.questions import TEMPLATES, fill
 from musicavqa.records import Clip, Question
-from musicavqa.store import Description, Store, Writer
+from musicavqa.training.batches import Collation, make_batches
 
 SECONDS, STEP, ROWS = 60, 6, 10
 MAP, SOUND = (512, 14, 14), (128,)

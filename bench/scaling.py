@@ -37,8 +37,8 @@ def measure(videos: Path) -> dict[str, float]:
 
 def alone(videos: Path) -> None:
     """Extract a folder twice, first one clip to warm up; say what the rest took."""
-    from musicavqa.extraction import extract
-    from musicavqa.footage import files_in
+    from musicavqa.datasets.footage import files_in
+    from musicavqa.features.extraction import extract
     from musicavqa.records import Clip
 
     clips = files_in(videos)

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from musicavqa import evaluation, runs
 from musicavqa.answers import ANSWERS
 from musicavqa.answers.kinds import KINDS, kind_asked
 from musicavqa.answers.scorers import read_answer
 from musicavqa.metrics import accuracy, bootstrap
 from musicavqa.questions import SLOTS, TEMPLATES, fill
 from musicavqa.records import Prediction, Question
+from musicavqa.scoring import evaluation
+from musicavqa.training import runs
 
 N_PREDICTIONS, N_CLIPS, N_TEXTS = 211_572, 6_399, 9_129
 TARGET_S = 10.0

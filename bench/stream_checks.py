@@ -3,7 +3,7 @@
 `CHECKS[stream](encoder, clips)` gives one `Measure` per thing that is measured: a number from 0 to
 1 per clip (NaN where the clip has nothing to measure) and, for the same clips, what a guess without
 listening scores: by default the estimate of one clip against the truth of the next one. A new
-stream needs one function here (or in tests/rhythm_checks.py) and its name in CHECKS.
+stream needs one function here (or in tests/features/rhythm_checks.py) and its name in CHECKS.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from musicavqa.bandstand import sound as renderer
 from musicavqa.bandstand import truth
 from musicavqa.bandstand.gestures import Gestures
 from musicavqa.bandstand.patches import PERCUSSION
-from musicavqa.encoders import music_f0, music_loudness, music_motion, music_notes
+from musicavqa.features.encoders import music_f0, music_loudness, music_motion, music_notes
 from musicavqa.media import SOUND, Media, Pictures, Sound, read
 
 Scores = dict[str, float]

@@ -20,15 +20,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "features"))
 
 import numpy as np
-
 import rhythm_checks
+
 import stream_checks
 from musicavqa.bandstand.render import render
 from musicavqa.bandstand.scene import sample_scene
-from musicavqa.encoders import list_encoders, load_encoder
+from musicavqa.features.encoders import list_encoders, load_encoder
 from musicavqa.media import Media, Sound
 from musicavqa.metrics.bootstrap import clustered_interval
 from stream_checks import Clip, Measure
@@ -38,7 +38,7 @@ HEAD = ("stream", "measure", "share, % [95 %]", "naive, %", "clips", "CPU s a mi
 
 
 def of_rhythm(name: str) -> stream_checks.Check:
-    """The measures of tests/rhythm_checks.py, on these clips or on half as many rehearsals."""
+    """The measures of rhythm_checks.py, on these clips or on half as many rehearsals."""
 
     def check(encoder: Any, clips: Sequence[Clip]) -> list[Measure]:
         played = rhythm_checks.rehearsals(len(clips) // 2)

@@ -33,7 +33,8 @@ from torch import Tensor, nn
 
 from fixtures import make_batch, small_options
 from methods import answer, in_turns, repeat_clips, step
-from musicavqa.layers import (
+from musicavqa.methods import av_master, hcrn, lavit, mccd, tspm
+from musicavqa.methods.layers import (
     bert,
     factor_graph_attention,
     gaussian_experts,
@@ -43,13 +44,12 @@ from musicavqa.layers import (
     question_pooling,
     selection,
 )
-from musicavqa.layers.han import HANLayer
-from musicavqa.layers.question_pooling import QuestionPooling
-from musicavqa.layers.seconds import mean_of_seconds
-from musicavqa.layers.words import real_words
-from musicavqa.methods import av_master, hcrn, lavit, mccd, tspm
+from musicavqa.methods.layers.han import HANLayer
+from musicavqa.methods.layers.question_pooling import QuestionPooling
+from musicavqa.methods.layers.seconds import mean_of_seconds
+from musicavqa.methods.layers.words import real_words
+from musicavqa.methods.registry import load_method
 from musicavqa.records import Batch
-from musicavqa.registry import load_method
 
 Model = nn.Module
 Patches = list[tuple[Any, str, Any]]

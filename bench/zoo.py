@@ -87,10 +87,10 @@ def by_cost(settings: argparse.Namespace) -> list[str]:
     """All methods, those with the fewest FLOPs per question first."""
     import torch
 
-    from musicavqa.batches import Collation, make_batches
-    from musicavqa.costs import count_flops
     from musicavqa.datasets import load_dataset
-    from musicavqa.registry import list_methods, load_method
+    from musicavqa.methods.registry import list_methods, load_method
+    from musicavqa.training.batches import Collation, make_batches
+    from musicavqa.training.costs import count_flops
     from musicavqa.workflow import embed_texts, open_streams
 
     clips, questions = load_dataset(SET_NAME, settings.data, "val")
@@ -119,7 +119,7 @@ def alone(name: str, seed: int) -> str:
 
 def train_and_answer(name: str, seed: int, settings: argparse.Namespace) -> Path:
     from musicavqa import workflow
-    from musicavqa.registry import load_method
+    from musicavqa.methods.registry import load_method
 
     recipe = load_method(name).recipe(SET_NAME)
     recipe = dataclasses.replace(

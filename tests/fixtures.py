@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from musicavqa.answers import ANSWERS
-from musicavqa.batches import Collation, make_batches
+from musicavqa.methods.registry import Method, load_method
 from musicavqa.questions import SLOTS, TEMPLATES, fill
 from musicavqa.records import Batch, Clip, Question
-from musicavqa.registry import Method, load_method
+from musicavqa.training.batches import Collation, make_batches
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "audio_logmel": (2, 50, 64),

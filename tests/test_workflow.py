@@ -58,7 +58,7 @@ def test_what_cannot_work_says_so_in_one_line(monkeypatch, command_line, tmp_pat
 
 def test_a_prompt_stream_holds_the_statement_of_each_question():
     from fixtures import make_clips, make_questions
-    from musicavqa.encoders import load_encoder
+    from musicavqa.features.encoders import load_encoder
     from musicavqa.questions import declare
     from musicavqa.workflow import embed_texts
 

@@ -11,19 +11,23 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ask": "musicavqa.asking",
+    "ask": "musicavqa.ask.asking",
     "evaluate": "musicavqa.workflow",
     "extract_features": "musicavqa.workflow",
-    "import_predictions": "musicavqa.importers",
+    "import_predictions": "musicavqa.scoring.importers",
     "list_datasets": "musicavqa.datasets",
-    "list_methods": "musicavqa.registry",
+    "list_methods": "musicavqa.methods.registry",
     "load_dataset": "musicavqa.datasets",
-    "load_method": "musicavqa.registry",
+    "load_method": "musicavqa.methods.registry",
     "predict": "musicavqa.workflow",
     "render": "musicavqa.workflow",
     "train": "musicavqa.workflow",
 }
 __all__ = list(_HOMES)
+
+# The room of that name is loaded first: a later import would put it where the function is.
+import_module("musicavqa.ask")
+del globals()["ask"]
 
 
 def __getattr__(name: str) -> Any:

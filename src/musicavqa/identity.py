@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musicavqa import runs
 from musicavqa.datasets import leaks
+from musicavqa.features.store import IMPORTED
 from musicavqa.records import Clip, Question
-from musicavqa.store import IMPORTED
+from musicavqa.training import runs
 
 if TYPE_CHECKING:
-    from musicavqa.store import Store
+    from musicavqa.features.store import Store
 
 
 def of_questions(questions: Sequence[Question]) -> str:

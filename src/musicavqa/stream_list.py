@@ -35,8 +35,8 @@ class Stream:
 
 def list_streams() -> list[Stream]:
     """All streams that an encoder of ours makes, sorted by name."""
-    from musicavqa.encoders import list_encoders, load_spec
-    from musicavqa.encoders.weights import weight_report
+    from musicavqa.features.encoders import list_encoders, load_spec
+    from musicavqa.features.encoders.weights import weight_report
 
     readers = _readers()
     found = []
@@ -63,14 +63,14 @@ def list_streams() -> list[Stream]:
 
 def streams_of_method(name: str) -> tuple[str, ...]:
     """The streams that a method reads with default options."""
-    from musicavqa.registry import load_method
+    from musicavqa.methods.registry import load_method
 
     return load_method(name).streams()
 
 
 def _readers() -> dict[str, list[str]]:
     """Methods by the stream that they read."""
-    from musicavqa.registry import list_methods, load_method
+    from musicavqa.methods.registry import list_methods, load_method
 
     found: dict[str, list[str]] = {}
     for name in list_methods():

@@ -16,13 +16,13 @@ from musicavqa.questions import declare
 from musicavqa.records import Clip, NoMediaWarning, Prediction, Question
 
 if TYPE_CHECKING:
-    from musicavqa.evaluation import Evaluation
-    from musicavqa.extraction import Engine
-    from musicavqa.extraction import Progress as ExtractionProgress
-    from musicavqa.extraction import Report as ExtractionReport
+    from musicavqa.features.extraction import Engine
+    from musicavqa.features.extraction import Progress as ExtractionProgress
+    from musicavqa.features.extraction import Report as ExtractionReport
+    from musicavqa.features.store import Store
     from musicavqa.methods.card import Recipe
-    from musicavqa.robustness import StressReport
-    from musicavqa.store import Store
+    from musicavqa.scoring.evaluation import Evaluation
+    from musicavqa.scoring.robustness import StressReport
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
 PROMPT = "_prompt"
@@ -65,8 +65,8 @@ def extract_features(
 
     `out` is a folder, or an address such as s3://bucket/prefix.
     """
-    from musicavqa.extraction import extract
-    from musicavqa.footage import clips_of
+    from musicavqa.datasets.footage import clips_of
+    from musicavqa.features.extraction import extract
 
     clips = clips_of(set_name, data, splits)
     return extract(clips, list(encoders or DEFAULT_ENCODERS), out, set_name, engine, progress)
@@ -83,7 +83,7 @@ def open_streams(
     Where we made none, features that others made and that were imported are taken. `data` is only
     named in what to run.
     """
-    from musicavqa.store import Store, folder
+    from musicavqa.features.store import Store, folder
 
     root = folder(features) / set_name
     stores, missing = {}, []
@@ -105,9 +105,9 @@ def open_streams(
 
 def _versions(stream: str) -> list[str]:
     """Ends of folder names of a stream: today's hash (if its weights are here), imported."""
-    from musicavqa.encoders import list_encoders, load_spec
-    from musicavqa.encoders.weights import WeightError
-    from musicavqa.store import IMPORTED
+    from musicavqa.features.encoders import list_encoders, load_spec
+    from musicavqa.features.encoders.weights import WeightError
+    from musicavqa.features.store import IMPORTED
 
     if stream not in list_encoders():
         return [IMPORTED]
@@ -125,7 +125,7 @@ def embed_texts(
     A stream '<encoder>_prompt' is what `encoder` makes of `questions.declare`, a statement of what
     is asked about.
     """
-    from musicavqa.encoders import load_encoder
+    from musicavqa.features.encoders import load_encoder
 
     streams = {}
     for name in names:
@@ -164,11 +164,12 @@ def train(
     `drop_leaks` left out of training and validation. `plugins` are names or paths of
     plug-ins, which take their default options.
     """
-    from musicavqa import identity, training
-    from musicavqa.dubbing import dub
-    from musicavqa.encoders import load_spec
-    from musicavqa.grids import on_one_grid
-    from musicavqa.registry import load_method
+    from musicavqa import identity
+    from musicavqa.datasets.dubbing import dub
+    from musicavqa.features.encoders import load_spec
+    from musicavqa.features.grids import on_one_grid
+    from musicavqa.methods.registry import load_method
+    from musicavqa.training import loop
 
     found = load_method(method)
     recipe = recipe or found.recipe(set_name)
@@ -185,7 +186,7 @@ def train(
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
     both = [*questions, *validation]
     dubbed, asked, rows = dub(list(known.values()), both, on_one_grid(streams))
-    facts = training.Data(
+    facts = loop.Data(
         name=set_name,
         clips=dubbed,
         train=asked[: len(questions)],
@@ -201,7 +202,7 @@ def train(
         texts=embed_texts(texts, both),
     )
     added = dict.fromkeys(plugins)
-    folder = training.train(
+    folder = loop.train(
         method, None, recipe, facts, Path(out), seed, device, stages=stages, plugins=added
     )
     leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(both))
@@ -245,11 +246,12 @@ def predict(
     not encoded yet is a FeatureError. ValueError where features, questions or weights are no longer
     those that the run was trained on, or that earlier answers were made from.
     """
-    from musicavqa import identity, runs, training
-    from musicavqa.batches import Collation, make_batches
-    from musicavqa.dubbing import dub
-    from musicavqa.grids import on_one_grid
-    from musicavqa.registry import load_checkpoint
+    from musicavqa import identity
+    from musicavqa.datasets.dubbing import dub
+    from musicavqa.features.grids import on_one_grid
+    from musicavqa.methods.registry import load_checkpoint
+    from musicavqa.training import loop, runs
+    from musicavqa.training.batches import Collation, make_batches
 
     run = Path(run)
     checkpoint = load_checkpoint(run)
@@ -267,7 +269,7 @@ def predict(
     collation = Collation(mute=tuple(about["mute"]), texts=texts)
     dubbed, asked, rows = dub(clips, todo, on_one_grid(streams))
     batches = make_batches(dubbed, asked, rows, collation=collation)
-    training.write_answers(path, checkpoint, batches)
+    loop.write_answers(path, checkpoint, batches)
     return path
 
 
@@ -305,10 +307,12 @@ def stress(
     progress: Callable[[int, int], None] | None = None,
 ) -> StressReport:
     """Answer the questions of `asked` undisturbed and with disturbed senses, as `predict` would."""
-    from musicavqa import identity, robustness, runs
-    from musicavqa.dubbing import dub
-    from musicavqa.grids import on_one_grid
-    from musicavqa.registry import load_checkpoint
+    from musicavqa import identity
+    from musicavqa.datasets.dubbing import dub
+    from musicavqa.features.grids import on_one_grid
+    from musicavqa.methods.registry import load_checkpoint
+    from musicavqa.scoring import robustness
+    from musicavqa.training import runs
 
     run, checkpoint = Path(run), load_checkpoint(run)
     clips, questions = load_dataset(asked.name, asked.root, asked.split)
@@ -346,7 +350,8 @@ def evaluate(
     `drop_leaks` left out of the score. `scorer` reads texts that the predictions keep anew, see
     `evaluation.evaluate`.
     """
-    from musicavqa import evaluation, runs
+    from musicavqa.scoring import evaluation
+    from musicavqa.training import runs
 
     found = runs.answered(Path(predictions), set_name, split)
     asked = Part(found.set_name, data, found.split)

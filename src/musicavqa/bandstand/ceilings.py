@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from musicavqa.bandstand.ask import answer_truth
+from musicavqa.bandstand.answerer import answer_truth
 from musicavqa.bandstand.exports import make_questions
 from musicavqa.bandstand.truth import Player, Scene, Truth, names, read_truth
 from musicavqa.questions import INSTRUMENTS, SLOTS, TEMPLATES

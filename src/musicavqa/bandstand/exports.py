@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from musicavqa import answers
-from musicavqa.bandstand.ask import Asked, questions
+from musicavqa.bandstand.answerer import Asked, questions
 from musicavqa.bandstand.truth import Scene
 from musicavqa.builders.balance import surplus
 from musicavqa.files import write_text

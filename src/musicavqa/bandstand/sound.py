@@ -63,7 +63,7 @@ def stems(scene: Scene) -> dict[int, np.ndarray]:
 @lru_cache(maxsize=2)
 def font_bytes(name: str) -> bytes:
     """The soundfont `timgm6mb` or `merlin`."""
-    from musicavqa.encoders.weights import weight_file
+    from musicavqa.features.encoders.weights import weight_file
 
     return weight_file(name).read_bytes()
 

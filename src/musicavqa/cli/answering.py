@@ -25,7 +25,7 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Answer questions about a performance: answer, confidence, when and where."""
-    from musicavqa import asking
+    from musicavqa.ask import asking
 
     _check_picture(evidence)
     performance = asking.listen_and_look(video, checkpoint or asking.DEFAULT_CHECKPOINT)
@@ -55,7 +55,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say which weights are here and how to get the others; nothing is downloaded unasked."""
-    from musicavqa.encoders import weights
+    from musicavqa.features.encoders import weights
 
     for pair in add or []:
         name, equals, path = pair.partition("=")
@@ -121,7 +121,7 @@ def _check_picture(path: Path | None) -> None:
 def _draw(media: Any, replies: list[Any], path: Path | None) -> list[Path]:
     if path is None:
         return []
-    from musicavqa.explain.timeline import draw
+    from musicavqa.ask.timeline import draw
 
     answered = [reply for reply in replies if reply.answer is not None]
     made = []

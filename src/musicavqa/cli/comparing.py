@@ -12,8 +12,8 @@ from musicavqa.cli.numbers import between, number, p_value
 from musicavqa.cli.shared import AnsweredSet, AnsweredSplit, Data, Json, app
 
 if TYPE_CHECKING:
-    from musicavqa.comparing import Comparison, Row, Study, System
     from musicavqa.metrics.bootstrap import Interval
+    from musicavqa.scoring.comparing import Comparison, Row, Study, System
 
 
 @app.command()
@@ -30,8 +30,9 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Differences per cell with intervals, exact tests and what could have been seen at all."""
-    from musicavqa import comparing, runs
     from musicavqa.datasets import load_dataset
+    from musicavqa.scoring import comparing
+    from musicavqa.training import runs
 
     asked = runs.answered(predictions[0], set_name, split)
     questions = load_dataset(asked.set_name, data, asked.split)[1]

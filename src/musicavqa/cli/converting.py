@@ -26,8 +26,8 @@ def convert(
     ] = None,
 ) -> None:
     """Convert an official checkpoint: safetensors with our words and answers, to predict with."""
-    from musicavqa import conversion
-    from musicavqa.registry import load_method
+    from musicavqa.methods import conversion
+    from musicavqa.methods.registry import load_method
 
     lists: dict[str, Any] = {"words": words, "answers": answers}
     given = {name: conversion.read_list(path) for name, path in lists.items() if path is not None}

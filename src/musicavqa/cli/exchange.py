@@ -37,8 +37,8 @@ def import_(
     ] = False,
 ) -> None:
     """Take features that others made, checked; exit code 1 where clips are missing or refused."""
-    from musicavqa.exchange.importing import Stream, import_features
-    from musicavqa.footage import known_clips
+    from musicavqa.datasets.footage import known_clips
+    from musicavqa.features.exchange.importing import Stream, import_features
 
     clips = _with_lengths(known_clips(set_name, data, split), seconds)
     wanted = Stream.of(stream)
@@ -65,7 +65,7 @@ def export(
 ) -> None:
     """Write float32 files that an official program reads, and say which options take them."""
     from musicavqa.cli.shared import progress
-    from musicavqa.exchange import exporting, layouts
+    from musicavqa.features.exchange import exporting, layouts
     from musicavqa.workflow import open_streams
 
     chosen = layouts.layout(layout)

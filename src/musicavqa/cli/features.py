@@ -15,8 +15,8 @@ import typer
 from musicavqa.cli.shared import Data, Features, Json, Workers, app
 
 if TYPE_CHECKING:
-    from musicavqa.extraction import Engine, Progress
-    from musicavqa.extraction.estimate import Estimate
+    from musicavqa.features.extraction import Engine, Progress
+    from musicavqa.features.extraction.estimate import Estimate
 
 features_app = typer.Typer(
     help="Streams of pictures, sound and music: extract, list, verify, exchange.",
@@ -65,13 +65,13 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Encode every clip once for all streams; a killed run goes on. Exit code 1: clips skipped."""
-    from musicavqa import extraction
-    from musicavqa.footage import footage
+    from musicavqa.datasets.footage import footage
+    from musicavqa.features import extraction
 
     chosen = _chosen(streams, method)
     own_name, clips = footage(source, data, split)
     if dry_run:
-        from musicavqa.extraction.estimate import estimate
+        from musicavqa.features.extraction.estimate import estimate
 
         plan = estimate(clips, chosen, out, name or own_name)
         _print_plan(plan, workers, as_json)
@@ -140,10 +140,10 @@ def verify(
 
     Without a data set or folder only the shards are checked: sizes, shapes, types, finite values.
     """
-    from musicavqa.encoders import list_encoders, load_spec
-    from musicavqa.extraction.verify import TOLERANCE, check_shards, recompute
-    from musicavqa.footage import footage
-    from musicavqa.store import folder
+    from musicavqa.datasets.footage import footage
+    from musicavqa.features.encoders import list_encoders, load_spec
+    from musicavqa.features.extraction.verify import TOLERANCE, check_shards, recompute
+    from musicavqa.features.store import folder
 
     own_name, clips = footage(source, data, split) if source else (None, [])
     set_name = name or own_name
@@ -178,9 +178,9 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it nothing is.")] = False,
 ) -> None:
     """Say what may go: streams of older encoders, rests of killed runs; `--yes` deletes it."""
-    from musicavqa.encoders import list_encoders, load_spec
-    from musicavqa.encoders.weights import WeightError
-    from musicavqa.extraction.tidying import find_rubbish, remove
+    from musicavqa.features.encoders import list_encoders, load_spec
+    from musicavqa.features.encoders.weights import WeightError
+    from musicavqa.features.extraction.tidying import find_rubbish, remove
 
     versions: dict[str, str | None] = {}
     for encoder in list_encoders():

@@ -24,10 +24,10 @@ from musicavqa.cli.shared import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from musicavqa.bias import BiasReport
     from musicavqa.metrics.bootstrap import Interval
     from musicavqa.records import Question
-    from musicavqa.robustness import StressReport
+    from musicavqa.scoring.bias import BiasReport
+    from musicavqa.scoring.robustness import StressReport
     from musicavqa.workflow import Part
 
 
@@ -47,7 +47,7 @@ def robustness(
     as_json: Json = False,
 ) -> None:
     """Bias and calibration of predictions; for a run folder also answers to disturbed senses."""
-    from musicavqa import runs
+    from musicavqa.training import runs
     from musicavqa.workflow import Part
 
     found = runs.answered(run, set_name, split)
@@ -96,8 +96,8 @@ def _bias(
     prior: list[str] | None,
     question_only: Path | None,
 ) -> BiasReport:
-    from musicavqa.bias import bias_report
-    from musicavqa.runs import read_predictions
+    from musicavqa.scoring.bias import bias_report
+    from musicavqa.training.runs import read_predictions
 
     blind = None if question_only is None else read_predictions(question_only, questions)
     return bias_report(questions, read_predictions(path, questions), prior, blind)
@@ -106,7 +106,7 @@ def _bias(
 def _draw(report: BiasReport, stressed: StressReport | None, out: Path | None) -> list[Path]:
     if out is None:
         return []
-    from musicavqa.explain import charts
+    from musicavqa.ask import charts
 
     made = []
     if report.confidence is not None:

@@ -73,8 +73,9 @@ def import_(
     ] = False,
 ) -> None:
     """Join a result file to the questions by what both name, and read its texts as answers."""
-    from musicavqa import importers, runs
     from musicavqa.datasets import load_dataset
+    from musicavqa.scoring import importers
+    from musicavqa.training import runs
 
     questions = load_dataset(set_, root, split)[1]
     with told_counts():

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from musicavqa.layers import N_WORDS
-from musicavqa.layers.joint_embedding import JointEmbedding
-from musicavqa.layers.words import BothWaysLSTM, each_once, real_words
 from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card
+from musicavqa.methods.layers import N_WORDS
+from musicavqa.methods.layers.joint_embedding import JointEmbedding
+from musicavqa.methods.layers.words import BothWaysLSTM, each_once, real_words
 from musicavqa.records import Batch, Output
 
 CARD = Card(

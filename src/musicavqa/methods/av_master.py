@@ -34,12 +34,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize, softplus
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.bert import EPSILON, BertAttention, BertFeedForward
-from musicavqa.layers.han import HANLayer
-from musicavqa.layers.seconds import mean_of_seconds, picture_vectors
-from musicavqa.layers.words import real_words
 from musicavqa.methods.card import USUAL, Card, Recipe, official_keys
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.bert import EPSILON, BertAttention, BertFeedForward
+from musicavqa.methods.layers.han import HANLayer
+from musicavqa.methods.layers.seconds import mean_of_seconds, picture_vectors
+from musicavqa.methods.layers.words import real_words
 from musicavqa.records import Batch, Output
 
 CARD = Card(

@@ -32,11 +32,11 @@ import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, one_hot
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.factor_graph_attention import FactorGraphAttention
-from musicavqa.layers.seconds import back_on_the_grid, spaced_seconds, take_seconds
-from musicavqa.layers.words import count_words, real_words
 from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.factor_graph_attention import FactorGraphAttention
+from musicavqa.methods.layers.seconds import back_on_the_grid, spaced_seconds, take_seconds
+from musicavqa.methods.layers.words import count_words, real_words
 from musicavqa.records import Batch, Output
 
 CARD = Card(

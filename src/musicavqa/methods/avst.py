@@ -32,12 +32,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.grounding import AudioGuidedGrounding, MatchHead, match_loss
-from musicavqa.layers.question_lstm import QuestionLSTM
-from musicavqa.layers.question_pooling import QuestionPooling
-from musicavqa.layers.seconds import back_on_the_grid, mean_of_seconds
 from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.grounding import AudioGuidedGrounding, MatchHead, match_loss
+from musicavqa.methods.layers.question_lstm import QuestionLSTM
+from musicavqa.methods.layers.question_pooling import QuestionPooling
+from musicavqa.methods.layers.seconds import back_on_the_grid, mean_of_seconds
 from musicavqa.records import Batch, Output
 
 CARD = Card(

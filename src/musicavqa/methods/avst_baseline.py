@@ -24,11 +24,11 @@ from typing import Literal
 import torch
 from torch import nn
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.question_lstm import QuestionLSTM
-from musicavqa.layers.question_pooling import QuestionPooling
-from musicavqa.layers.seconds import back_on_the_grid, picture_vectors
 from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.question_lstm import QuestionLSTM
+from musicavqa.methods.layers.question_pooling import QuestionPooling
+from musicavqa.methods.layers.seconds import back_on_the_grid, picture_vectors
 from musicavqa.records import Batch, Output
 
 CARD = Card(

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from musicavqa.layers.causal_regularization import CausalRegularization, Terms
 from musicavqa.methods import avst
 from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.layers.causal_regularization import CausalRegularization, Terms
 from musicavqa.records import Batch, Output
 
 CARD = Card(

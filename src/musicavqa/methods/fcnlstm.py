@@ -28,10 +28,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.last_word_lstm import LastWordLSTM
-from musicavqa.layers.mel_convolutions import MelConvolutions, official_convolutions
 from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.last_word_lstm import LastWordLSTM
+from musicavqa.methods.layers.mel_convolutions import MelConvolutions, official_convolutions
 from musicavqa.records import Batch, Output
 
 CARD = Card(

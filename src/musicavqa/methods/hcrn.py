@@ -33,10 +33,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, elu, linear, one_hot
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.seconds import picture_vectors, spaced_seconds, take_seconds
-from musicavqa.layers.words import BothWaysLSTM, after_last_word
 from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card, official_keys
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.seconds import picture_vectors, spaced_seconds, take_seconds
+from musicavqa.methods.layers.words import BothWaysLSTM, after_last_word
 from musicavqa.records import Batch, Output
 
 CARD = Card(

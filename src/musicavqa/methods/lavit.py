@@ -35,11 +35,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.bert import EPSILON, BertAttention, BertFeedForward
-from musicavqa.layers.seconds import mean_of_seconds
-from musicavqa.layers.words import real_words
 from musicavqa.methods.card import USUAL, Card, Recipe, official_keys
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.bert import EPSILON, BertAttention, BertFeedForward
+from musicavqa.methods.layers.seconds import mean_of_seconds
+from musicavqa.methods.layers.words import real_words
 from musicavqa.records import Batch, Output
 
 CARD = Card(

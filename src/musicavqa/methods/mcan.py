@@ -30,12 +30,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.multi_head import MultiHead
-from musicavqa.layers.seconds import back_on_the_grid, picture_vectors
-from musicavqa.layers.unbiased_norm import UnbiasedNorm
-from musicavqa.layers.words import real_words
 from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.multi_head import MultiHead
+from musicavqa.methods.layers.seconds import back_on_the_grid, picture_vectors
+from musicavqa.methods.layers.unbiased_norm import UnbiasedNorm
+from musicavqa.methods.layers.words import real_words
 from musicavqa.records import Batch, Output
 
 CARD = Card(

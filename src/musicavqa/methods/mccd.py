@@ -26,12 +26,12 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.debiasing import MODALITIES, BiasLearner, agree_in_a_cycle, push_apart
-from musicavqa.layers.seconds import picture_vectors
-from musicavqa.layers.single_query import ask
-from musicavqa.layers.words import real_words
 from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.debiasing import MODALITIES, BiasLearner, agree_in_a_cycle, push_apart
+from musicavqa.methods.layers.seconds import picture_vectors
+from musicavqa.methods.layers.single_query import ask
+from musicavqa.methods.layers.words import real_words
 from musicavqa.records import Batch, Output
 
 CARD = Card(

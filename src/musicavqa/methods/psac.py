@@ -32,14 +32,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.multi_head import MultiHead
-from musicavqa.layers.qanet import QuestionEncoder, QuestionSizes
-from musicavqa.layers.seconds import back_on_the_grid, mean_of_seconds, picture_vectors
-from musicavqa.layers.spelling import N_LETTERS, spelling
-from musicavqa.layers.unbiased_norm import UnbiasedNorm
-from musicavqa.layers.words import real_words
 from musicavqa.methods.card import MUSIC_AVQA, USUAL, Card, official_keys
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.multi_head import MultiHead
+from musicavqa.methods.layers.qanet import QuestionEncoder, QuestionSizes
+from musicavqa.methods.layers.seconds import back_on_the_grid, mean_of_seconds, picture_vectors
+from musicavqa.methods.layers.spelling import N_LETTERS, spelling
+from musicavqa.methods.layers.unbiased_norm import UnbiasedNorm
+from musicavqa.methods.layers.words import real_words
 from musicavqa.records import Batch, Output
 
 CARD = Card(

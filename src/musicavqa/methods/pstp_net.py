@@ -31,13 +31,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from musicavqa.layers import N_ANSWERS
-from musicavqa.layers.han import HANLayer
-from musicavqa.layers.patches import picture_patches
-from musicavqa.layers.question_pooling import QuestionPooling
-from musicavqa.layers.seconds import mean_of_seconds, picture_vectors, take_seconds
-from musicavqa.layers.selection import Relevance, best, pass_back, places_of
 from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS
+from musicavqa.methods.layers.han import HANLayer
+from musicavqa.methods.layers.patches import picture_patches
+from musicavqa.methods.layers.question_pooling import QuestionPooling
+from musicavqa.methods.layers.seconds import mean_of_seconds, picture_vectors, take_seconds
+from musicavqa.methods.layers.selection import Relevance, best, pass_back, places_of
 from musicavqa.records import Batch, Output
 
 CARD = Card(

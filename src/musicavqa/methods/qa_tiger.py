@@ -33,13 +33,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from musicavqa.layers import N_ANSWERS
-from musicavqa.layers.by_clip import ByClip
-from musicavqa.layers.gaussian_experts import GaussianExperts
-from musicavqa.layers.han import HANLayer
-from musicavqa.layers.patches import picture_patches
-from musicavqa.layers.seconds import picture_vectors
 from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS
+from musicavqa.methods.layers.by_clip import ByClip
+from musicavqa.methods.layers.gaussian_experts import GaussianExperts
+from musicavqa.methods.layers.han import HANLayer
+from musicavqa.methods.layers.patches import picture_patches
+from musicavqa.methods.layers.seconds import picture_vectors
 from musicavqa.records import Batch, Output
 
 CARD = Card(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.words import count_words
 from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.words import count_words
 from musicavqa.records import Batch, Output
 
 CARD = Card(

@@ -33,13 +33,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.grounding import AudioGuidedGrounding, MatchHead, match_loss
-from musicavqa.layers.grouping import Attend, Grouping, adapt_grouping
-from musicavqa.layers.question_lstm import QuestionLSTM
-from musicavqa.layers.question_pooling import QuestionPooling
-from musicavqa.layers.seconds import mean_of_seconds
 from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.grounding import AudioGuidedGrounding, MatchHead, match_loss
+from musicavqa.methods.layers.grouping import Attend, Grouping, adapt_grouping
+from musicavqa.methods.layers.question_lstm import QuestionLSTM
+from musicavqa.methods.layers.question_pooling import QuestionPooling
+from musicavqa.methods.layers.seconds import mean_of_seconds
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Batch, Output
 

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from musicavqa import answers
-from musicavqa.layers import N_ANSWERS
-from musicavqa.layers.templates import TemplateReader
 from musicavqa.methods.card import Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS
+from musicavqa.methods.layers.templates import TemplateReader
 from musicavqa.records import Batch, Output, Question
 
 CARD = Card(

@@ -39,13 +39,13 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize, one_hot
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from musicavqa.layers import N_ANSWERS, N_WORDS
-from musicavqa.layers.by_clip import ByClip
-from musicavqa.layers.grounding import MatchHead, match_loss
-from musicavqa.layers.question_pooling import QuestionPooling
-from musicavqa.layers.seconds import mean_of_seconds
-from musicavqa.layers.words import BothWaysLSTM, count_words, real_words
 from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.by_clip import ByClip
+from musicavqa.methods.layers.grounding import MatchHead, match_loss
+from musicavqa.methods.layers.question_pooling import QuestionPooling
+from musicavqa.methods.layers.seconds import mean_of_seconds
+from musicavqa.methods.layers.words import BothWaysLSTM, count_words, real_words
 from musicavqa.records import Batch, Output
 
 CARD = Card(

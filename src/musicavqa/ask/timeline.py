@@ -1,0 +1,104 @@
+"""Draw the evidence of one reply: key frames with heat map, sound, attention, instruments."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from musicavqa.ask.asking import Reply
+from musicavqa.media import FRAMES, SOUND, Media
+from musicavqa.questions import INSTRUMENTS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+N_FRAMES = 5
+N_INSTRUMENTS = 6
+HEARD = 0.2
+"""Instruments whose strongest second stays below this activity are left out of the picture."""
+
+
+def draw(media: Media, reply: Reply, path: Path) -> None:
+    """Write the picture of one answered question to `path` (format by its ending)."""
+    if reply.answer is None or reply.seconds is None or reply.cells is None:
+        raise ValueError(f"There is no evidence to draw: {reply.question!r} was not answered.")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("This needs matplotlib: pip install 'musicavqa[plots]'") from error
+    figure = Figure(figsize=(11, 6.4), layout="constrained")
+    panels: Any = figure.subfigures(2, 1, height_ratios=[1.15, 2])
+    top, bottom = panels
+    confidence = f"{reply.confidence:.0%}" if reply.confidence is not None else "-"
+    top.suptitle(f"{reply.question}\n{reply.answer}  ({confidence})", fontsize=13)
+    for axes, second in zip(top.subplots(1, N_FRAMES), _key_seconds(reply.seconds), strict=True):
+        _frame(axes, media, second, reply.cells)
+    wave, attention, activity = bottom.subplots(3, 1, sharex=True)
+    _wave(wave, media)
+    _attention(attention, reply)
+    _activity(activity, reply)
+    activity.set_xlabel("seconds")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _key_seconds(seconds: np.ndarray) -> list[int]:
+    """The strongest second of each fifth of the clip, in order of time."""
+    edges = np.linspace(0, len(seconds), N_FRAMES + 1)
+    spans = [(int(a), max(int(a) + 1, int(b))) for a, b in pairwise(edges)]
+    return [start + int(seconds[start:stop].argmax()) for start, stop in spans]
+
+
+def _frame(axes: Axes, media: Media, second: int, cells: np.ndarray) -> None:
+    frames = media[FRAMES]
+    assert frames is not None  # nobody is asked about a clip without pictures
+    axes.imshow(frames[min(second, len(frames) - 1)], extent=(0, 1, 1, 0), aspect=0.75)
+    above = np.clip(cells - np.median(cells), 0, None)  # the colder half stays clear
+    strength = 0.75 * above / max(above.max(), 1e-9)
+    heat: dict[str, Any] = {"cmap": "autumn_r", "interpolation": "bilinear", "aspect": 0.75}
+    axes.imshow(cells, alpha=strength, extent=(0, 1, 1, 0), vmin=0, **heat)
+    axes.set_title(f"{second} s", fontsize=9)
+    axes.set_axis_off()
+
+
+def _wave(axes: Axes, media: Media) -> None:
+    axes.set_ylabel("sound", fontsize=9)
+    waveform = media[SOUND]
+    if waveform is None:
+        return
+    mono = waveform.mean(0)
+    step = max(1, len(mono) // 2000)
+    peaks = np.abs(mono[: len(mono) // step * step]).reshape(-1, step).max(1)
+    times = np.arange(len(peaks)) * step / SOUND.rate_hz
+    axes.fill_between(times, -peaks, peaks, color="#456990", linewidth=0)
+    axes.set_yticks([])
+
+
+def _attention(axes: Axes, reply: Reply) -> None:
+    assert reply.seconds is not None
+    assert reply.when is not None
+    axes.bar(
+        np.arange(len(reply.seconds)) + 0.5, reply.seconds, width=0.9, color="#e07a1f", linewidth=0
+    )
+    axes.axvspan(*reply.when, color="#e07a1f", alpha=0.15)
+    axes.set_ylabel("attention", fontsize=9)
+
+
+def _activity(axes: Axes, reply: Reply) -> None:
+    axes.set_ylabel("heard", fontsize=9)
+    if reply.activity is None:
+        return
+    strongest = np.argsort(-reply.activity.max(0))[:N_INSTRUMENTS]
+    shown = [i for i in strongest if reply.activity[:, i].max() >= HEARD] or list(strongest[:1])
+    axes.imshow(
+        reply.activity[:, shown].T,
+        aspect="auto",
+        cmap="Greens",
+        vmin=0,
+        vmax=1,
+        extent=(0, len(reply.activity), len(shown), 0),
+    )
+    axes.set_yticks(np.arange(len(shown)) + 0.5, [INSTRUMENTS[i] for i in shown], fontsize=9)

@@ -1,1 +1,0 @@
-"""Pictures that show when and where an answer was found."""

@@ -1,0 +1,1 @@
+"""What is seen, heard and asked as named streams of numbers: encoders, extraction, stores."""

@@ -1,0 +1,51 @@
+"""Frozen networks and signal transforms, one per file; the file name is the registration.
+
+Each file has `SPEC` and `load()`, which returns an object with `.spec` and
+`.encode(media) -> (T, *spec.shape)`, one row per second; a missing sense gives zeros. A text
+encoder has `.embed(texts)` in place of `.encode`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from difflib import get_close_matches
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from musicavqa.features.encoders.spec import Spec
+
+SENSES = ("audio_", "visual_", "music_", "text_")
+
+
+def list_encoders() -> list[str]:
+    """Names of all encoders, sorted."""
+    return sorted(item.name for item in pkgutil.iter_modules(__path__) if _is_encoder(item.name))
+
+
+def load_spec(name: str) -> Spec:
+    """The card of an encoder; loads no weights."""
+    return _module(name).SPEC
+
+
+def load_encoder(name: str, device: str = "cpu") -> Any:
+    """The encoder, ready to encode; its weights are fetched on first use.
+
+    Those that compute with torch do so on `device`; signal transforms always on the processor.
+    """
+    load = _module(name).load
+    return load(device=device) if "device" in inspect.signature(load).parameters else load()
+
+
+def _is_encoder(name: str) -> bool:
+    return name.startswith(SENSES)
+
+
+def _module(name: str) -> ModuleType:
+    names = list_encoders()
+    if name not in names:
+        near = get_close_matches(name, names, n=3, cutoff=0.4) or names
+        raise ValueError(f"There is no encoder {name!r}. Did you mean {' or '.join(near)}?")
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,0 +1,25 @@
+"""CLIP ViT-B/32, text side: a question as 512 numbers, not normalised.
+
+Radford et al. 2021. Projected state of the end mark. A question is taken as it is written; PSTP-Net
+cut its '?' off, TSPM kept it.
+"""
+
+from __future__ import annotations
+
+from musicavqa.features.encoders.clip import TextEncoder
+from musicavqa.features.encoders.spec import Spec
+
+SPEC = Spec(
+    name="text_clip_b32",
+    stream="text_clip_b32",
+    shape=(512,),
+    rate_hz=0.0,
+    dtype="float32",
+    weights=("clip_b32",),
+    licence="MIT (of the code)",
+)
+
+
+def load(device: str = "cpu") -> TextEncoder:
+    """The tokeniser and the text tower with OpenAI's weights."""
+    return TextEncoder(SPEC, device, words=False)

@@ -1,0 +1,119 @@
+"""Write stored features in the layout that an official program reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from musicavqa.features.exchange.layouts import Clips, Layout, Part
+from musicavqa.features.store import FeatureError, Store
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and the option of the official program that takes it."""
+
+    options: dict[str, Path]
+    n_clips: int
+    n_filled: int
+    """Clips that were shorter than the layout wants: their last row was repeated."""
+
+
+def streams_of(layout: Layout) -> tuple[str, ...]:
+    """The streams that a layout needs."""
+    if layout.hierarchy is not None:
+        return (layout.hierarchy.appearance, layout.hierarchy.motion)
+    return tuple(part.stream for part in layout.parts)
+
+
+def export(
+    layout: Layout, stores: Mapping[str, Store], out: Path, progress: Progress | None = None
+) -> Exported:
+    """Write every clip that all the streams have, as float32.
+
+    Clips are cut to the rows that the layout wants, and short ones filled up with their last row,
+    as those who published features did. Of a stream that keeps every n-th second, each row stands
+    for the n seconds that it begins.
+    """
+    shared = set.intersection(*(set(stores[name].ids()) for name in streams_of(layout)))
+    if not shared:
+        raise FeatureError(f"No clip is in all of {', '.join(streams_of(layout))}.")
+    ids = sorted(shared)
+    if layout.hierarchy is not None:
+        options = _write_hierarchy(layout.hierarchy, layout.n_rows, ids, stores, out)
+    else:
+        options = {}
+        for done, part in enumerate(layout.parts):
+            _write_part(part, layout.n_rows, ids, stores, out / part.folder)
+            options[part.option] = out / part.folder
+            if progress is not None:
+                progress(done + 1, len(layout.parts))
+    short = [clip for clip in ids if any(_seconds(stores[n], clip) < layout.n_rows for n in stores)]
+    return Exported(options, len(ids), len(short))
+
+
+def rows_of(store: Store, clip: str, n_rows: int) -> np.ndarray:
+    """float32 (n_rows, ...), one row a second."""
+    rows = np.repeat(store[clip].astype(np.float32), store.description.every_s, axis=0)
+    return rows[np.minimum(np.arange(n_rows), len(rows) - 1)]
+
+
+def _seconds(store: Store, clip: str) -> int:
+    return store.n_rows(clip) * store.description.every_s
+
+
+def _write_part(
+    part: Part, n_rows: int, ids: Sequence[str], stores: Mapping[str, Store], out: Path
+) -> None:
+    """One .npy per clip; a file is there whole or not at all."""
+    from musicavqa.files import replacing
+
+    store = stores[part.stream]
+    if store.description.shape != part.shape:
+        raise FeatureError(
+            f"{store.folder} has rows {store.description.shape}; the layout wants {part.shape} in "
+            f"{part.folder}."
+        )
+    for clip in ids:
+        path = out / f"{clip}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.save(file, rows_of(store, clip, n_rows))
+
+
+def _write_hierarchy(
+    clips: Clips, n_rows: int, ids: Sequence[str], stores: Mapping[str, Store], out: Path
+) -> dict[str, Path]:
+    """Two HDF5 files: pictures (N, clips, frames, D) and the mean of each clip (N, clips, D)."""
+    try:
+        import h5py
+    except ImportError:
+        raise ImportError("This layout needs h5py: pip install 'musicavqa[hdf5]'") from None
+    from musicavqa.files import replacing
+
+    if stray := [clip for clip in ids if not clip.isdecimal()]:
+        raise FeatureError(f"This layout wants whole numbers as ids; {stray[0]!r} is none.")
+    grid = (clips.n_clips, clips.n_frames)
+    out.mkdir(parents=True, exist_ok=True)
+    kinds = {
+        "appearance": (clips.appearance, "resnet_features", lambda rows: rows),
+        "motion": (clips.motion, "resnext_features", lambda rows: rows.mean(1)),
+    }
+    options = {}
+    for kind, (name, data_set, reduce) in kinds.items():
+        path = out / f"{kind}_feat.h5"
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+            file["ids"] = np.array([int(clip) for clip in ids])
+            width = stores[name].description.shape
+            shape = (len(ids), *(grid if kind == "appearance" else grid[:1]), *width)
+            target = file.create_dataset(data_set, shape, np.float32)
+            for row, clip in enumerate(ids):
+                rows = rows_of(stores[name], clip, n_rows)[: grid[0] * grid[1]]
+                target[row] = reduce(rows.reshape(*grid, *width))
+        options[f"{kind}_feat"] = path
+    return options

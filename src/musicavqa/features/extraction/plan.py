@@ -1,0 +1,70 @@
+"""What is to be done: clips dealt to groups, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from musicavqa.features.store.shards import group_of
+from musicavqa.records import Clip
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something about one clip that a person should know."""
+
+    clip: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """The clips of one group, in the order of the list; whoever does it holds the group's claim."""
+
+    group: str
+    clips: tuple[Clip, ...]
+    stale: str | None = None
+    """What a claim says that has stood still too long: it may be taken over."""
+    careful: bool = False
+    """Read no clip ahead, so that a process that dies names the clip it died of."""
+
+
+@dataclass
+class Outcome:
+    """What came of one job, or of all."""
+
+    n_written: int = 0
+    n_present: int = 0
+    skipped: list[Note] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    busy: str | None = None
+    """Nothing was done: somebody else holds the group, whose claim says this."""
+
+    def add(self, other: Outcome) -> None:
+        """Count another outcome in."""
+        self.n_written += other.n_written
+        self.n_present += other.n_present
+        self.skipped += other.skipped
+        self.notes += other.notes
+
+
+def check_clips(clips: Sequence[Clip]) -> None:
+    """Refuse a list that names a clip twice."""
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.id in seen:
+            raise ValueError(f"Clip {clip.id!r} is listed twice. Give each clip once.")
+        seen.add(clip.id)
+
+
+def jobs(clips: Sequence[Clip], done: Mapping[str, set[str]]) -> list[Job]:
+    """One job for each group with a clip that some encoder lacks; `done` is by encoder name.
+
+    A clip's group depends on its id alone, so any list and any number of workers give the same
+    shards (as long as the list has the same clips in the same order).
+    """
+    groups: dict[str, list[Clip]] = {}
+    for clip in clips:
+        if any(clip.id not in there for there in done.values()):
+            groups.setdefault(group_of(clip.id), []).append(replace(clip, scene=None))
+    return [Job(group, tuple(members)) for group, members in groups.items()]

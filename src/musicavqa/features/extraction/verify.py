@@ -1,0 +1,131 @@
+"""Prove a store: every shard is whole and finite, and a sample comes out again as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from musicavqa.features.extraction.encoding import Encoder, describe, load_all
+from musicavqa.features.extraction.pieces import encode_clip
+from musicavqa.features.store import Description, FeatureError, Folder, Store, folder
+from musicavqa.features.store.shards import ENDING, read_header
+from musicavqa.media import MediaError
+from musicavqa.records import Clip
+
+TOLERANCE = 2.0**-9
+"""Largest difference, as a share of the largest value of the clip: two steps of half precision,
+which rounds by up to 2**-11; other processors and other batch sizes add about 1e-5."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something in a store that is not as it should be."""
+
+    where: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """One clip of one stream, made again."""
+
+    stream: str
+    clip: str
+    difference: float
+    """Largest difference, as a share of the largest stored value."""
+
+    @property
+    def equal(self) -> bool:
+        """Within `TOLERANCE`."""
+        return self.difference <= TOLERANCE
+
+
+def check_shards(address: Folder | Path | str) -> tuple[int, list[Fault]]:
+    """Number of arrays, and what is wrong with headers, sizes, shapes, types and values."""
+    place = folder(address)
+    store: Store | None = None
+    faults = _check_headers(place)
+    if not faults:
+        try:
+            store = Store.open(place)
+        except (FeatureError, FileNotFoundError) as error:
+            faults = [Fault(str(place), str(error))]
+    if store is None:
+        return 0, faults
+    for clip_id in store.ids():
+        faults += _check_array(place, store.description, clip_id, store[clip_id])
+    if store.manifest["n_clips"] != len(store):
+        text = f"the manifest counts {store.manifest['n_clips']} clips, {len(store)} are there"
+        faults.append(Fault(str(place), f"{text}. Run the extraction again: it mends that."))
+    return len(store), faults
+
+
+def recompute(
+    clips: Sequence[Clip],
+    encoders: Sequence[str | Encoder],
+    root: Folder | Path | str,
+    set_name: str,
+    n_clips: int,
+    seed: int = 0,
+) -> list[Recomputed]:
+    """Decode and encode a random sample of the stored clips again, and compare.
+
+    Raises FeatureError where no clip of the list is stored in all of the streams.
+    """
+    loaded = load_all(encoders)
+    place = folder(root) / set_name
+    stores = {n: Store.open(place / describe(e.spec).folder_name) for n, e in loaded.items()}
+    there = [clip for clip in clips if all(clip.id in store for store in stores.values())]
+    if not there:
+        raise FeatureError(f"None of the {len(clips)} clips is in {', '.join(stores)} of {place}.")
+    order = np.random.default_rng(seed).permutation(len(there))[:n_clips]
+    found = []
+    for clip in (there[i] for i in order):
+        try:
+            made = encode_clip(clip, list(loaded.values()))
+        except MediaError as error:
+            raise FeatureError(f"Clip {clip.id!r} is stored but cannot be read: {error}") from None
+        for name, rows in made.items():
+            found.append(Recomputed(name, clip.id, _difference(stores[name][clip.id], rows)))
+    return found
+
+
+def _difference(stored: np.ndarray, made: np.ndarray) -> float:
+    if stored.shape != made.shape:
+        return float("inf")
+    stored, made = stored.astype(np.float64), made.astype(np.float64)
+    scale = max(float(np.abs(stored).max(initial=0.0)), 1e-6)
+    return float(np.abs(stored - made).max(initial=0.0)) / scale
+
+
+def _check_headers(place: Folder) -> list[Fault]:
+    faults = []
+    for shard in place.files(ENDING):
+        where = f"{place}/{shard}"
+        try:
+            _, n_bytes = read_header(place, shard)
+        except FeatureError as error:
+            faults.append(Fault(where, str(error)))
+            continue
+        if place.size(shard) != n_bytes:
+            there = place.size(shard)
+            text = f"has {there} bytes, its header says {n_bytes}. Delete it and run again."
+            faults.append(Fault(where, text))
+    return faults
+
+
+def _check_array(
+    place: Folder, description: Description, clip_id: str, array: np.ndarray
+) -> list[Fault]:
+    where, faults = f"{place} clip {clip_id!r}", []
+    if array.shape[1:] != description.shape or len(array) < 1:
+        text = f"is {array.shape}, the manifest says (T, {', '.join(map(str, description.shape))})"
+        faults.append(Fault(where, text))
+    if array.dtype != np.dtype(description.dtype):
+        faults.append(Fault(where, f"is {array.dtype}, the manifest says {description.dtype}"))
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        faults.append(Fault(where, "has values that are not finite"))
+    return faults

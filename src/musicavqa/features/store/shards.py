@@ -1,0 +1,142 @@
+"""Shards: safetensors files of arrays by clip id, named so that a name tells whose clips it has.
+
+A clip belongs to one of 256 groups, the first two digits of the sha256 of its id, whatever list it
+comes in. A shard is named after its first clip, so it begins with the digits of its group: two
+workers that hold different groups never write one file, and what a group has is found by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from musicavqa.features.store.description import Description, FeatureError
+from musicavqa.features.store.places import Folder
+from musicavqa.features.store.strip import Strip
+
+ENDING = ".safetensors"
+DTYPES = {"F16": "float16", "F32": "float32", "U8": "uint8", "BOOL": "bool"}
+NAMES = {name: kind for kind, name in DTYPES.items()}
+METADATA = "__metadata__"
+HEAD_BYTES = 16384  # one read gets most headers
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One array in a shard, as the header tells."""
+
+    shard: str
+    shape: tuple[int, ...]
+    dtype: str
+    end: int
+    """Bytes from the end of the header to the end of the array."""
+    sha256: str | None = None
+    """Of the rows, where the writer of an imported store noted it."""
+
+
+def digest(clip_id: str) -> str:
+    """Sixteen hex digits of a clip id."""
+    return hashlib.sha256(clip_id.encode()).hexdigest()[:16]
+
+
+def group_of(clip_id: str) -> str:
+    """Two hex digits: the group whose holder alone may write this clip."""
+    return digest(clip_id)[:2]
+
+
+def fingerprint(parts: Iterable[np.ndarray]) -> str:
+    """sha256 (hex) of rows that come in parts, in the store's type."""
+    mark = hashlib.sha256()
+    for part in parts:
+        mark.update(np.ascontiguousarray(part).data)
+    return mark.hexdigest()
+
+
+def write_shard(folder: Folder, strips: Mapping[str, Strip], fingerprints: bool = False) -> None:
+    """Write arrays by clip id as one shard, named after the first.
+
+    With `fingerprints` the header tells the sha256 of each. The file is one of safetensors, whose
+    own writer would hold all of it twice more.
+    """
+    header: dict[str, Any] = {}
+    if fingerprints:
+        marks = {clip_id: fingerprint(strip.parts()) for clip_id, strip in strips.items()}
+        header[METADATA] = marks
+    end = 0
+    for clip_id, strip in strips.items():
+        start, end = end, end + strip.nbytes
+        header[clip_id] = {
+            "dtype": NAMES[strip.dtype.name],
+            "shape": strip.shape,
+            "data_offsets": (start, end),
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    data = (part.data for strip in strips.values() for part in strip.parts())
+    name = digest(next(iter(strips))) + ENDING
+    folder.write(name, chain([len(text).to_bytes(8, "little"), text], data))
+
+
+def read_header(folder: Folder, shard: str) -> tuple[dict[str, Entry], int]:
+    """Entries by clip id, and the size in bytes that the file must have."""
+    head = folder.read(shard, HEAD_BYTES)
+    n_header = 8 + int.from_bytes(head[:8], "little")
+    try:
+        if n_header > len(head):
+            head = folder.read(shard, n_header)
+        header: dict[str, Any] = json.loads(head[8:n_header])
+        marks = header.pop(METADATA, {})
+        entries = {
+            name: Entry(
+                shard, tuple(e["shape"]), DTYPES[e["dtype"]], e["data_offsets"][1], marks.get(name)
+            )
+            for name, e in header.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError):
+        raise FeatureError(f"{folder}/{shard} is damaged. Delete it and run again.") from None
+    return entries, n_header + max((entry.end for entry in entries.values()), default=0)
+
+
+def index(folder: Folder, group: str = "") -> dict[str, Entry]:
+    """Every clip, or those in shards of one group, from the headers: the truth of what is there."""
+    found: dict[str, Entry] = {}
+    for shard in folder.files(ENDING):
+        if not shard.startswith(group):
+            continue
+        for clip_id, entry in read_header(folder, shard)[0].items():
+            if clip_id in found:
+                raise FeatureError(
+                    f"{folder}: clip {clip_id!r} is in {found[clip_id].shard} and {shard}. "
+                    "Delete one of them and run again."
+                )
+            found[clip_id] = entry
+    return found
+
+
+def as_stored(clip_id: str, array: np.ndarray, description: Description) -> np.ndarray:
+    """The array in the store's type; refuses other shapes, kinds and numbers that overflow."""
+    array, dtype = np.asarray(array), np.dtype(description.dtype)
+    if array.shape[1:] != description.shape or array.ndim != len(description.shape) + 1:
+        raise FeatureError(
+            f"{description.encoder!r} gave {array.shape} for clip {clip_id!r}; "
+            f"the store holds (T, {', '.join(map(str, description.shape))})."
+        )
+    if array.dtype.kind != dtype.kind:
+        raise FeatureError(
+            f"{description.encoder!r} gave {array.dtype} for clip {clip_id!r}; "
+            f"the store holds {dtype}."
+        )
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(array, dtype=dtype)
+    if dtype.kind == "f" and not all(np.isfinite(row).all() for row in stored):
+        raise FeatureError(
+            f"{description.encoder!r} gave values for clip {clip_id!r} that {dtype} cannot hold "
+            "(not finite, or too large). Check the encoder."
+        )
+    return stored

@@ -1,0 +1,176 @@
+"""One page per method, made from its file: `python -m musicavqa.methods.pages [docs/methods]`.
+
+Nothing is written twice: the docstring is the text, CARD and options give the facts, parameters are
+counted on the meta device (no memory, no numbers), published scores come from the catalogue, those
+on bandstand from docs/zoo.json, which bench/zoo.py writes. tests/methods/test_method_pages.py says
+when a page is out of date.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from musicavqa.files import write_text
+from musicavqa.methods.registry import Method, few, list_methods, load_method
+
+FOLDER = Path("docs") / "methods"
+RESULTS = Path("docs") / "zoo.json"
+REMAKE = "python -m musicavqa.methods.pages"
+_HEAD = f"<!-- made by `{REMAKE}`; edit the method's file instead -->\n"
+_MARKS = ("specialised_input", "spatial_temporal", "music_specific")
+
+
+def main(arguments: list[str]) -> None:
+    """Write all pages into a folder."""
+    folder = Path(arguments[0]) if arguments else FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    measured = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    made = pages(list_methods(), measured)
+    for name, text in made.items():
+        write_text(folder / name, text)
+    print(f"{len(made)} pages in {folder}")
+
+
+def pages(names: list[str], measured: Mapping[str, Any]) -> dict[str, str]:
+    """File name -> text: a page for each of these methods, and README.md with the table.
+
+    `measured` is what bench/zoo.py found, or empty.
+    """
+    methods = [load_method(name) for name in names]
+    made = {f"{method.name}.md": page(method, measured) for method in methods}
+    return {"README.md": index(methods), **made}
+
+
+def index(methods: list[Method]) -> str:
+    """The table of all methods, by year."""
+    rows = ["| method | what it is | year | checked against | parameters | published |"]
+    rows += ["|---|---|---|---|---|---|"]
+    for method in sorted(methods, key=lambda method: (method.card.year, method.name)):
+        card = method.card
+        counts = [f"{count_parameters(method, o):,}" for o in _configurations(method).values()]
+        rows.append(
+            f"| [{method.name}]({method.name}.md) | {card.family} | {card.year} "
+            f"| {card.reference} | {' | '.join([*counts, ''][:2])} |"
+        )
+    return (
+        f"{_HEAD}# Methods\n\nParameters with the default options, and with those of the paper "
+        f"(`PUBLISHED`) where there are any.\n\n{_lines(rows)}"
+    )
+
+
+def page(method: Method, measured: Mapping[str, Any]) -> str:
+    """What is worth knowing of one method, short."""
+    card = method.card
+    first, _, rest = (method.module.__doc__ or "").strip().partition("\n")
+    parts = [
+        f"{_HEAD}# {method.name}\n\n*{card.title}*, {card.venue} {card.year}. "
+        f"Family: {card.family}. Checked against: {card.reference}.\n",
+        f"{first}\n\n{rest.strip()}\n" if rest.strip() else f"{first}\n",
+        _facts(method),
+        _official(method),
+        _measured(method.name, measured),
+        _published_scores(card.official_scores),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def count_parameters(method: Method, options: Any) -> int:
+    """Numbers that training changes."""
+    import torch
+
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in method.build(options).parameters())
+
+
+def _configurations(method: Method) -> dict[str, Any]:
+    found = {"default": method.module.Options()}
+    if hasattr(method.module, "PUBLISHED"):
+        found["published"] = method.module.PUBLISHED
+    return found
+
+
+def _facts(method: Method) -> str:
+    found = _configurations(method)
+    facts = {
+        "streams": [method.streams(options) for options in found.values()],
+        "texts": [method.texts(options) for options in found.values()],
+    }
+    rows = [f"| | {' | '.join(found)} |", f"|---{'|---' * len(found)}|"]
+    for name, cells in facts.items():
+        if any(cells):
+            rows.append(f"| {name} | {' | '.join(map(_code, cells))} |")
+    counts = [f"{count_parameters(method, options):,}" for options in found.values()]
+    rows.append(f"| parameters | {' | '.join(counts)} |")
+    marks = [mark.replace("_", "-") for mark in _MARKS if getattr(method.card, mark)]
+    more = [f"Marks of the survey: {', '.join(marks)}."] if marks else []
+    if stages := method.stages():
+        more.append(f"Stages before answering: {_code(tuple(stages))}.")
+    return f"## Facts\n\n{_lines(rows)}" + (f"\n{' '.join(more)}\n" if more else "")
+
+
+def _official(method: Method) -> str:
+    if not (keys := getattr(method.module, "OFFICIAL_KEYS", {})):
+        return ""
+    dead = getattr(method.module, "DEAD_KEYS", ())
+    left = few([f"`{key}`" for key in dead]) if dead else "nothing"
+    return (
+        f"## Official weights\n\n`musicavqa convert {method.name} checkpoint.pt`; "
+        f"{len(keys)} groups of keys have a place here, left behind: {left}.\n"
+    )
+
+
+def _measured(name: str, measured: Mapping[str, Any]) -> str:
+    """Accuracies on bandstand with their intervals; nothing for a method that was not run."""
+    found = measured.get("methods", {}).get(name)
+    if found is None:
+        return ""
+    rows = ["| questions | accuracy, % | 95 % interval |", "|---|---|---|"]
+    for group, (mean, low, high) in found["accuracy"].items():
+        rows.append(f"| {group} | {mean:.1f} | {low:.1f} to {high:.1f} |")
+    text = (
+        "## On bandstand\n\nRendered clips: nothing follows for real footage. The budget of all: "
+        f"{measured['budget']}; {measured['seeds']} seeds, {measured['questions']:,} questions. "
+        f"[All methods](../zoo.md).\n\n{_lines(rows)}"
+    )
+    if difference := found.get("minus_first"):
+        mean, low, high, p = difference
+        text += (
+            f"\nMinus {measured['first']}: {mean:+.1f} ({low:+.1f} to {high:+.1f}; p {p:.2g} after "
+            "Holm's correction).\n"
+        )
+    return text
+
+
+def _published_scores(name: str) -> str:
+    """Scores of the rows that stand for this method; nothing where there is no catalogue."""
+    if not name or importlib.util.find_spec("musicavqa.catalog") is None:
+        return ""
+    catalogue = importlib.import_module("musicavqa.catalog").load()
+    if name not in catalogue.methods:
+        raise ValueError(f"CARD.official_scores is {name!r}, and the catalogue has no such method.")
+    rows = ["| benchmark | accuracy | questions | source |", "|---|---|---|---|"]
+    for row in catalogue.results:
+        if row.method == name and row.split == "overall" and "avg" in row.scores:
+            questions = "" if row.questions is None else f"{row.questions:,}"
+            accuracy = f"{row.scores['avg']:.{row.decimals}f}"
+            label = f"{row.benchmark} {row.variant}".strip()
+            rows.append(f"| {label} | {accuracy} | {questions} | {row.source} |")
+    return f"## Published scores\n\n{_lines(rows)}" if len(rows) > 2 else ""
+
+
+def _code(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _lines(rows: list[str]) -> str:
+    return "".join(f"{row}\n" for row in rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,246 @@
+"""Find methods by name, by path to one's own file, or through entry points of other packages."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from musicavqa.answers import ANSWERS
+from musicavqa.files import replacing
+from musicavqa.methods.own_files import load_own_file, method_hash
+from musicavqa.questions import vocabulary
+
+if TYPE_CHECKING:
+    import torch
+
+    from musicavqa.methods.card import Card, Recipe
+
+ENTRY_POINTS = "musicavqa.methods"
+CHECKPOINT_FORMAT = "1"
+_NO_METHODS = {"card", "conversion", "layers", "own_files", "pages", "plugins", "registry"}
+"""What lies beside the method files."""
+_REQUIRED = ("CARD", "Options", "Model", "RECIPES")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not fit this package."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method file, loaded. `name` finds it again with `load_method`."""
+
+    name: str
+    module: ModuleType
+
+    @property
+    def code(self) -> str:
+        """Short hash of the file, of what it imports from beside it, and of our shared layers."""
+        return code_hash(self.module)
+
+    @property
+    def card(self) -> Card:
+        """The file's CARD."""
+        return self.module.CARD
+
+    def options(self, values: Mapping[str, Any] | None = None) -> Any:
+        """The file's Options with `values` put in; unknown names raise with near matches."""
+        names = [field.name for field in dataclasses.fields(self.module.Options)]
+        for name in values or {}:
+            if name not in names:
+                raise ValueError(f"{self.name} has no option {name!r}.{_hint(name, names)}")
+        frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in (values or {}).items()}
+        return self.module.Options(**frozen)
+
+    def build(self, options: Any = None) -> torch.nn.Module:
+        """A fresh model; `options` defaults to the file's defaults."""
+        return self.module.Model(self.module.Options() if options is None else options)
+
+    def streams(self, options: Any = None) -> tuple[str, ...]:
+        """Streams it reads: `Options.streams` where that exists, else the card's."""
+        return getattr(options or self.module.Options(), "streams", self.card.streams)
+
+    def texts(self, options: Any = None) -> tuple[str, ...]:
+        """Text streams it reads: `Options.texts` where that exists, else the card's."""
+        return getattr(options or self.module.Options(), "texts", self.card.texts)
+
+    def negatives(self, options: Any = None) -> tuple[str, ...]:
+        """Streams of which the loop supplies rows from other clips while training."""
+        own = getattr(self.module, "NEGATIVES", ())
+        return getattr(options or self.module.Options(), "negatives", own)
+
+    def recipe(self, data_set: str = "default") -> Recipe:
+        """The recipe for this data set, or the file's 'default'."""
+        recipes = self.module.RECIPES
+        return recipes.get(data_set, recipes["default"])
+
+    def stages(self, data_set: str = "default") -> dict[str, Recipe]:
+        """Recipes of what is trained before answering, by name and in order: the file's STAGES."""
+        stages = getattr(self.module, "STAGES", {})
+        return {name: recipes.get(data_set, recipes["default"]) for name, recipes in stages.items()}
+
+    def convert(self, official: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Our state dict from an official one, by OFFICIAL_KEYS; DEAD_KEYS are left behind.
+
+        A file whose tensors need more than new prefixes (other names further in, other shapes) has
+        `adapt_official(state) -> state`, which runs between the two.
+        """
+        table: dict[str, str] = getattr(self.module, "OFFICIAL_KEYS", {})
+        dead: tuple[str, ...] = getattr(self.module, "DEAD_KEYS", ())
+        official = {key.removeprefix("module."): tensor for key, tensor in official.items()}
+        official = {key: tensor for key, tensor in official.items() if not key.startswith(dead)}
+        official = getattr(self.module, "adapt_official", lambda state: state)(official)
+        ours, unknown = {}, []
+        for key, tensor in official.items():
+            prefix = max((p for p in table if key.startswith(p)), key=len, default=None)
+            if prefix is None:
+                unknown.append(repr(key))
+            else:
+                ours[table[prefix] + key[len(prefix) :]] = tensor
+        if unknown:
+            raise ValueError(f"{self.name}: OFFICIAL_KEYS knows no place for {few(unknown)}.")
+        return ours
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """The first of many names, and how many there are, for a message of one line."""
+    more = f" and {len(names) - most} more ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def list_methods() -> list[str]:
+    """Names of all built-in methods and of those that installed packages add."""
+    return sorted({*_built_in(), *_added()})
+
+
+def load_method(name_or_path: str | Path) -> Method:
+    """The method with this name, or the one in this .py file."""
+    name = str(name_or_path)
+    if name.endswith(".py"):
+        module = load_own_file(Path(name))
+    elif name in _built_in():
+        module = importlib.import_module(f"musicavqa.methods.{name}")
+    elif name in (added := _added()):
+        module = added[name].load()
+    else:
+        hint = _hint(name, list_methods())
+        raise ValueError(f"There is no method {name!r}.{hint} A path to your own .py works too.")
+    missing = [part for part in _REQUIRED if not hasattr(module, part)]
+    if not missing and "default" not in module.RECIPES:
+        missing = ["RECIPES['default']"]
+    if missing:
+        raise ValueError(f"{name} is not a method yet: it lacks {', '.join(missing)}.")
+    return Method(name, module)
+
+
+def code_hash(module: ModuleType) -> str:
+    """Short hash of the code of a method or plug-in: 16 hex digits that decide a run's folder.
+
+    `method_hash` of its file; of our own methods all shared layers count too.
+    """
+    from musicavqa.methods import layers
+
+    assert module.__file__ is not None
+    parts = [method_hash(module.__file__)]
+    if module.__name__.startswith("musicavqa."):
+        shared = sorted(Path(str(layers.__file__)).parent.glob("*.py"))
+        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in shared]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+
+def list_plugins() -> list[str]:
+    """Names of all built-in plug-ins."""
+    import musicavqa.methods.plugins as folder
+
+    return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "contract")
+
+
+def load_plugin(name_or_path: str | Path) -> ModuleType:
+    """The plug-in file with this name, or the one at this .py path."""
+    name = str(name_or_path)
+    if name.endswith(".py"):
+        module = load_own_file(Path(name))
+    elif name in list_plugins():
+        module = importlib.import_module(f"musicavqa.methods.plugins.{name}")
+    else:
+        raise ValueError(f"There is no plug-in {name!r}.{_hint(name, list_plugins())}")
+    if missing := [part for part in ("Options", "Plugin") if not hasattr(module, part)]:
+        raise ValueError(f"{name} is not a plug-in yet: it lacks {', '.join(missing)}.")
+    return module
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model, ready to answer (eval mode, on the CPU)."""
+
+    model: torch.nn.Module
+    method: Method
+    streams: tuple[str, ...]
+    temperature: float
+    """Divides the logits before the softmax, fitted on validation questions."""
+
+
+def save_checkpoint(path: Path, method: Method, model: Any, temperature: float = 1.0) -> None:
+    """Write weights with all that is needed to build the model again, in one safetensors file."""
+    from safetensors.torch import save_file
+
+    about = {
+        "format": CHECKPOINT_FORMAT,
+        "method": method.name,
+        "options": json.dumps(dataclasses.asdict(model.options)),
+        "temperature": repr(temperature),
+        "vocabulary": json.dumps(vocabulary()),
+        "answers": json.dumps(ANSWERS),
+    }
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    with replacing(path) as part:
+        save_file(tensors, part, about)
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """The model in this run folder (its checkpoint.safetensors) or in this file."""
+    from safetensors import safe_open
+
+    path = Path(path)
+    path = path / "checkpoint.safetensors" if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {path}.")
+    with safe_open(path, "pt") as file:
+        about = file.metadata() or {}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    if about.get("format") != CHECKPOINT_FORMAT:
+        raise CheckpointError(f"{path} is not a checkpoint of format {CHECKPOINT_FORMAT}.")
+    for name, ours in (("vocabulary", vocabulary()), ("answers", ANSWERS)):
+        if tuple(json.loads(about[name])) != ours:
+            raise CheckpointError(f"{path} was trained with another list of {name}.")
+    method = load_method(about["method"])
+    options = method.options(json.loads(about["options"]))
+    model = method.build(options)
+    model.load_state_dict(tensors)
+    temperature = float(about["temperature"])
+    return Checkpoint(model.eval(), method, method.streams(options), temperature)
+
+
+def _built_in() -> list[str]:
+    import musicavqa.methods as folder
+
+    return [m.name for m in pkgutil.iter_modules(folder.__path__) if m.name not in _NO_METHODS]
+
+
+def _added() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _hint(name: str, names: list[str]) -> str:
+    near = get_close_matches(name, names, n=3)
+    return f" Did you mean {' or '.join(near)}?" if near else f" There are: {', '.join(names)}."

@@ -1,0 +1,104 @@
+"""Ask a rendered clip through the real decoder, the real encoders and the shipped model."""
+
+import json
+
+import numpy as np
+import pytest
+
+from musicavqa.answers import ANSWERS
+from musicavqa.ask import asking
+from musicavqa.bandstand.render import render
+from musicavqa.bandstand.scene import sample_scene
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "duo.mp4"
+    render(sample_scene("val", 3, duration_s=5.0), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def performance(clip):
+    return asking.listen_and_look(clip)
+
+
+def test_an_answer_comes_with_confidence_and_evidence(performance):
+    reply = performance.ask(["Where is the loudest instrument?"])[0]
+    assert reply.answer in ANSWERS
+    assert 0 < reply.runner_up_confidence <= reply.confidence <= 1
+    assert reply.seconds.shape == (5,)
+    assert reply.seconds.sum() == pytest.approx(1, abs=1e-4)
+    assert reply.cells.shape == (7, 7)
+    start, stop = reply.when
+    assert reply.seconds[start:stop].sum() >= 0.5 - 1e-6
+    left, top, right, bottom = reply.where
+    assert 0 <= left < right <= 1
+    assert 0 <= top < bottom <= 1
+
+
+def test_several_questions_get_the_answers_they_get_alone(performance):
+    questions = ["Is there a voiceover?", "What about the weather?", "Is there a tuba sound?"]
+    together = performance.ask(questions)
+    for question, reply in zip(questions, together, strict=True):
+        alone = performance.ask([question])[0]
+        assert (alone.answer, alone.understood) == (reply.answer, reply.understood)
+        if alone.seconds is not None:
+            np.testing.assert_allclose(alone.seconds, reply.seconds, atol=1e-5)
+
+
+def test_a_question_in_other_words_is_understood(performance):
+    reply = performance.ask(["how many people are making sound?"])[0]
+    assert reply.understood is not None
+    assert reply.understood.startswith("How many instruments are sounding")
+    assert reply.similarity < 1
+
+
+def test_off_topic_questions_are_declined_with_suggestions(command_line, clip):
+    code, out, err = command_line("ask", clip, "What will the weather be tomorrow?")
+    assert code == 1
+    assert "I cannot answer that" in out
+    assert out.count("\n  - ") >= 2
+    assert "Traceback" not in err
+
+
+def test_json_holds_answer_and_evidence_and_the_picture_is_drawn(command_line, clip, tmp_path):
+    picture = tmp_path / "evidence.png"
+    question = "How many instruments are sounding in the video?"
+    code, out, err = command_line("ask", clip, question, "--json", "--evidence", picture)
+    assert code == 0
+    reply = json.loads(out)[0]
+    assert reply["answer"] in ANSWERS
+    assert len(reply["seconds"]) == 5
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert str(picture) in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("missing.mp4", None, "missing.mp4"),
+        ("text.mp4", b"these are words, not a video\n" * 20, "text.mp4"),
+        ("empty.mp4", b"", "empty"),
+    ],
+)
+def test_a_bad_file_gets_one_clear_line(command_line, tmp_path, name, content, told):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    code, out, err = command_line("ask", path, "Is there a voiceover?")
+    assert code == 1
+    assert out == ""
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_wrong_evidence_ending_is_refused_before_any_work(command_line, clip):
+    code, _, err = command_line("ask", clip, "Is there a voiceover?", "--evidence", "e.txt")
+    assert code == 1
+    assert "--evidence takes a .png" in err
+
+
+def test_asking_nothing_is_refused(clip):
+    with pytest.raises(ValueError, match="at least one question"):
+        asking.ask(clip)

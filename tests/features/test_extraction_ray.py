@@ -1,0 +1,82 @@
+"""Many machines: Ray tasks, and a node that is lost in the middle. One process holds two nodes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from test_extraction import Brightness, Deadly, Faulty, Loudness, clips, contents, unfinished, whole
+
+from conftest import grey_frames, sine, write_media
+from musicavqa.features.extraction import Engine, extract
+from musicavqa.records import Clip
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+
+__all__ = ["clips", "whole"]  # fixtures
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without cores and two nodes of one core; the workers find this file's encoders.
+
+    Ray's nodes die if their agents take more than some 15 s to start: run it on a quiet machine.
+    """
+    from ray.cluster_utils import Cluster
+
+    package = str(Path(__import__("musicavqa").__file__).parents[1])
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", os.pathsep.join([package, *map(str, Path(__file__).parents[:2])]))
+    small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
+    nodes = [found.add_node(num_cpus=1, object_store_memory=100 * 2**20) for _ in range(2)]
+    found.wait_for_nodes()
+    yield found, nodes
+    ray.shutdown()
+    found.shutdown()
+    patch.undo()
+
+
+def test_a_lost_node_loses_nothing_and_doubles_nothing(tmp_path, clips, whole, cluster):
+    found, nodes = cluster
+    root, began = tmp_path / "ray", time.monotonic()
+
+    def lose_a_node() -> None:
+        while len(list(root.rglob("*.safetensors"))) < 6:
+            if time.monotonic() - began > 200:
+                return
+            time.sleep(0.05)
+        found.remove_node(nodes[0], allow_graceful=False)
+
+    thread = threading.Thread(target=lose_a_node)
+    thread.start()
+    seen = []
+    where = Engine("ray", address=found.address)
+    encoders = [Loudness(0.3), Brightness()]
+    report = extract(clips, encoders, root, "set", where, lambda p: seen.append(p.n_done))
+    thread.join()
+    assert len(found.list_all_nodes()) == 2, "the node was not lost in the middle"
+    assert report.n_written + report.n_present == 48
+    assert (report.skipped, seen[-1]) == ([], 24)
+    left = {name: data for name, data in contents(root).items() if not name.endswith(".part")}
+    assert left == whole
+    assert not [name for name in unfinished(root) if name.endswith(".claim")]
+
+
+def test_a_clip_that_kills_its_reader_is_skipped_and_named(tmp_path, clips, cluster):
+    deadly = write_media(tmp_path / "deadly.mp4", grey_frames(30, 32, 32), wave=sine(200, 3.0))
+    some = [clips[0], Clip("deadly", deadly, 3.0)]
+    where = Engine("ray", address=cluster[0].address)
+    report = extract(some, [Deadly(3)], tmp_path, "set", where)
+    assert [note.clip for note in report.skipped] == ["deadly"]
+    assert report.n_written == 1
+
+
+def test_an_error_of_an_encoder_comes_back_as_it_is(tmp_path, clips, cluster):
+    where = Engine("ray", address=cluster[0].address)
+    with pytest.raises(ArithmeticError, match=r"^the encoder is wrong$"):
+        extract(clips[:1], [Faulty()], tmp_path, "set", where)
