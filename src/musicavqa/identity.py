@@ -64,7 +64,7 @@ def _check_trained_on(run: Path, set_name: str, streams: Mapping[str, Store]) ->
     enough that we do not know the features to be of another encoder.
     """
     about = runs.about(run)["data"]
-    trained, is_same_set = about["identity"].get("streams", {}), set_name == about["name"]
+    trained, is_same_set = about.get("identity", {}).get("streams", {}), set_name == about["name"]
     seen = _clips_of(leaks.read_seen(run / leaks.SEEN)) if (run / leaks.SEEN).is_file() else set()
     for name, store in streams.items():
         was, now = trained.get(name, store.folder.name), store.folder.name

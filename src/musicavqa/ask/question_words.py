@@ -20,12 +20,12 @@ MENTION = "\N{BULLET}"
 
 # Words that any question may have: small words, courtesy, and the setting that all are about.
 _ANYWHERE = """
-a an the this that these those it its they them there here i me we us you my our one ones is am are
-was were be been being do does did done has have had having can could would will may might must of
-in on at by to into with as and both over during up out if whether please tell going for get got say
-kindly hi hello hey thanks thank ok okay so just really actually any some all also too such give let
-know 's 'd 'm 're u ur pls possible video clip recording recorded film footage movie excerpt music
-musical piece song performance concert
+a an the this that these those it its they them their there here i me we us you my our your one ones
+is am are was were be been being do does did done has have had having can could would will may might
+must of in on at by to into with as and both each over during up out if whether please tell going
+for get got say kindly hi hello hey thanks thank ok okay so just really actually any some all also
+too such let know among able 's 'd 'm 're u ur pls possible video clip recording recorded film
+footage movie excerpt music musical piece song performance concert
 """
 
 # Meaning -> words, to which -s, -es, -ed, -d and -ing are put, unless they end with a mark. A word
@@ -35,10 +35,12 @@ _WORDS = {
     "tell": "tell",
     "where": "where whereabouts",
     "count": "howmany number count total altogether amount",
-    "sound": "sound noise hear heard audible audibly listen ear audio soundtrack play perform",
-    "make": "make made produce emit create cause come coming originate",
+    "sound": "sound noise hear heard audible audibly listen listener ear audio soundtrack play "
+    "perform active notice catch",
+    "make": "make made produce emit create cause come coming originate give given gave giving",
     "see": "see seen show shown visible visually appear look display picture image screen view "
-    "frame onscreen contain include present anywhere somewhere ever",
+    "viewer eye camera frame onscreen anywhere somewhere ever find notice catch",
+    "contain": "contain include present",
     "instrument": "instrument",
     "single": "instrument!",
     "event": "performance concert music record film performer perform play",
@@ -46,26 +48,27 @@ _WORDS = {
     "loud": "louder loud loudly loudness volume noisier",
     "rhythm": "rhythm rhythmic rhythmical rhythmically beat",
     "part": "part",
-    "more": "more higher greater stronger better livelier richer marked compared than",
-    "than": "than compared",
+    "more": "more higher greater stronger better livelier richer marked pronounced compared than "
+    "exceed above against",
+    "than": "than compared exceed above against",
     "long": "longer duration long time",
-    "while": "throughout whole entire",
-    "always": "always throughout whole entire continuously constantly permanently",
-    "voice": "voice voiceover voice-over narrator narration narrate narrating commentary "
+    "while": "throughout whole entire full",
+    "always": "always throughout whole entire full continuously constantly permanently",
+    "voice": "voice voiceover voice-over narrator narration narrate narrating comment commentary "
     "commentator speak spoken speech speaker talk announcer",
     "someone": "someone somebody anyone anybody person people human",
     "player": "player musician performer",
-    "offscreen": "background offscreen",
-    "belong": "match belong fit source together really",
+    "offscreen": "background offscreen unseen",
+    "belong": "match belong fit source together really due stem responsible trace traced agree",
     "from": "from",
     "not": "not never no without n't",
     "silent": "silent silence mute stay remain keep kept",
     "side": "side stand stood locate location place position sit sat sitting find found spot "
     "directly hand next beside where",
     "stage": "place setting set location take taking held hold happen indoor outdoor indoors "
-    "outdoors inside outside or show stage",
-    "enter": "come coming came enter start begin began beginning begun join",
-    "stay": "go going keep kept last continue carry still on",
+    "outdoors inside outside surroundings environment scene building or show stage",
+    "enter": "come coming came enter entry entries start begin began beginning begun join",
+    "stay": "stay go going keep kept last continue carry still on",
     "together": "together simultaneously along alongside while accompany accompanies accompanied "
     "join",
     "other": "other else another",
@@ -75,63 +78,87 @@ _WORDS = {
 
 # Meanings that a question must have, any one of those between bars, and others that it may have.
 _RULES = {
-    1: ("sound", "make see"),
-    2: ("count instrument sound", "type while which from"),
-    3: ("sound", "make someone from"),
-    4: ("loud than|more", "more sound make"),
-    5: ("rhythm than|more", "more sound part"),
+    1: ("sound", "make from instrument contain"),
+    2: ("count instrument sound", "type while which from contain"),
+    3: ("sound", "make someone from instrument contain"),
+    4: ("loud than|more", "more sound make see"),
+    5: ("rhythm than|more", "more sound part see from"),
     6: ("long sound|stay than|more", "more stay make"),
-    7: ("", "see instrument while someone"),
-    8: ("count", "see while which"),
+    7: ("", "see instrument while someone contain"),
+    8: ("count", "see while which instrument"),
     9: ("count instrument type", "see while which"),
-    10: ("", "see while someone"),
-    11: ("which|tell side|which", "instrument see type"),
+    10: ("", "see while someone instrument contain"),
+    11: ("which|tell side|which", "instrument see type from"),
     12: ("which|tell", "instrument side type see player someone sound make"),
-    13: ("which|tell instrument single", "type see sound called make"),
-    14: ("where|stage event|player|stage", "which see side someone type"),
+    13: ("which|tell instrument single", "type see sound called make player"),
+    14: ("where|stage event|player|stage", "which see side someone type make contain"),
     15: ("always sound", "stay see while make from not"),
-    16: ("voice", "someone sound offscreen make see"),
+    16: ("voice", "someone sound offscreen make see from together"),
     17: ("sound instrument", "see make from belong which"),
     18: ("count sound instrument|player|someone", "make see which from"),
     19: ("count instrument silent|not", "sound make while always see which from"),
-    20: ("count sound", "make see which from"),
+    20: ("count sound", "make see which from instrument"),
     21: ("count instrument type sound", "make see which from"),
-    22: ("sound", "instrument make from side enter"),
-    23: ("which|tell sound|enter", "instrument side make enter type see"),
+    22: ("sound", "instrument make from side enter belong"),
+    23: ("which|tell sound|enter", "instrument side make enter type see from"),
     24: ("where|side instrument|sound|player", "see from which make"),
-    25: ("which|tell together|sound", "instrument sound other type make together enter"),
-    26: ("loud than|more", "more sound side make"),
-    27: ("rhythm than|more", "more sound side part"),
-    28: ("loud than|more", "more sound side instrument player make"),
-    29: ("rhythm than|more", "more sound side instrument player"),
-    30: ("which|tell instrument sound|enter", "make"),
+    25: ("which|tell together", "instrument sound other type make enter"),
+    26: ("loud than|more", "more sound side make see"),
+    27: ("rhythm than|more", "more sound side part see from"),
+    28: ("loud than|more", "more sound side instrument player make see"),
+    29: ("rhythm than|more", "more sound side instrument player part see from"),
+    30: ("which|tell instrument sound|enter", "make type"),
     31: ("where|side sound|enter", "instrument side make enter player from which see"),
-    32: ("which|tell sound|enter", "make enter"),
-    33: ("which|tell sound|enter", "instrument make enter soon type"),
+    32: ("which|tell sound|enter", "make enter instrument from"),
+    33: ("which|tell sound|enter", "instrument make enter soon type other"),
 }  # fmt: skip
 
-# Phrases that mean one of the words above, or (as 'equally') none of them.
+# Phrases that mean one of the words above, nothing, or (as 'equally') what has no place anywhere.
 _PHRASES = (
-    (r"\bhow many\b", "howmany"),
+    (r"\bhow many\b|\bhow large is the (?:number|variety)\b", "howmany"),
+    (r"\bis it true that\b", "is"),
+    (r"\bin terms of\b|\bpart of what\b", ""),
+    (r"\bin the order of (?:their )?(?:sounding|playing|entries|entry)\b", "sound"),
     (r"\bvoice[ -]over\b", "voiceover"),
-    (r"\boff[ -](?:screen|camera)\b", "offscreen"),
+    (r"\bsound track\b", "soundtrack"),
+    (r"\boff[ -](?:the )?(?:screen|camera)\b|\boutside the (?:picture|screen)\b", "offscreen"),
+    (r"\bopen air\b|\bout of doors\b", "outdoors"),
+    (r"\bhow would you (name|call)\b", "name"),
+    (r"\b(?:in )?(?:which|what) part of the (?:picture|screen|image|frame)\b", "where"),
+    (r"\bwith (?:your |the |closed |shut )*(?:sound|eyes?)(?: off| closed| shut)?(?=,| )", ""),
+    (r"\b(?:going|judging|counting) (?:only )?by (?:the )?(\w+)(?: alone| only)?\b", r"\1"),
+    (r"\bonly (listen\w*)", r"\1"),
+    (r"\bwhen (?:it is )?(?=compared|listening|looking|you (?:listen|look))", ""),
+    (r"\bcomes? across(?: as)?\b", "sound"),
     (r"\bas (?:\w+ )?(?:loud|long|rhythmic)\w*", "equally"),
-    (r"\b(?:at|in) (?:the )?(?:same|one) time\b|\bat once\b|\bin unison\b", "together"),
-    (r"\bfrom (?:the )?(?:very )?(?:start|beginning|(?:first|•)(?: second| note| moment)?)"
-     r" (?:up )?(?:to|till|until) (?:the )?(?:very )?(?:end|finish|last|•)\b", "throughout"),
-    (r"\bstart to (?:end|finish)\b", "throughout"),
-    (r"\b(?:all (?:of )?the|the (?:whole|entire|full)|all that) time\b", "always"),
+    (r"\b(?:ahead of|tops?) (?=•|the)", "above "),
+    (r"\bsense of rhythm\b", "rhythm"),
+    (r"\bstands? out more\b", "more"),
+    (r"\b(?:takes?|spends?)(?: up)? more time\b", "play longer"),
+    (r"\b(?:at|in) (?:the )?(?:same|one) (?:time|moment)\b|\bat once\b|\bin unison\b", "together"),
+    (r"\bwhen\b(?=.*\btogether\b)", ""),
+    (r"\b(?:from|between) (?:the |its )?(?:very )?(?:start|beginning) (?:up )?(?:to|till|until|and)"
+     r" (?:the |its )?(?:very )?(?:end|finish)\b|\bstart to (?:end|finish)\b", "throughout"),
+    (r"\b(?:over|for|in|during) (?:the|its) (?:whole |full |entire )?(?:length|course)\b",
+     "throughout"),
+    (r"\bwhile the (?:video|clip|music) (?:runs|plays|lasts)\b", "throughout"),
+    (r"\b(?:all (?:of )?the|the (?:whole|entire|full)|all that) (?:time|while)\b", "always"),
+    (r"\bat (?:all times|every (?:moment|second|time))\b|\bnon[ -]?stop\b", "always"),
     (r"\ball (?:the way )?(?:through|along)\b", "throughout"),
+    (r"\bin constant use\b", "always sound"),
     (r"\bwithout (?:a |any |ever )?(?:break|pause|interruption|rest|stop|pausing|stopping)s?\b",
      "always"),
     (r"\b(?:never|not ever|n't ever) (?:stop|pause|rest|cease)s?(?: to play| playing)?\b",
      "always sound"),
-    (r"\bnon[ -]?stop\b", "always"),
-    (r"\bat (?:all|any (?:time|point|moment))\b", "ever"),
+    (r"\bat (?:all|(?:any|some) (?:time|point|moment))\b", "ever"),
     (r"\b(?:play|sound)(?:s|ing)? with\b", "sound together"),
-    (r"\b(is|does|than|from) what (?=\w)", r"\1 that "),
-    (r"(?<!the )\bone (?=•|instrument)", "single "),
-    (r"\bas well as\b", "and"),
+    (r"\bmakes? (?:themselves|itself) heard\b|\bcomes? through\b", "sound"),
+    (r"\bcom(?:e|es|ing) into view\b", "see"),
+    (r"\b(?:pick up|make out)\b", "notice"),
+    (r"\bof the (?:type|kind|sort) (?=•)", "of "),
+    (r"\b(is|does|than|from) what (?!kind|type|sort|instrument|musical)(?=\w)", r"\1 that "),
+    (r"(?<!the )\bone (?=•|instrument\b)", "single "),
+    (r"\bas well as\b|\bas well(?=\W*$)", "and"),
     (r"\bdrown(s|ing)? out\b", "louder than"),
     (r"n't\b|\bnt\b", " n't"),
 )  # fmt: skip
