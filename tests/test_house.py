@@ -39,7 +39,8 @@ ROOMS = {
     "llm": "features media methods metrics scoring training",
     "reports": "builders catalog metrics",
     "stream_list": "features media methods",
-    "workflow": "bandstand datasets features llm methods scoring training",
+    "identity": "datasets features training",
+    "workflow": "bandstand datasets features identity llm methods scoring training",
     "ask": "bandstand features llm media methods rules scoring training workflow",
 }
 ROOMS["cli"] = " ".join(ROOMS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from musicavqa.features.store import Store
     from musicavqa.methods.card import Recipe
     from musicavqa.scoring.evaluation import Evaluation
+    from musicavqa.scoring.robustness import StressReport
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
 PROMPT = "_prompt"
@@ -164,7 +164,9 @@ def train(
     `drop_leaks` left out of training and validation. `plugins` are names or paths of
     plug-ins, which take their default options.
     """
+    from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
+    from musicavqa.features.encoders import load_spec
     from musicavqa.features.grids import on_one_grid
     from musicavqa.methods.registry import load_method
     from musicavqa.training import loop
@@ -178,8 +180,9 @@ def train(
     names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
     questions, validation = _without_leaks(questions, validation, names, unseen, drop_leaks)
     streams = open_streams(features, found.streams(), set_name, data)
-    questions, _ = _split_by_media(questions, clips, streams, names[0])
-    validation, _ = _split_by_media(validation, validation_clips, streams, names[1])
+    texts = found.texts()
+    questions, _ = split_by_media(questions, clips, streams, names[0])
+    validation, _ = split_by_media(validation, validation_clips, streams, names[1])
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
     both = [*questions, *validation]
     dubbed, asked, rows = dub(list(known.values()), both, on_one_grid(streams))
@@ -190,17 +193,19 @@ def train(
         validation=asked[len(questions) :],
         streams=rows,
         identity={
-            "questions": _identity(questions + validation),
-            "streams": {name: store.folder.name for name, store in streams.items()},
+            "questions": identity.of_questions(both),
+            "streams": identity.of_streams(streams, both),
+            "texts": {name: load_spec(name.removesuffix(PROMPT)).hash8 for name in texts},
+            "scenes": identity.of_scenes(known.values()) if found.card.truth else None,
         },
         mute=mute,
-        texts=embed_texts(found.texts(), questions + validation),
+        texts=embed_texts(texts, both),
     )
     added = dict.fromkeys(plugins)
     folder = loop.train(
         method, None, recipe, facts, Path(out), seed, device, stages=stages, plugins=added
     )
-    leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(questions + validation))
+    leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(both))
     return folder
 
 
@@ -241,9 +246,10 @@ def predict(
     `set_name` None is the set that the run was trained on. With `drop_leaks`, questions it was
     trained on are not answered; LeakWarning says how many there are. Questions about a clip that
     has no file, or one that could not be read, get the status 'no media'; a clip that was merely
-    not encoded yet is a FeatureError.
+    not encoded yet is a FeatureError. ValueError where features, questions or weights are no longer
+    those that the run was trained on, or that earlier answers were made from.
     """
-
+    from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.grids import on_one_grid
     from musicavqa.methods.registry import load_checkpoint
@@ -255,13 +261,13 @@ def predict(
     about = runs.about(run)["data"]
     asked_set = set_name or about["name"]
     clips, questions = load_dataset(asked_set, data, split)
-    name = split if asked_set == about["name"] else f"{asked_set}.{split}"
-    path = runs.predictions_path(run, name)
+    path = runs.predictions_path(run, split, asked_set)
     kept = {q.key for q in leaks.guard_run(questions, run, f"{asked_set}/{split}", drop_leaks)}
     streams = open_streams(features, checkpoint.streams, asked_set, data)
+    sources = identity.made_from(run, asked_set, questions, streams)
     with runs.appending(path) as append:
-        todo = [question for question in runs.pending(path, questions) if question.key in kept]
-        todo, lost = _split_by_media(todo, clips, streams, f"{asked_set}/{split}")
+        todo = [q for q in runs.pending(path, questions, sources) if q.key in kept]
+        todo, lost = split_by_media(todo, clips, streams, f"{asked_set}/{split}")
         append([Prediction(q.key, None, status="no media") for q in lost])
         texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
         collation = Collation(mute=tuple(about["mute"]), texts=texts)
@@ -271,7 +277,7 @@ def predict(
     return path
 
 
-def _split_by_media(
+def split_by_media(
     questions: Sequence[Question], clips: Sequence[Clip], stores: Mapping[str, Store], name: str
 ) -> tuple[list[Question], list[Question]]:
     """(questions that can be answered, those whose clip has no media that can be read).
@@ -297,32 +303,66 @@ def _split_by_media(
     return kept, without
 
 
+def stress(
+    run: Path,
+    asked: Part,
+    features: Path | str,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    method_file: Path | None = None,
+) -> StressReport:
+    """Answer the questions of `asked` undisturbed and with disturbed senses, as `predict` would."""
+    from musicavqa import identity
+    from musicavqa.datasets.dubbing import dub
+    from musicavqa.features.grids import on_one_grid
+    from musicavqa.methods.registry import load_checkpoint
+    from musicavqa.scoring import robustness
+    from musicavqa.training import runs
+
+    run, checkpoint = Path(run), load_checkpoint(run, method_file)
+    clips, questions = load_dataset(asked.name, asked.root, asked.split)
+    streams = open_streams(features, checkpoint.streams, asked.name, asked.root)
+    sources = identity.made_from(run, asked.name, questions, streams)
+    _, lost = split_by_media(questions, clips, streams, str(asked))
+    texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
+    dubbed, rows, by_clip = dub(clips, questions, on_one_grid(streams))
+    examination = robustness.Examination(
+        run=run,
+        clips=dubbed,
+        questions=rows,
+        path=runs.predictions_path(run, asked.split, asked.name),
+        streams=by_clip,
+        texts=texts,
+        seed=seed,
+        sources=sources,
+        without_media={question.key for question in lost},
+        method_file=method_file,
+    )
+    return robustness.stress(examination, progress)
+
+
 def evaluate(
     predictions: Path,
     data: Path,
-    split: str = "test",
-    set_name: str = "bandstand",
+    split: str | None = None,
+    set_name: str | None = None,
     drop_leaks: bool = False,
     scorer: str | None = None,
 ) -> Evaluation:
-    """Score a prediction file against the questions of `split`; joins by key only.
+    """Score predictions, a file or those of a run folder, against the questions; joins by key only.
 
-    In a run folder, questions that the run was trained on are told by LeakWarning, and with
+    `split` and `set_name` None are what the run or the keys say, see `runs.answered`. In a run
+    folder, questions that the run was trained on are told by LeakWarning, and with
     `drop_leaks` left out of the score. `scorer` reads texts that the predictions keep anew, see
     `evaluation.evaluate`.
     """
     from musicavqa.scoring import evaluation
     from musicavqa.training import runs
 
-    predictions = Path(predictions)
-    _, loaded = load_dataset(set_name, data, split)
-    questions = leaks.guard_run(loaded, predictions.parent, f"{set_name}/{split}", drop_leaks)
+    found = runs.answered(Path(predictions), set_name, split)
+    asked = Part(found.set_name, data, found.split)
+    loaded = asked.questions()
+    questions = leaks.guard_run(loaded, found.path.parent, str(asked), drop_leaks)
     ignored = {question.key for question in loaded} - {question.key for question in questions}
-    found = runs.read_predictions(predictions, questions, ignored)
-    return evaluation.evaluate(questions, found, scorer)
-
-
-def _identity(questions: Sequence[Question]) -> str:
-    """Short hash of what is asked and answered."""
-    text = "\n".join(f"{q.key}\t{q.clip}\t{q.text}\t{q.answer}" for q in questions)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    answers = runs.read_predictions(found.path, questions, ignored)
+    return evaluation.evaluate(questions, answers, scorer)

@@ -59,7 +59,7 @@ def test_a_question_in_other_words_is_understood(performance):
 def test_off_topic_questions_are_declined_with_suggestions(command_line, clip):
     code, out, err = command_line("ask", clip, "What will the weather be tomorrow?")
     assert code == 1
-    assert "I cannot answer that" in out
+    assert "I cannot answer that (none of my questions is about weather or tomorrow)" in out
     assert out.count("\n  - ") >= 2
     assert "Traceback" not in err
 

@@ -190,7 +190,9 @@ def _reply(match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray]) ->
 
 
 def _declined(text: str, match: Match) -> Reply:
-    return Reply(text, None, match.similarity, suggestions=tuple(match.alternatives))
+    return Reply(
+        text, None, match.similarity, unused=match.unused, suggestions=tuple(match.alternatives)
+    )
 
 
 def _span(seconds: np.ndarray) -> tuple[int, int]:

@@ -102,7 +102,10 @@ def _print_weights(rows: list[dict[str, Any]]) -> None:
 def _describe(reply: Any) -> str:
     if reply.answer is None:
         near = "".join(f"\n  - {text}" for text in reply.suggestions)
-        return f"{reply.question}\n  I cannot answer that. The closest questions I can:{near}"
+        why = (
+            f" (none of my questions is about {' or '.join(reply.unused)})" if reply.unused else ""
+        )
+        return f"{reply.question}\n  I cannot answer that{why}. The closest questions I can:{near}"
     lines = [
         reply.question,
         f"  {reply.answer}  ({reply.confidence:.0%}; "

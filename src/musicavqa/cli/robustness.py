@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicavqa.cli.numbers import between, p_value
-from musicavqa.cli.shared import Data, Features, Json, MethodFile, SetName, Split, app, progress
+from musicavqa.cli.shared import (
+    AnsweredSet,
+    AnsweredSplit,
+    Data,
+    Features,
+    Json,
+    MethodFile,
+    app,
+    progress,
+    told_counts,
+)
 from musicavqa.terminal import say
 
 if TYPE_CHECKING:
@@ -27,25 +37,28 @@ def robustness(
     run: Annotated[Path, typer.Argument(help="A run folder, or a prediction file alone.")],
     data: Data = Path("bandstand-data"),
     features: Features = "features",
-    split: Split = "test",
+    split: AnsweredSplit = None,
     train_split: Annotated[str, typer.Option(help="Questions that the prior counts.")] = "train",
     question_only: Annotated[
-        Path | None, typer.Option(help="Predictions of a model that saw the question only.")
+        Path | None, typer.Option(help="File or run of a model that saw the question only.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the pictures (png).")] = None,
     seed: Annotated[int, typer.Option(help="Of swapped sound and shuffled seconds.")] = 0,
-    set_name: SetName = "bandstand",
+    set_name: AnsweredSet = None,
     method_file: MethodFile = None,
     as_json: Json = False,
 ) -> None:
     """Bias and calibration of predictions; for a run folder also answers to disturbed senses."""
+    from musicavqa.training import runs
     from musicavqa.workflow import Part
 
-    asked = Part(set_name, data, split)
+    found = runs.answered(run, set_name, split)
+    asked = Part(found.set_name, data, found.split)
     questions = asked.questions()
     stressed = _stress(run, asked, features, seed, method_file) if run.is_dir() else None
-    prior, note = _prior(Part(set_name, data, train_split), questions)
-    report = _bias(run, questions, split, prior, question_only)
+    prior, note = _prior(Part(asked.name, data, train_split), questions)
+    blind = question_only and runs.answered(question_only, asked.name, asked.split).path
+    report = _bias(found.path, questions, prior, blind)
     pictures = _draw(report, stressed, out)
     if as_json:
         parts = {"bias": report.as_dict(), "stress": stressed and stressed.as_dict()}
@@ -64,20 +77,9 @@ def _stress(
     run: Path, asked: Part, features: str, seed: int, method_file: Path | None
 ) -> StressReport:
     from musicavqa import workflow
-    from musicavqa.datasets import load_dataset
-    from musicavqa.datasets.dubbing import dub
-    from musicavqa.features.grids import on_one_grid
-    from musicavqa.methods.registry import load_checkpoint
-    from musicavqa.scoring.robustness import Examination, stress
 
-    checkpoint = load_checkpoint(run, method_file)
-    clips, questions = load_dataset(asked.name, asked.root, asked.split)
-    stores = workflow.open_streams(features, checkpoint.streams, asked.name)
-    texts = workflow.embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
-    dubbed, rows, streams = dub(clips, questions, on_one_grid(stores))
-    with progress("disturbing") as tick:
-        examination = Examination(run, dubbed, rows, asked.split, streams, texts, seed, method_file)
-        return stress(examination, tick)
+    with told_counts(), progress("disturbing") as tick:
+        return workflow.stress(run, asked, features, seed, tick, method_file)
 
 
 def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None, str]:
@@ -93,16 +95,14 @@ def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None
 
 
 def _bias(
-    run: Path,
+    path: Path,
     questions: Sequence[Question],
-    split: str,
     prior: list[str] | None,
     question_only: Path | None,
 ) -> BiasReport:
     from musicavqa.scoring.bias import bias_report
-    from musicavqa.training.runs import predictions_path, read_predictions
+    from musicavqa.training.runs import read_predictions
 
-    path = predictions_path(run, split) if run.is_dir() else run
     blind = None if question_only is None else read_predictions(question_only, questions)
     return bias_report(questions, read_predictions(path, questions), prior, blind)
 

@@ -26,7 +26,12 @@ SetName = Annotated[str, typer.Option("--set", help="Data set: musicavqa data li
 DropLeaks = Annotated[
     bool, typer.Option("--drop-leaks", help="Leave out questions that were trained on.")
 ]
-Split = Annotated[str, typer.Option(help="The split that was answered.")]
+AnsweredSet = Annotated[
+    str | None, typer.Option("--set", help="Data set; default: what the run or the keys say.")
+]
+AnsweredSplit = Annotated[
+    str | None, typer.Option("--split", help="Split; default: test, or what the keys say.")
+]
 Features = Annotated[
     str, typer.Option(help="Folder of the feature store, or its address (s3://bucket/prefix).")
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import json
 import math
@@ -47,6 +48,11 @@ class Method:
     """Where the module is from, if it is a file of one's own."""
     content: str | None = None
     """Content hash of that file when it was loaded (`own_files.method_hash`)."""
+
+    @property
+    def code(self) -> str:
+        """Short hash of the file, of what it imports from beside it, and of our shared layers."""
+        return code_hash(self.module)
 
     @property
     def card(self) -> Card:
@@ -144,6 +150,21 @@ def load_method(name_or_path: str | Path) -> Method:
     if missing:
         raise ValueError(f"{name} is not a method yet: it lacks {', '.join(missing)}.")
     return Method(name, module, file, content)
+
+
+def code_hash(module: ModuleType) -> str:
+    """Short hash of the code of a method or plug-in: 16 hex digits that decide a run's folder.
+
+    `method_hash` of its file; of our own methods all shared layers count too.
+    """
+    from musicavqa.methods import layers
+
+    assert module.__file__ is not None
+    parts = [method_hash(module.__file__)]
+    if module.__name__.startswith("musicavqa."):
+        shared = sorted(Path(str(layers.__file__)).parent.glob("*.py"))
+        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in shared]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 def list_plugins() -> list[str]:

@@ -118,9 +118,14 @@ class Study:
         }
 
 
-def compare(paths: Sequence[Path], questions: Sequence[Question], split: str) -> Study:
-    """Compare the predictions at these paths (files or run folders) with those at the first."""
-    systems = read_systems(paths, questions, split)
+def compare(
+    paths: Sequence[Path], questions: Sequence[Question], split: str, set_name: str | None = None
+) -> Study:
+    """Compare the predictions at these paths (files or run folders) with those at the first.
+
+    `set_name` None is, of each run folder, the set that it was trained on.
+    """
+    systems = read_systems(paths, questions, split, set_name)
     if len(systems) < 2:
         raise ValueError(
             f"{len(paths)} prediction files are one system ({systems[0].name}); a comparison needs "
@@ -147,12 +152,14 @@ def compare(paths: Sequence[Path], questions: Sequence[Question], split: str) ->
     )
 
 
-def read_systems(paths: Sequence[Path], questions: Sequence[Question], split: str) -> list[System]:
+def read_systems(
+    paths: Sequence[Path], questions: Sequence[Question], split: str, set_name: str | None = None
+) -> list[System]:
     """The predictions at these paths, runs that differ only in their seed put together.
 
     Raises KeyMismatchError, with the file and counts, where a file answers other questions.
     """
-    files = [predictions_path(path, split) if path.is_dir() else path for path in paths]
+    files = [predictions_path(path, split, set_name) if path.is_dir() else path for path in paths]
     if len({path.resolve() for path in files}) < len(files):
         raise ValueError("A prediction file is named twice; each counts once.")
     together: dict[str, list[Path]] = {}
@@ -202,7 +209,7 @@ def _identity(path: Path) -> str:
     about = _about(path)
     if about is None:
         return str(path.resolve())
-    settings = {name: about[name] for name in ("method", "options", "data")}
+    settings = {name: about.get(name) for name in ("method", "options", "data", "code", "plugins")}
     recipe = {name: value for name, value in about["recipe"].items() if name != "seed"}
     return json.dumps([settings, recipe, path.name], sort_keys=True)
 

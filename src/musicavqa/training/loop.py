@@ -31,6 +31,7 @@ from musicavqa.methods.plugins.contract import Chain, connect
 from musicavqa.methods.registry import (
     Checkpoint,
     Method,
+    code_hash,
     load_checkpoint,
     load_method,
     load_plugin,
@@ -94,6 +95,9 @@ def train(
 ) -> Path:
     """Train one model and return its run folder; a finished run is returned as it is.
 
+    The folder's name comes from all that decides the result: options, recipes, data, the code of
+    method and plug-ins. Where any of it has changed, another run begins.
+
     `options` is the method's Options (None: its defaults), `recipe` and `stages` None take the
     method's own for this data set, `stages={}` goes straight to answering, `out` is the folder of
     all runs. `plugins` maps names or paths of plug-ins to their Options (None: the defaults).
@@ -105,7 +109,7 @@ def train(
     stages = found.stages(data.name) if stages is None else stages
     _check_stages(found, stages)
     added = _load_plugins(plugins or {}, found)
-    settings = _settings(options, recipe, stages, data, added)
+    settings = {**_settings(options, recipe, stages, data, added), "code": _code(found, added)}
     folder = run_folder(out, data.name, found.name, settings)
     if resume and (folder / "run.json").exists():
         return folder
@@ -388,7 +392,7 @@ def _settings(
     data: Data,
     plugins: Mapping[str, tuple[Any, Any]],
 ) -> dict[str, Any]:
-    """All that decides the result of a run, besides the code of method and plug-ins."""
+    """All that decides the result of a run, besides the `_code` of method and plug-ins."""
     added = {name: dataclasses.asdict(values) for name, (_, values) in plugins.items()}
     recipes = {name: dataclasses.asdict(stage) for name, stage in stages.items()}
     return {
@@ -406,6 +410,12 @@ def _settings(
             "validation": len(data.validation),
         },
     }
+
+
+def _code(method: Method, plugins: Mapping[str, tuple[Any, Any]]) -> dict[str, str]:
+    """Content hashes of the files of method and plug-ins, by name."""
+    added = {name: code_hash(module) for name, (module, _) in plugins.items()}
+    return {**added, Path(method.name).stem: method.code}
 
 
 def _write_run(run: _Run, settings: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Run folders, runs/<set>/<method>/<hash8>-s<seed>/, and the files in them.
 
 run.json, log.jsonl, checkpoint.safetensors, state.safetensors (to go on after a kill), and
-predictions.<split>.jsonl, one line per question, joined by key.
+predictions.<split>.jsonl, one line per question, joined by key. Beside predictions that a run made,
+predictions.<split>.sources.json tells by hashes what they were made from.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from musicavqa.answers import ANSWERS
 from musicavqa.features.store import folder as place
 from musicavqa.features.store.claims import waited_for
-from musicavqa.files import file_name, parse_json, read_json, replacing, write_text
+from musicavqa.files import file_name, parse_json, read_json, replacing, write_json, write_text
 from musicavqa.metrics.accuracy import check_keys
 from musicavqa.metrics.calibration import probabilities
 from musicavqa.records import BusyWarning, Prediction, Question, Status
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 ABOUT = "run.json"
 """Ends a run, and says all that decided its result."""
+CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass
@@ -53,27 +55,62 @@ def run_folder(root: Path, data_set: str, method: str, settings: Mapping[str, An
     return root / data_set / Path(method).stem / f"{mark}-s{settings['seed']}"
 
 
+@dataclass(frozen=True)
+class Answered:
+    """A prediction file, and of which data set and split it answers the questions."""
+
+    path: Path
+    set_name: str
+    split: str
+
+
 def about(folder: Path) -> dict[str, Any]:
     """What run.json tells of the run in this folder; ValueError where it is damaged."""
     path = folder / ABOUT
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no run folder: it has no {ABOUT}.")
     told: dict[str, Any] = read_json(path)
-    whole = isinstance(told, dict) and isinstance(told.get("data"), dict)
-    data = told["data"] if whole else {}
-    texts = [told.get("method") if whole else None, data.get("name"), *_listed(data.get("mute"))]
-    if not whole or not all(isinstance(text, str) for text in texts):
+    if not _is_about(told):
         raise ValueError(f"{path} is damaged: it lacks method, data or mute. Train this run again.")
     return told
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _is_about(told: Any) -> bool:
+    """Whether this has the parts of run.json that are read of any run."""
+    data = told.get("data") if isinstance(told, dict) else None
+    if not isinstance(data, dict) or not isinstance(data.get("mute"), list):
+        return False
+    identity = data.get("identity", {})
+    streams = identity.get("streams", {}) if isinstance(identity, dict) else None
+    if not isinstance(streams, dict) or not isinstance(told.get("recipe", {}), dict):
+        return False
+    texts = [told.get("method"), data.get("name"), *data["mute"], *streams.values()]
+    return all(isinstance(text, str) for text in texts)
 
 
-def predictions_path(folder: Path, split: str) -> Path:
-    """Where a run keeps its predictions of a split."""
-    return folder / f"predictions.{file_name(split)}.jsonl"
+def predictions_path(folder: Path, split: str, set_name: str | None = None) -> Path:
+    """Where a run keeps its predictions of a split; None is the set that it was trained on."""
+    is_own = set_name is None or set_name == about(folder)["data"]["name"]
+    return folder / f"predictions.{file_name(split if is_own else f'{set_name}.{split}')}.jsonl"
+
+
+def answered(place: Path, set_name: str | None = None, split: str | None = None) -> Answered:
+    """The predictions at `place`, a run folder or a prediction file.
+
+    Names that are None are read off it: of a run, the set that it was trained on and its test
+    split; of a file, what its keys begin with.
+    """
+    if place.is_dir():
+        asked, part = set_name or about(place)["data"]["name"], split or "test"
+        return Answered(predictions_path(place, part, asked), asked, part)
+    if set_name is None or split is None:
+        first = next(iter(load_predictions(place)), None)
+        name, _, rest = (first.key if first else "").partition("/")
+        part, _, _ = rest.rpartition("/")
+        if not (name and part):
+            raise ValueError(f"{place} does not tell what it answers. Say --set and --split.")
+        set_name, split = set_name or name, split or part
+    return Answered(place, set_name, split)
 
 
 Append = Callable[[Iterable[Prediction]], None]
@@ -113,6 +150,7 @@ def append_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write a whole prediction file, or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sources_path(path).unlink(missing_ok=True)
     write_text(path, "".join(_line(prediction) for prediction in predictions))
 
 
@@ -136,25 +174,62 @@ def read_predictions(
 ) -> list[Prediction]:
     """One prediction for each question, in their order; anything else raises, with counts.
 
-    Predictions for the keys in `ignored` are passed over.
+    Predictions for the keys in `ignored` are passed over. ValueError where the file answers other
+    questions under the same keys.
     """
+    _check_sources(path, {question.key: _asked(question) for question in questions})
     found = [prediction for prediction in load_predictions(path) if prediction.key not in ignored]
     check_keys([question.key for question in questions], [p.key for p in found])
     by_key = {prediction.key: prediction for prediction in found}
     return [by_key[question.key] for question in questions]
 
 
-def pending(path: Path, questions: Sequence[Question]) -> list[Question]:
+def pending(
+    path: Path, questions: Sequence[Question], sources: Mapping[str, str] | None = None
+) -> list[Question]:
     """The questions that have no prediction yet; double or unknown keys in the file raise.
 
+    `sources`, name -> hash, is what answers are made from; it is noted with the questions beside
+    the file. ValueError where the predictions in it were made from anything that has changed.
     A last line that was cut short is none. What is left is sure while `appending` is held.
     """
+    now = {**(sources or {}), **{question.key: _asked(question) for question in questions}}
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(_sources_path(path), now)
         return list(questions)
+    if noted := _check_sources(path, now):
+        write_json(_sources_path(path), {**noted, **now})
     done = [prediction.key for prediction in _parsed(path, _whole_lines(path.read_bytes()))]
     check_keys([question.key for question in questions], done, partly=True)
     known = set(done)
     return [question for question in questions if question.key not in known]
+
+
+def _sources_path(path: Path) -> Path:
+    return path.with_suffix(".sources.json")
+
+
+def _check_sources(path: Path, now: Mapping[str, str]) -> dict[str, str]:
+    """What the predictions were made from, {} where nobody noted it; ValueError if it changed."""
+    noted_at = _sources_path(path)
+    noted = read_json(noted_at) if noted_at.is_file() else {}
+    if not isinstance(noted, dict):
+        raise ValueError(f"{noted_at} is damaged. Delete it and {path.name}, and predict again.")
+    changed = [name for name, mark in now.items() if noted.get(name, mark) != mark]
+    if changed:
+        raise ValueError(
+            f"{path} was made from what has changed since: {', '.join(changed[:3])}"
+            f"{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}. Delete it and "
+            f"predict again."
+        )
+    return noted
+
+
+def _asked(question: Question) -> str:
+    """Short hash of what is asked, without the answer."""
+    text = f"{question.text}\0{question.sound_from or ''}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def to_predictions(

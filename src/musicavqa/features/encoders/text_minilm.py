@@ -51,6 +51,10 @@ class MiniLM:
         self.tokenizer.enable_truncation(LONGEST)
         self.tokenizer.enable_padding()
 
+    def has_word(self, word: str) -> bool:
+        """Whether this word (lower case) is known whole, as common English words are."""
+        return self.tokenizer.token_to_id(word) is not None
+
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """(n, 384) float32, rows of length one, so that a dot product is the cosine."""
         blocks = [self._embed(list(texts[i : i + BATCH])) for i in range(0, len(texts), BATCH)]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from musicavqa.files import file_name
 from musicavqa.records import Clip
 
 Reader = Callable[[], np.ndarray]
+"""Opens the array of one clip."""
 
 
 @dataclass(frozen=True)
@@ -131,18 +133,32 @@ def _take(
             report.n_present += 1
             continue
         try:
-            writer.add(clip.id, fitted(arrays[clip.id](), stream, clip.duration_s, cut))
+            writer.add(clip.id, _rows(arrays[clip.id], stream, clip.duration_s, cut))
             report.n_written += 1
-        except (ValueError, OSError) as error:  # an array that is no array, or of another kind
+        except FeatureError as error:
             report.refused.append(Note(clip.id, str(error)))
     writer.flush()
+
+
+def _rows(read: Reader, stream: Stream, duration_s: float | None, cut: bool) -> np.ndarray:
+    """The rows of one clip that are stored; FeatureError for whatever is wrong with its file."""
+    try:
+        return np.asarray(fitted(read(), stream, duration_s, cut)[:])
+    except FeatureError:
+        raise
+    except Exception as error:  # a damaged file is anything, from EOFError to SyntaxError
+        text = " ".join(str(error).split()) or "nothing in it"
+        raise FeatureError(f"it cannot be read ({type(error).__name__}: {text})") from error
 
 
 def fitted(
     array: np.ndarray, stream: Stream, duration_s: float | None, cut: bool = False
 ) -> np.ndarray:
-    """The rows that are stored; FeatureError where shape or number of rows is not right."""
-    if array.shape[1:] != stream.shape:
+    """The rows that are stored; FeatureError where shape or number of rows is not right.
+
+    Of an array that lies in a file no more is read.
+    """
+    if not array.shape or array.shape[1:] != stream.shape:
         wanted = ", ".join(map(str, stream.shape))
         raise FeatureError(f"the array is {array.shape}; {stream.name} has (rows, {wanted})")
     if len(array) == 0:
@@ -180,14 +196,34 @@ def _opened(source: Path) -> Iterator[Mapping[str, Reader]]:
         paths = sorted(source.glob("*.npy"))
         if not paths:
             raise FileNotFoundError(f"There is no .npy file in {source}.")
-        yield {path.stem: partial(np.load, path, allow_pickle=False) for path in paths}
+        yield {path.stem: partial(_in_file, path) for path in paths}
     elif source.suffix in (".h5", ".hdf5") and source.is_file():
         try:
             import h5py
         except ImportError:
             raise ImportError("This needs h5py: pip install 'musicavqa[hdf5]'") from None
-        with h5py.File(source, "r") as file:
-            names = [name for name in file if isinstance(file[name], h5py.Dataset)]
-            yield {name: partial(np.asarray, file[name]) for name in names}
+        try:
+            file = h5py.File(source, "r")
+        except OSError as error:
+            raise FeatureError(f"{source} is no readable HDF5 file ({error}).") from None
+        with file:
+            yield {name: partial(_in_hdf5, file, name) for name in file}
     else:
         raise FileNotFoundError(f"{source} is neither a folder of .npy files nor an .h5 file.")
+
+
+def _in_file(path: Path) -> np.ndarray:
+    """The array of an .npy file, where it lies; ValueError if its header promises more."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(array, np.ndarray):
+        return array
+    array.close()
+    raise FeatureError("it is an .npz archive, not one array")
+
+
+def _in_hdf5(file: Any, name: str) -> Any:
+    """A data set, which has shape and slices as an array has."""
+    found = file[name]
+    if not hasattr(found, "shape"):
+        raise FeatureError(f"{name!r} is a group, not one array")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import mmap
 from collections import OrderedDict
@@ -13,7 +14,7 @@ import numpy as np
 
 from musicavqa.features.store.description import Description, FeatureError, hint, read_manifest
 from musicavqa.features.store.places import Folder, folder
-from musicavqa.features.store.shards import Entry, damaged, index
+from musicavqa.features.store.shards import Entry, damaged, fingerprint, index
 
 REMAKE = "Delete its shard and extract again: what is whole is kept."
 MOST_MAPS = 256
@@ -65,6 +66,23 @@ class Store:
         """Rows of one clip, from the header."""
         self.require([clip_id])
         return self.entries[clip_id].shape[0]
+
+    def fingerprint(self, clip_id: str) -> str:
+        """sha256 of the rows of one clip: noted when they were imported, or taken now."""
+        self.require([clip_id])
+        return self.entries[clip_id].sha256 or fingerprint([self[clip_id]])
+
+    def identity(self, clip_ids: Iterable[str]) -> str:
+        """What the rows of these clips are: the folder's name tells our encoder and its weights.
+
+        Of imported rows, where nothing is known of these, it tells their source and a hash of them.
+        """
+        source = self.description.imported_from
+        if source is None:
+            return self.folder.name
+        marks = "".join(f"{name}\0{self.fingerprint(name)}\n" for name in sorted(set(clip_ids)))
+        content = hashlib.sha256(marks.encode()).hexdigest()[:16]
+        return f"{self.folder.name} from {source} ({content})"
 
     def __contains__(self, clip_id: object) -> bool:
         return clip_id in self.entries

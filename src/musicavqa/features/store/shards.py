@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -38,6 +38,8 @@ class Entry:
     dtype: str
     end: int
     """Bytes from the end of the header to the end of the array."""
+    sha256: str | None = None
+    """Of the rows, where the writer of an imported store noted it."""
 
 
 def digest(clip_id: str) -> str:
@@ -50,12 +52,24 @@ def group_of(clip_id: str) -> str:
     return digest(clip_id)[:2]
 
 
-def write_shard(folder: Folder, strips: Mapping[str, Strip]) -> None:
+def fingerprint(parts: Iterable[np.ndarray]) -> str:
+    """sha256 (hex) of rows that come in parts, in the store's type."""
+    mark = hashlib.sha256()
+    for part in parts:
+        mark.update(np.ascontiguousarray(part).data)
+    return mark.hexdigest()
+
+
+def write_shard(folder: Folder, strips: Mapping[str, Strip], fingerprints: bool = False) -> None:
     """Write arrays by clip id as one shard, named after the first.
 
-    The file is one of safetensors, whose own writer would hold all of it twice more.
+    With `fingerprints` the header tells the sha256 of each. The file is one of safetensors, whose
+    own writer would hold all of it twice more.
     """
     header: dict[str, Any] = {}
+    if fingerprints:
+        marks = {_key(clip): fingerprint(strip.parts()) for clip, strip in strips.items()}
+        header[METADATA] = marks
     end = 0
     for clip_id, strip in strips.items():
         start, end = end, end + strip.nbytes
@@ -90,13 +104,14 @@ def read_header(folder: Folder, shard: str) -> tuple[dict[str, Entry], int]:
                 raise ValueError("the header is longer than the file")
             head = folder.read(shard, n_header)
         header: dict[str, Any] = parse_json(head[8:n_header])
-        entries = {_clip_of(k): _entry(shard, e) for k, e in header.items() if k != METADATA}
+        marks = header.pop(METADATA, {})
+        entries = {_clip_of(k): _entry(shard, e, marks.get(k)) for k, e in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
         raise damaged(folder, shard) from error
     return entries, n_header + max((entry.end for entry in entries.values()), default=0)
 
 
-def _entry(shard: str, said: Mapping[str, Any]) -> Entry:
+def _entry(shard: str, said: Mapping[str, Any], mark: Any) -> Entry:
     """One array as the header tells; ValueError where its numbers do not fit each other."""
     shape, (start, end) = tuple(said["shape"]), said["data_offsets"]
     dtype = DTYPES[said["dtype"]]
@@ -104,7 +119,9 @@ def _entry(shard: str, said: Mapping[str, Any]) -> Entry:
         raise ValueError(f"shape {shape} from {start} to {end}")
     if end - start != math.prod(shape) * np.dtype(dtype).itemsize:
         raise ValueError(f"{shape} does not fill {end - start} bytes")
-    return Entry(shard, shape, dtype, end)
+    if not isinstance(mark, str | None):
+        raise ValueError(f"the sha256 of the rows is {mark!r:.60}")
+    return Entry(shard, shape, dtype, end, mark)
 
 
 def damaged(folder: Folder, shard: str) -> FeatureError:

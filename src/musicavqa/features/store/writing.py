@@ -73,7 +73,7 @@ class Writer:
         if not self.waiting:
             return
         self.before_writing()
-        write_shard(self.folder, self.waiting)
+        write_shard(self.folder, self.waiting, self.description.imported_from is not None)
         self.stored |= set(self.waiting)
         self.waiting = {}
 

@@ -74,7 +74,8 @@ def _text_rows(path: Path, suffix: str) -> Iterator[tuple[int, dict[str, Any]]]:
     text = read_text(path)
     if suffix in (".csv", ".tsv"):
         return _separated(path, text, "\t" if suffix == ".tsv" else ",")
-    return _lines(path, text) if suffix == ".jsonl" else _list(path, text)
+    is_lines = suffix == ".jsonl" or (text.startswith("{") and "\n{" in text)  # lines in .json
+    return _lines(path, text) if is_lines else _list(path, text)
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
