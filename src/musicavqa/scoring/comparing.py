@@ -210,7 +210,7 @@ def _identity(path: Path) -> str:
     if about is None:
         return str(path.resolve())
     settings = {name: about.get(name) for name in ("method", "options", "data", "code", "plugins")}
-    recipe = {name: value for name, value in about["recipe"].items() if name != "seed"}
+    recipe = {name: value for name, value in about.get("recipe", {}).items() if name != "seed"}
     return json.dumps([settings, recipe, path.name], sort_keys=True)
 
 
