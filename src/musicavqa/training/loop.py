@@ -25,6 +25,7 @@ from torch import nn
 
 import musicavqa
 from musicavqa import answers
+from musicavqa.features.store import ClipStore
 from musicavqa.files import write_json, write_text
 from musicavqa.methods.card import Recipe
 from musicavqa.methods.plugins.contract import Chain, connect
@@ -39,7 +40,7 @@ from musicavqa.methods.registry import (
 )
 from musicavqa.metrics.calibration import fit_temperature
 from musicavqa.records import Batch, Clip, Output, Prediction, Question
-from musicavqa.training.batches import ClipStore, Collation, make_batches, scene_truth
+from musicavqa.training.batches import Collation, make_batches, scene_truth
 from musicavqa.training.costs import count_flops, peak_mb
 from musicavqa.training.runs import (
     Progress,

@@ -6,7 +6,6 @@ in its place. A worker whose parent is gone stops at its next clip.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -18,9 +17,8 @@ from typing import Any
 
 from musicavqa.features.extraction.claims import FOLDER as CLAIMS
 from musicavqa.features.extraction.claims import last_clip
-from musicavqa.features.extraction.engines import Died
-from musicavqa.features.extraction.plan import Job, Outcome
-from musicavqa.features.extraction.work import Task, Tick, do
+from musicavqa.features.extraction.plan import Died, Job, Outcome
+from musicavqa.features.extraction.work import Task, Tick, do, use_one_thread
 
 
 class WorkerError(RuntimeError):
@@ -107,13 +105,6 @@ class Pool:
         code = worker.process.exitcode
         why = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (code {code})"
         return Died(why, last_clip(self.task.folder / CLAIMS, job.group))
-
-
-def use_one_thread() -> None:
-    """A worker has one core, for torch and for the numeric libraries."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by torch if it is imported later
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
 
 
 def _serve(pipe: connection.Connection, task: Task) -> None:

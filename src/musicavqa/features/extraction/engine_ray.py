@@ -13,9 +13,8 @@ from typing import Any
 
 from musicavqa.features.extraction.claims import FOLDER as CLAIMS
 from musicavqa.features.extraction.claims import last_clip
-from musicavqa.features.extraction.engines import Died
-from musicavqa.features.extraction.plan import Job, Outcome
-from musicavqa.features.extraction.work import Task, Tick, do
+from musicavqa.features.extraction.plan import Died, Job, Outcome
+from musicavqa.features.extraction.work import Task, Tick, do, use_one_thread
 
 SUBMITTED_PER_CORE = 2
 """Jobs that wait at the cluster, so that no core is idle while an outcome travels."""
@@ -84,8 +83,6 @@ class Cluster:
 
 
 def _do(job: Job, task: Task) -> Outcome:
-    from musicavqa.features.extraction.engine_pool import use_one_thread
-
     use_one_thread()
     return do(job, task, _say_nothing)
 

@@ -14,20 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from musicavqa.features.extraction.claims import EXPIRY_S
-from musicavqa.features.extraction.plan import Job, Note, Outcome
+from musicavqa.features.extraction.plan import Died, Job, Note, Outcome
 from musicavqa.features.extraction.work import Task, Tick, do
 
 ASK_AGAIN_S = 1.0
 NAMES = ("local", "ray")
-
-
-@dataclass(frozen=True)
-class Died:
-    """A worker that was killed, or crashed, during a job."""
-
-    why: str
-    clip: str | None
-    """The clip it died of, where that is known."""
 
 
 class Engine(Protocol):

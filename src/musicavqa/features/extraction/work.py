@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -52,6 +54,13 @@ class _Ready:
     chosen: list[Encoder]
     piece: Piece
     growing: Growing
+
+
+def use_one_thread() -> None:
+    """A worker has one core, for torch and for the numeric libraries."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by torch if it is imported later
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 def do(job: Job, task: Task, tick: Tick) -> Outcome:
