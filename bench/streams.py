@@ -23,8 +23,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "features"))
 
 import numpy as np
-import rhythm_checks
 
+import rhythm_checks
 import stream_checks
 from musicavqa.bandstand.render import render
 from musicavqa.bandstand.scene import sample_scene

@@ -88,10 +88,10 @@ def by_cost(settings: argparse.Namespace) -> list[str]:
     import torch
 
     from musicavqa.datasets import load_dataset
+    from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import list_methods, load_method
     from musicavqa.training.batches import Collation, make_batches
     from musicavqa.training.costs import count_flops
-    from musicavqa.workflow import embed_texts, open_streams
 
     clips, questions = load_dataset(SET_NAME, settings.data, "val")
     costs = {}

@@ -59,8 +59,8 @@ def test_what_cannot_work_says_so_in_one_line(monkeypatch, command_line, tmp_pat
 def test_a_prompt_stream_holds_the_statement_of_each_question():
     from fixtures import make_clips, make_questions
     from musicavqa.features.encoders import load_encoder
+    from musicavqa.features.streams import embed_texts
     from musicavqa.questions import declare
-    from musicavqa.workflow import embed_texts
 
     questions = make_questions(make_clips(1), per_clip=3)
     streams = embed_texts(("text_minilm", "text_minilm_prompt"), questions)

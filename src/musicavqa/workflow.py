@@ -7,12 +7,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from musicavqa.datasets import leaks, load_dataset
-from musicavqa.questions import declare
 from musicavqa.records import Clip, NoMediaWarning, Prediction, Question
 
 if TYPE_CHECKING:
@@ -20,13 +17,13 @@ if TYPE_CHECKING:
     from musicavqa.features.extraction import Progress as ExtractionProgress
     from musicavqa.features.extraction import Report as ExtractionReport
     from musicavqa.features.store import Store
+    from musicavqa.features.streams import Stream
     from musicavqa.methods.card import Recipe
+    from musicavqa.scoring.bias import BiasReport
     from musicavqa.scoring.evaluation import Evaluation
     from musicavqa.scoring.robustness import StressReport
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
-PROMPT = "_prompt"
-"""Ends the name of a text stream that holds statements instead of questions."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +42,27 @@ class Part:
         return load_dataset(self.name, self.root, self.split)[1]
 
 
-def render(root: Path, split: str, n_clips: int, **options: Any) -> Path:
-    """Render a split; see `bandstand.produce.produce` for the options."""
+def render(
+    root: Path,
+    split: str,
+    n_clips: int,
+    *,
+    per_template: int | None = None,
+    workers: int = 1,
+    duration_s: float = 10.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Render performances with exact truth, and questions about them; returns root/split.
+
+    Clips that are there and still fit are kept. `per_template` caps the questions of each template;
+    `progress` is called with clips done and in all. Equal arguments, equal scenes.
+    """
     from musicavqa.bandstand.produce import produce
 
-    return produce(Path(root), split, n_clips, **options)
+    return produce(
+        Path(root), split, n_clips, per_template=per_template, workers=workers,
+        duration_s=duration_s, progress=progress,
+    )  # fmt: skip
 
 
 def extract_features(
@@ -72,70 +85,12 @@ def extract_features(
     return extract(clips, list(encoders or DEFAULT_ENCODERS), out, set_name, engine, progress)
 
 
-def open_streams(
-    features: Path | str,
-    encoders: Sequence[str],
-    set_name: str = "bandstand",
-    data: Path | str = "DATA",
-) -> dict[str, Store]:
-    """The stores of these encoders, as made by `extract_features` with today's weights.
+def list_streams() -> list[Stream]:
+    """Every stream, by name: rate, shape, weights, licence, and which methods read it."""
+    from musicavqa.features import streams
+    from musicavqa.methods.readers import readers
 
-    Where we made none, features that others made and that were imported are taken. `data` is only
-    named in what to run.
-    """
-    from musicavqa.features.store import Store, folder
-
-    root = folder(features) / set_name
-    stores, missing = {}, []
-    for name in encoders:
-        for version in _versions(name):
-            if (root / f"{name}-{version}").exists():
-                stores[name] = Store.open(root / f"{name}-{version}")
-                break
-        else:
-            missing.append(name)
-    if missing:
-        streams = ",".join(missing)
-        raise FileNotFoundError(
-            f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features extract "
-            f"{set_name} --data {data} --streams {streams} --out {features}"
-        )
-    return stores
-
-
-def _versions(stream: str) -> list[str]:
-    """Ends of folder names of a stream: today's hash (if its weights are here), imported."""
-    from musicavqa.features.encoders import list_encoders, load_spec
-    from musicavqa.features.encoders.weights import WeightError
-    from musicavqa.features.store import IMPORTED
-
-    if stream not in list_encoders():
-        return [IMPORTED]
-    try:
-        return [load_spec(stream).hash8, IMPORTED]
-    except WeightError:
-        return [IMPORTED]
-
-
-def embed_texts(
-    names: Sequence[str], questions: Sequence[Question]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Text stream -> question text -> its rows, each distinct text encoded once.
-
-    A stream '<encoder>_prompt' is what `encoder` makes of `questions.declare`, a statement of what
-    is asked about.
-    """
-    from musicavqa.features.encoders import load_encoder
-
-    streams = {}
-    for name in names:
-        encoder = name.removesuffix(PROMPT)
-        said = {q.text: q.text if name == encoder else declare(q.template, q.slots)
-                for q in questions}  # fmt: skip
-        distinct = sorted(set(said.values()))
-        rows = dict(zip(distinct, load_encoder(encoder).embed(distinct), strict=True))
-        streams[name] = {text: rows[sentence] for text, sentence in said.items()}
-    return streams
+    return streams.list_streams(readers())
 
 
 def train(
@@ -168,6 +123,7 @@ def train(
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.encoders import load_spec
     from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.streams import PROMPT, embed_texts, open_streams
     from musicavqa.methods.registry import load_method
     from musicavqa.training import loop
 
@@ -252,6 +208,7 @@ def predict(
     from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_checkpoint
     from musicavqa.training import loop, runs
     from musicavqa.training.batches import Collation, make_batches
@@ -303,44 +260,6 @@ def split_by_media(
     return kept, without
 
 
-def stress(
-    run: Path,
-    asked: Part,
-    features: Path | str,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-    method_file: Path | None = None,
-) -> StressReport:
-    """Answer the questions of `asked` undisturbed and with disturbed senses, as `predict` would."""
-    from musicavqa import identity
-    from musicavqa.datasets.dubbing import dub
-    from musicavqa.features.grids import on_one_grid
-    from musicavqa.methods.registry import load_checkpoint
-    from musicavqa.scoring import robustness
-    from musicavqa.training import runs
-
-    run, checkpoint = Path(run), load_checkpoint(run, method_file)
-    clips, questions = load_dataset(asked.name, asked.root, asked.split)
-    streams = open_streams(features, checkpoint.streams, asked.name, asked.root)
-    sources = identity.made_from(run, asked.name, questions, streams)
-    _, lost = split_by_media(questions, clips, streams, str(asked))
-    texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
-    dubbed, rows, by_clip = dub(clips, questions, on_one_grid(streams))
-    examination = robustness.Examination(
-        run=run,
-        clips=dubbed,
-        questions=rows,
-        path=runs.predictions_path(run, asked.split, asked.name),
-        streams=by_clip,
-        texts=texts,
-        seed=seed,
-        sources=sources,
-        without_media={question.key for question in lost},
-        method_file=method_file,
-    )
-    return robustness.stress(examination, progress)
-
-
 def evaluate(
     predictions: Path,
     data: Path,
@@ -366,3 +285,102 @@ def evaluate(
     ignored = {question.key for question in loaded} - {question.key for question in questions}
     answers = runs.read_predictions(found.path, questions, ignored)
     return evaluation.evaluate(questions, answers, scorer)
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """What an accuracy hides, and what the answers depend on."""
+
+    bias: BiasReport
+    stress: StressReport | None
+    """None for a prediction file alone: disturbed senses need the model."""
+    prior_note: str
+    """What the accuracy of the prior was taken from, or why there is none."""
+
+
+def robustness(
+    run: Path,
+    data: Path,
+    features: Path | str = "features",
+    split: str | None = None,
+    train_split: str = "train",
+    question_only: Path | None = None,
+    seed: int = 0,
+    set_name: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    method_file: Path | None = None,
+) -> Robustness:
+    """Bias and calibration of the answers in `run`, a run folder or a prediction file.
+
+    `split` and `set_name` None are what the run or the keys say, see `runs.answered`. Of a run
+    folder the same questions are also answered with muted, swapped and shuffled streams (`seed`
+    draws them). The prior counts the answers of `train_split`; `question_only` are the predictions
+    of a model that saw no clip. Values are percent, with 95 % intervals over clips.
+    """
+    from musicavqa.scoring.bias import bias_report
+    from musicavqa.training.runs import answered, read_predictions
+
+    run = Path(run)
+    found = answered(run, set_name, split)
+    asked = Part(found.set_name, Path(data), found.split)
+    questions = asked.questions()
+    stressed = _stress(run, asked, features, seed, progress, method_file) if run.is_dir() else None
+    prior, note = _prior(Part(asked.name, Path(data), train_split), questions)
+    blind = None
+    if question_only is not None:
+        blind = read_predictions(
+            answered(Path(question_only), asked.name, asked.split).path, questions
+        )
+    report = bias_report(questions, read_predictions(found.path, questions), prior, blind)
+    return Robustness(report, stressed, note)
+
+
+def _stress(
+    run: Path,
+    asked: Part,
+    features: Path | str,
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+    method_file: Path | None,
+) -> StressReport:
+    """Answer the questions of `asked` undisturbed and with disturbed senses, as `predict` would."""
+    from musicavqa import identity
+    from musicavqa.datasets.dubbing import dub
+    from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.streams import embed_texts, open_streams
+    from musicavqa.methods.registry import load_checkpoint
+    from musicavqa.scoring.robustness import Examination, stress
+    from musicavqa.training import runs
+
+    checkpoint = load_checkpoint(run, method_file)
+    clips, questions = load_dataset(asked.name, asked.root, asked.split)
+    streams = open_streams(features, checkpoint.streams, asked.name, asked.root)
+    sources = identity.made_from(run, asked.name, questions, streams)
+    _, lost = split_by_media(questions, clips, streams, str(asked))
+    texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
+    dubbed, rows, by_clip = dub(clips, questions, on_one_grid(streams))
+    examination = Examination(
+        run=run,
+        clips=dubbed,
+        questions=rows,
+        path=runs.predictions_path(run, asked.split, asked.name),
+        streams=by_clip,
+        texts=texts,
+        seed=seed,
+        sources=sources,
+        without_media={question.key for question in lost},
+        method_file=method_file,
+    )
+    return stress(examination, progress)
+
+
+def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None, str]:
+    """Majority answers per template, or None and why they are not there."""
+    from musicavqa.metrics.priors import fit
+
+    try:
+        rows = known.questions()
+    except FileNotFoundError as error:
+        return None, f"not measured: {error}"
+    answers = [str(prediction.answer) for prediction in fit("template", rows)(questions)]
+    return answers, f"majority per template of {known.split}"

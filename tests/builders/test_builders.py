@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from musicavqa.ask import matching
 from musicavqa.builders.balance import Limits, balance, bias, surplus
-from musicavqa.builders.head_tail import Rule, head_answers, mark
+from musicavqa.builders.head_tail import Rule, head_answers, mark_head_tail
 from musicavqa.builders.rephrase import (
     PARAPHRASES,
     fill_paraphrase,
@@ -24,21 +24,9 @@ from musicavqa.builders.rephrase import (
     rephrase,
     slot_names,
 )
-from musicavqa.questions import CELLS, SLOTS, TEMPLATES, fill, template
-from musicavqa.records import Question
+from musicavqa.questions import CELLS, SLOTS, TEMPLATES, template
+from questionnaires import ask, question
 from real_rows import SHARED, needs_real_rows, read_real
-
-
-def question(number: int, answer: str | None, place: int = 0) -> Question:
-    item = template(number)
-    slots = tuple(SLOTS[name][min(at, 1)] for at, name in enumerate(item.slots))
-    text = fill(number, slots)
-    return Question(f"set/test/{place}", "clip", text, number, slots, item.cell, answer)
-
-
-def ask(pairs: list[tuple[int, str]]) -> list[Question]:
-    return [question(number, answer, place) for place, (number, answer) in enumerate(pairs)]
-
 
 few_answers = st.sampled_from(["yes", "no", "two", "one", "zero"])
 pair_lists = st.lists(st.tuples(st.sampled_from([1, 2, 18, 29]), few_answers), max_size=60)
@@ -91,7 +79,7 @@ GOLDEN = [0, 1, 3, 10, 12, 13, 16]
 
 def test_question_without_answer_stops_the_builders():
     questions = [*ask([(1, "yes")]), question(1, None, 9)]
-    for build in (balance, mark, bias):
+    for build in (balance, mark_head_tail, bias):
         with pytest.raises(ValueError, match=r"1 of 2 questions have no answer .*set/test/9"):
             build(questions)
 
@@ -126,8 +114,8 @@ def test_head_and_tail_do_not_depend_on_the_order(pairs, rng, majority):
     weights = [1 + place % 3 for place in range(len(questions))]
     order = rng.sample(range(len(questions)), len(questions))
     rule = Rule(majority_of_two=majority)
-    marked = mark(questions, rule, weights)
-    shuffled = mark([questions[i] for i in order], rule, [weights[i] for i in order])
+    marked = mark_head_tail(questions, rule, weights)
+    shuffled = mark_head_tail([questions[i] for i in order], rule, [weights[i] for i in order])
     assert shuffled == [marked[i] for i in order]
 
 
@@ -136,8 +124,8 @@ def test_rephrasing_and_weighting_mark_the_same_questions(pairs):
     questions, paraphrases = ask(pairs), {1: ["a", "b"], 2: ["c"], 18: ["d", "e", "f"], 29: ["g"]}
     plain = {n: [f"{t} {' '.join(f'<{s}>' for s in slot_names(n))}" for t in ts]
              for n, ts in paraphrases.items()}  # fmt: skip
-    weighted = mark(questions, weights=[len(plain[q.template]) for q in questions])
-    parts = {q.rephrases: q.part for q in mark(rephrase(questions, plain))}
+    weighted = mark_head_tail(questions, weights=[len(plain[q.template]) for q in questions])
+    parts = {q.rephrases: q.part for q in mark_head_tail(rephrase(questions, plain))}
     assert parts == {q.key: q.part for q in weighted}
 
 
@@ -158,9 +146,9 @@ def test_majority_of_two_answers_is_head_and_of_equals_none():
 def test_wrong_rules_and_weights_are_refused():
     questions = ask([(4, "no"), (4, "yes")])
     with pytest.raises(ValueError, match="2 questions"):
-        mark(questions, weights=[1])
+        mark_head_tail(questions, weights=[1])
     with pytest.raises(ValueError, match="got -1"):
-        mark(questions, weights=[1, -1])
+        mark_head_tail(questions, weights=[1, -1])
     with pytest.raises(ValueError, match="'clip'; there are cell, template, all"):
         Rule(grouping="clip")
 
@@ -190,7 +178,7 @@ def test_published_head_and_tail_totals_are_reproduced_where_they_can_be(release
     assert set(published) == set(CELLS)
 
     def totals(threshold: float) -> Counter:
-        marked = mark(questions, Rule(threshold), weights)
+        marked = mark_head_tail(questions, Rule(threshold), weights)
         counts: Counter = Counter()
         for row, weight in zip(marked, weights, strict=True):
             counts[row.cell, row.part] += weight

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from conftest import grey_frames, sine, write_media
 from musicavqa.features.encoders import load_spec
 from musicavqa.features.store import Store, folder
-from musicavqa.workflow import open_streams
+from musicavqa.features.streams import open_streams
 
 STREAMS = "audio_logmel,visual_motion"
 

@@ -7,6 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+
+import musicavqa
+from musicavqa.bandstand.exports import to_music_avqa, write_questions
+from musicavqa.datasets import NAMES, dataset, official, sources
+from musicavqa.datasets.music_avqa_v2 import read_new_clips
+from musicavqa.questions import TEMPLATES
 from official_rows import (
     official_row,
     official_rows,
@@ -16,12 +22,6 @@ from official_rows import (
     write_v1,
     write_v2,
 )
-
-import musicavqa
-from musicavqa.bandstand.exports import to_music_avqa, write_questions
-from musicavqa.datasets import NAMES, dataset, official, sources
-from musicavqa.datasets.music_avqa_v2 import read_new_clips
-from musicavqa.questions import TEMPLATES
 
 load = musicavqa.load_dataset
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from official_rows import official_row, v2_rows, write_v1, write_v2
 
 from musicavqa.datasets import leaks, load_dataset, official
 from musicavqa.datasets.dubbing import dub
 from musicavqa.records import Clip, Question
 from musicavqa.training.batches import make_batches
+from official_rows import official_row, v2_rows, write_v1, write_v2
 
 
 def asked(n: int, video: str = "00000001", **more) -> Question:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from official_rows import V2_CSV, official_rows, reworded, v2_rows, write
 
 from musicavqa.bandstand.exports import write_questions
 from musicavqa.datasets import load_dataset, official
+from official_rows import V2_CSV, official_rows, reworded, v2_rows, write
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)

@@ -12,7 +12,6 @@ from collections import Counter, defaultdict
 from functools import cache
 
 import pytest
-from official_rows import SHARED
 
 from musicavqa.answers import ANSWERS
 from musicavqa.datasets import dataset, leaks, official, sources
@@ -20,6 +19,7 @@ from musicavqa.datasets.music_avqa_v2 import NEW_CLIPS, read_new_clips
 from musicavqa.datasets.sources import find
 from musicavqa.questions import CELLS, TEMPLATES
 from musicavqa.records import Question
+from official_rows import SHARED
 
 pytestmark = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the real annotation files are not on this machine"

@@ -18,7 +18,6 @@ from typing import Any
 
 import mir_eval
 import numpy as np
-from rehearsals import NAMES, Rehearsal, rehearse
 
 from musicavqa.bandstand.patches import PERCUSSION
 from musicavqa.bandstand.sound import RATE_HZ, mix, stems
@@ -26,6 +25,7 @@ from musicavqa.bandstand.truth import CHORD_S, read_truth
 from musicavqa.features.encoders import load_encoder, load_spec
 from musicavqa.features.segments import event_times
 from musicavqa.media import Media, Pictures, Sound
+from rehearsals import NAMES, Rehearsal, rehearse
 
 LASTING = (
     "accordion", "bagpipe", "bassoon", "cello", "clarinet", "erhu", "flute", "saxophone", "suona",

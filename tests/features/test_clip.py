@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from seeded_weights import seeded
 from torch import nn
 
 from musicavqa.features.encoders import clip, load_encoder
 from musicavqa.features.encoders.vision import CLIP, normalised
 from musicavqa.features.encoders.weights import WeightError, add
+from seeded_weights import seeded
 
 WIDTH, OUT, LONGEST, N_PIECES = 128, 512, 77, 60  # of the tiny CLIP
 

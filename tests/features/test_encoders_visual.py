@@ -15,7 +15,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seeded_weights import seeded
 from torch import nn
 
 from musicavqa.features.encoders import (
@@ -41,6 +40,7 @@ from musicavqa.features.encoders.vision import (
 )
 from musicavqa.features.encoders.weights import OFFICIAL, WeightError, add
 from musicavqa.media import Media, Pictures, read
+from seeded_weights import seeded
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "goldens" / "encoders_visual.json").read_text())
 OFFICIAL_ENCODERS = [

@@ -11,8 +11,8 @@ from musicavqa.features.encoders import list_encoders, load_spec
 from musicavqa.features.exchange import exporting, layouts
 from musicavqa.features.exchange.importing import Stream, fitted, import_features
 from musicavqa.features.store import IMPORTED, Description, FeatureError, Store, Writer
+from musicavqa.features.streams import open_streams
 from musicavqa.records import Clip
-from musicavqa.workflow import open_streams
 
 VGGISH = Stream("audio_vggish", (128,))
 MAP = Stream("visual_resnet18_map", (512, 14, 14), every_s=6)

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from test_extraction import Brightness, Deadly, Faulty, Loudness, clips, contents, unfinished, whole
 
 from conftest import grey_frames, sine, write_media
 from musicavqa.features.extraction import Engine, extract
 from musicavqa.records import Clip
+from test_extraction import Brightness, Deadly, Faulty, Loudness, clips, contents, unfinished, whole
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.slow

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rhythm_checks
 import torch
 
+import rhythm_checks
 from musicavqa.features.encoders import load_encoder, load_spec, mel, pulse
 from musicavqa.features.encoders import music_beats as beats
 from musicavqa.features.encoders import music_hpss as hpss

@@ -12,7 +12,6 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from parity import GOLDENS, check, golden, made_tensor
 
 from fixtures import SHAPES, TEXTS, make_batch, make_clips, make_questions
 from musicavqa.answers import ANSWERS
@@ -22,6 +21,7 @@ from musicavqa.methods.layers.spelling import N_LETTERS
 from musicavqa.methods.registry import list_methods, load_checkpoint, load_method
 from musicavqa.questions import tokenize, vocabulary
 from musicavqa.training.batches import encode_words
+from parity import GOLDENS, check, golden, made_tensor
 from real_rows import SHARED, needs_real_rows
 
 OFFICIAL = [n for n in list_methods() if getattr(load_method(n).module, "OFFICIAL_KEYS", None)]

@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 import torch
-from parity import DTYPES, check, check_gradients, golden
 
 from fixtures import load_method
 from musicavqa.records import Batch
 from musicavqa.training.loop import loss_parts
+from parity import DTYPES, check, check_gradients, golden
 
 
 def avst_as_released(weights, inputs):

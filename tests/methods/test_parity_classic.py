@@ -10,12 +10,12 @@ from itertools import combinations
 
 import pytest
 import torch
-from parity import DTYPES, check, check_gradients, golden
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from fixtures import load_method, make_batch, small_options
 from musicavqa.methods.layers import N_WORDS
 from musicavqa.methods.layers.factor_graph_attention import FactorGraphAttention
+from parity import DTYPES, check, check_gradients, golden
 
 
 def released(name, weights, dtype, **changes):

@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 import torch
-from parity import DTYPES, check, check_gradients, golden
 
 from fixtures import load_method, make_batch, small_options
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Batch
 from musicavqa.training.loop import loss_parts
+from parity import DTYPES, check, check_gradients, golden
 
 
 def loaded(name, options, weights):

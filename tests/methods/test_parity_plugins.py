@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from parity import DTYPES, check, golden
 from torch import nn
 
 from fixtures import load_method
@@ -13,6 +12,7 @@ from musicavqa.methods.layers.debiasing import agree_in_a_cycle, divergence, pus
 from musicavqa.methods.layers.sense_balance import dominance, logits_alone
 from musicavqa.methods.plugins import ogm, opm
 from musicavqa.records import Batch, Output
+from parity import DTYPES, check, golden
 
 SHARES = (0.333, 0.333, 0.333)
 OUR_NAMES = {"encoder_1.conv": "ear", "encoder_2.conv": "eye", "fusion_model.fxy": "answer"}

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from parity import DTYPES, check, check_gradients, golden
 from torch.nn.functional import pad
 
 from fixtures import load_method
@@ -12,6 +11,7 @@ from musicavqa.features.encoders.residual import ResNet18
 from musicavqa.methods.layers.selection import without_values
 from musicavqa.records import Batch
 from musicavqa.training.loop import loss_parts
+from parity import DTYPES, check, check_gradients, golden
 
 
 def build(name, weights, **changes):

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from simulation import Design, pair, seeds
 
 from musicavqa.metrics.bootstrap import clustered_interval, group_gap, paired_difference
 from musicavqa.metrics.clusters import clip_sums, clustered_variance, design_effect
 from musicavqa.metrics.distributions import student_cdf, student_quantile
 from musicavqa.metrics.paired import mcnemar
 from musicavqa.metrics.seeds import seed_report, seeds_difference
+from simulation import Design, pair, seeds
 
 DESIGNS = [
     Design(25, "few", 0.7, 0.2),

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_builders import ask, question
 
 from musicavqa.builders.rephrase import read_paraphrases, rephrase
 from musicavqa.metrics.accuracy import Report, score
 from musicavqa.metrics.lbfgs import minimise
-from musicavqa.metrics.priors import PRIORS, Prior, fit, fit_logistic, reference
+from musicavqa.metrics.priors import PRIORS, Prior, fit, fit_logistic, reference_priors
 from musicavqa.questions import template
 from musicavqa.records import Question
+from questionnaires import ask, question
 from real_rows import SHARED, needs_real_rows, read_real
 
 
@@ -55,7 +55,7 @@ def _about(asked: Question, instrument: str, answer: str) -> Question:
 def test_priors_answer_other_wordings_too() -> None:
     known = ask([(1, "yes"), (3, "no"), (2, "two"), (2, "two")])
     asked = rephrase(known, read_paraphrases())
-    found = reference(known, asked)
+    found = reference_priors(known, asked)
     assert found["template"]["overall"].accuracy == found["question"]["overall"].accuracy == 100
     assert {report["overall"].answered for report in found.values()} == {len(asked)}
 
@@ -213,6 +213,6 @@ def _linear_agrees(differences: dict[tuple[str, str, str], float]) -> None:
 
 
 def test_reports_cover_every_prior() -> None:
-    found = reference(ask([(1, "yes"), (2, "two")]), ask([(1, "yes")]))
+    found = reference_priors(ask([(1, "yes"), (2, "two")]), ask([(1, "yes")]))
     assert tuple(found) == PRIORS
     assert all(isinstance(report, Report) for report in found.values())

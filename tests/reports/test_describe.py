@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_builders import ask, question
 
 from musicavqa.bandstand.exports import read_questions, write_questions
-from musicavqa.reports.describe import PICTURES, page, summarise, write_description
+from musicavqa.reports.describe import PICTURES, describe, page
+from musicavqa.reports.summary import summarise
+from questionnaires import ask, question
 
 PAIRS = [(1, "yes")] * 9 + [(1, "no")] + [(2, "two"), (2, "one"), (13, "violin"), (33, "cello")]
 
@@ -39,12 +40,12 @@ def test_page_has_every_table_and_escapes_what_it_shows() -> None:
 
 def test_description_is_written_whole_and_twice_alike(tmp_path: Path) -> None:
     folder = tmp_path / "out" / "page"
-    path = write_description("made up", ask(PAIRS), folder)
+    path = describe("made up", ask(PAIRS), folder)
     assert path == folder / "index.html"
     assert sorted(p.name for p in folder.iterdir()) == sorted(["index.html", *PICTURES])
     first = {p.name: p.read_bytes() for p in folder.iterdir()}
     assert all(first[name].startswith(b"\x89PNG") for name in PICTURES)
-    write_description("made up", ask(PAIRS), folder)
+    describe("made up", ask(PAIRS), folder)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == first
 
 
@@ -56,7 +57,7 @@ def test_nothing_to_describe_is_said() -> None:
 def test_without_matplotlib_the_remedy_is_named(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install 'musicavqa\[plots\]'"):
-        write_description("x", ask(PAIRS), tmp_path)
+        describe("x", ask(PAIRS), tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from musicavqa.bandstand.scene import sample_scene
 from musicavqa.datasets import load_dataset
 from musicavqa.features.encoders import load_spec
 from musicavqa.features.store import Description, Writer
+from musicavqa.features.streams import open_streams
 from musicavqa.files import write_json
 from musicavqa.methods.registry import load_method
 from musicavqa.records import Prediction, Question
 from musicavqa.scoring import comparing
 from musicavqa.training import loop, runs
-from musicavqa.workflow import open_streams
 
 OWN_METHOD = '''
 """Yes where the mean of the sense that the question is about is above zero."""

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "bandleader"
 GRID = 7
+"""The picture evidence has 7 x 7 cells."""
 RECOGNISED = 0.2
 """Least confidence of an instrument that is said to be recognised."""
 _ARRAYS = ("seconds", "cells", "activity", "seen")
-"""The picture evidence has 7 x 7 cells."""
+"""Fields of a reply that hold evidence as arrays."""
 CAVEAT = (
     "The default model was trained on rendered performances only: on real footage expect much less."
 )
@@ -100,8 +101,8 @@ class Performance:
     def _answer(self, asked: dict[int, Match]) -> dict[int, Reply]:
         import torch
 
+        from musicavqa.features.streams import embed_texts
         from musicavqa.training.batches import Collation, collate
-        from musicavqa.workflow import embed_texts
 
         clip = Clip("clip", None, self.media.duration_s)
         records = [_record(str(i), clip, match) for i, match in asked.items()]

@@ -62,7 +62,7 @@ def head_answers(
     return {group: _head(by_answer, rule) for group, by_answer in counts.items()}
 
 
-def mark(
+def mark_head_tail(
     questions: Sequence[Question], rule: Rule = PUBLISHED, weights: Sequence[float] | None = None
 ) -> list[Question]:
     """The questions, in their order, with `part` set to 'head' or 'tail'."""

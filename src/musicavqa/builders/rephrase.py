@@ -65,14 +65,19 @@ def read_paraphrases(path: Path = PARAPHRASES) -> dict[int, list[str]]:
     return found
 
 
-def rephrase(questions: Iterable[Question], paraphrases: Paraphrases) -> list[Question]:
+def rephrase(
+    questions: Iterable[Question], paraphrases: Paraphrases | None = None
+) -> list[Question]:
     """Every question in all wordings of its template; the original wording is not among them.
+
+    `paraphrases` are wordings by template number (`read_paraphrases`); None takes our own.
 
     The k-th paraphrase of a template (from 1) gets the key `<key of the original>/r<k>`, and
     `rephrases` is the key of the original. Clip, slots, cell and answer stay as they are. Raises
     ValueError when a template that is asked has no paraphrase, and for a question that is itself
     another wording.
     """
+    paraphrases = read_paraphrases() if paraphrases is None else paraphrases
     return [
         replace(question, key=f"{question.key}/r{place}", text=text, rephrases=question.key)
         for question in questions

@@ -43,6 +43,9 @@ class Filter:
     """False shows of each method the one row that stands for it; a named method shows all."""
 
 
+EVERYTHING = Filter()
+
+
 def methods(catalogue: Catalogue, chosen: Filter) -> list[Method]:
     """Methods that pass, by year and name; an unknown name raises with near matches."""
     _known(chosen.method, catalogue.methods, "method")

@@ -58,19 +58,14 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say which weights are here and how to get the others; nothing is downloaded unasked."""
-    from musicavqa.features.encoders import weights
+    from musicavqa.features.encoders.doctor import doctor as examine
 
-    for pair in add or []:
-        name, equals, path = pair.partition("=")
-        if not equals or not path:
+    pairs = [(pair, *pair.partition("=")) for pair in add or []]
+    for pair, _, _, path in pairs:
+        if not path:
             raise ValueError(f"--add takes NAME=PATH, got {pair!r}.")
-        weights.add(name, Path(path).expanduser())
-    if fetch and names:
-        for name in names:
-            weights.fetch(name)
-    elif fetch:
-        weights.fetch_all()
-    rows = weights.weight_report(names)
+    given = {name: Path(path).expanduser() for _, name, _, path in pairs}
+    rows = examine(names, fetch, given)
     if as_json:
         say(json.dumps(rows, indent=1, default=str))
     else:

@@ -32,10 +32,10 @@ def describe(
     ),
 ) -> None:
     """Answers, bias, cells and instruments of a split, as a page with pictures."""
-    from musicavqa.reports.describe import write_description
+    from musicavqa.reports.describe import describe as described
     from musicavqa.workflow import Part
 
-    say(write_description(f"{set_name}, {split}", Part(set_name, root, split).questions(), out))
+    say(described(f"{set_name}, {split}", Part(set_name, root, split).questions(), out))
 
 
 @data_app.command()
@@ -76,11 +76,11 @@ def head_tail(
     ] = True,
 ) -> None:
     """Mark questions with frequent answers head, others tail: the rule of MUSIC-AVQA-R."""
-    from musicavqa.builders.head_tail import Rule, mark
+    from musicavqa.builders.head_tail import Rule, mark_head_tail
     from musicavqa.workflow import Part
 
     rule = Rule(threshold, grouping, majority_of_two)
-    marked = mark(Part(set_name, root, split).questions(), rule)
+    marked = mark_head_tail(Part(set_name, root, split).questions(), rule)
     _write(out, marked)
     parts = Counter(question.part for question in marked)
     say(f"{parts['head']:,} head and {parts['tail']:,} tail questions: {out}")
@@ -117,10 +117,10 @@ def priors(
 ) -> None:
     """What the question alone gives away: accuracy without picture and sound."""
     from musicavqa.metrics.accuracy import GROUPS
-    from musicavqa.metrics.priors import reference
+    from musicavqa.metrics.priors import reference_priors
     from musicavqa.workflow import Part
 
-    found = reference(
+    found = reference_priors(
         Part(set_name, root, fit).questions(), Part(set_name, root, split).questions()
     )
     if as_json:

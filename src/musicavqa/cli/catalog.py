@@ -53,7 +53,7 @@ def methods(
     as_markdown: AsMarkdown = False,
 ) -> None:
     """All methods of the survey and what came after, with their design marks. `?`: inferred."""
-    from musicavqa.catalog import load, views
+    from musicavqa.catalog import lookup, views
 
     chosen = views.Filter(
         method=method,
@@ -64,16 +64,16 @@ def methods(
         music_specific=music_specific,
         specialised_input=specialised_input,
     )
-    rows = [views.method_row(found) for found in views.methods(load(), chosen)]
+    rows = [views.method_row(found) for found in lookup.catalog_methods(chosen)]
     _print(views.METHOD_COLUMNS, rows, as_json, as_csv, as_markdown)
 
 
 @catalog.command()
 def datasets(as_json: Json = False, as_csv: AsCsv = False, as_markdown: AsMarkdown = False) -> None:
     """The benchmarks: size, licence, where to get them."""
-    from musicavqa.catalog import load, views
+    from musicavqa.catalog import lookup, views
 
-    rows = [views.dataset_row(entry) for entry in load().datasets.values()]
+    rows = [views.dataset_row(entry) for entry in lookup.catalog_datasets()]
     _print(views.DATASET_COLUMNS, rows, as_json, as_csv, as_markdown)
 
 
@@ -125,9 +125,9 @@ def check(as_json: Json = False) -> None:
     """What in the published rows cannot be right: averages, swaps, copies, conflicts."""
     import json
 
-    from musicavqa.catalog import checks, load
+    from musicavqa.catalog.lookup import check_catalog
 
-    found = checks.check(load())
+    found = check_catalog()
     if as_json:
         keys = [
             {"kind": f.kind, "line": f.row.line, "row": f.row.name, "text": f.text} for f in found
@@ -141,10 +141,9 @@ def check(as_json: Json = False) -> None:
 @catalog.command()
 def audit() -> None:
     """Whether the designs that the survey recommends help: a stated model on published scores."""
-    from musicavqa.catalog import load
     from musicavqa.reports import survey_claims, wording
 
-    tested = survey_claims.run(load())
+    tested = survey_claims.audit_catalog()
     for name, effects in tested.tables.items():
         say(tested.heading(name))
         for line in [*wording.summary(effects), *map(wording.verdict, effects)]:

@@ -38,11 +38,10 @@ def import_(
 ) -> None:
     """Take features that others made, checked; exit code 1 where clips are missing or refused."""
     from musicavqa.datasets.footage import known_clips
-    from musicavqa.features.exchange.importing import Stream, import_features
+    from musicavqa.features.exchange.importing import import_features
 
     clips = _with_lengths(known_clips(set_name, data, split), seconds)
-    wanted = Stream.of(stream)
-    report = import_features(source, wanted, clips, out, set_name, source_name, cut)
+    report = import_features(source, stream, clips, out, set_name, source_name, cut)
     _tell("not in the set, left out", report.unknown)
     _tell("missing", report.missing)
     _tell("refused", [f"{note.clip}: {note.text}" for note in report.refused])
@@ -65,17 +64,15 @@ def export(
 ) -> None:
     """Write float32 files that an official program reads, and say which options take them."""
     from musicavqa.cli.shared import progress
-    from musicavqa.features.exchange import exporting, layouts
-    from musicavqa.workflow import open_streams
+    from musicavqa.features.exchange.exporting import export_features
+    from musicavqa.features.exchange.layouts import layout as known
 
-    chosen = layouts.layout(layout)
-    stores = open_streams(features, exporting.streams_of(chosen), set_name)
     with progress(f"exporting {layout}") as tick:
-        done = exporting.export(chosen, stores, to, tick)
+        done = export_features(layout, set_name, to, features, tick)
     for option, path in done.options.items():
         say(f"{option}  {path}")
     say(f"{done.n_clips} clips; {done.n_filled} were short and repeat their last row")
-    say(f"layout: {chosen.source}", error=True)
+    say(f"layout: {known(layout).source}", error=True)
 
 
 def _with_lengths(clips: list[Clip], seconds: float | None) -> list[Clip]:

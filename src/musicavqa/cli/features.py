@@ -99,7 +99,7 @@ def extract(
 def list_all(as_json: Json = False) -> None:
     """Every stream: rate, shape, weights, licence, and which methods read it."""
     from musicavqa.reports.tables import render
-    from musicavqa.stream_list import list_streams
+    from musicavqa.workflow import list_streams
 
     found = list_streams()
     if as_json:
@@ -142,34 +142,21 @@ def verify(
     Without a data set or folder only the shards are checked: sizes, shapes, types, finite values.
     """
     from musicavqa.datasets.footage import footage
-    from musicavqa.features.encoders import list_encoders, load_spec
-    from musicavqa.features.extraction.verify import TOLERANCE, check_shards, recompute
-    from musicavqa.features.store import folder
+    from musicavqa.features.extraction.verify import TOLERANCE, verify_features
 
     own_name, clips = footage(source, data, split) if source else (None, [])
-    set_name = name or own_name
-    root = folder(out)
-    n_faults = 0
-    for part in [set_name] if set_name else root.folders():
-        for store in (root / part).folders():
-            if store == "claims":
-                continue
-            n_arrays, faults = check_shards(root / part / store)
-            n_faults += len(faults)
-            say(f"{'FAULTY' if faults else 'whole':7} {part}/{store}: {n_arrays} clips")
-            for fault in faults:
-                say(f"        {fault.where}: {fault.text}")
-    if source and set_name and not n_faults:
-        stored = (root / set_name).folders()
-        named = {store.rpartition("-")[0] for store in stored} & set(list_encoders())
-        found = [name for name in sorted(named) if f"{name}-{load_spec(name).hash8}" in stored]
-        chosen = _chosen(streams, None) if streams else found
-        for item in recompute(clips, chosen, root, set_name, sample, seed):
-            n_faults += not item.equal
-            told = f"differs by {item.difference:.1e} of its largest value"
-            say(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
+    chosen = _chosen(streams, None) if streams else None
+    found = verify_features(out, name or own_name, clips, chosen, sample, seed)
+    for store, (n_clips, faults) in found.stores.items():
+        say(f"{'FAULTY' if faults else 'whole':7} {store}: {n_clips} clips")
+        for fault in faults:
+            say(f"        {fault.where}: {fault.text}")
+    for item in found.remade:
+        told = f"differs by {item.difference:.1e} of its largest value"
+        say(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
+    if found.remade:
         say(f"(equal: at most {TOLERANCE:.1e}, two steps of half precision)")
-    if n_faults:
+    if found.n_faults:
         raise typer.Exit(1)
 
 
@@ -179,33 +166,23 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it nothing is.")] = False,
 ) -> None:
     """Say what may go: streams of older encoders, rests of killed runs; `--yes` deletes it."""
-    from musicavqa.features.encoders import list_encoders, load_spec
-    from musicavqa.features.encoders.weights import WeightError
-    from musicavqa.features.extraction.tidying import find_rubbish, remove
+    from musicavqa.features.extraction.tidying import tidy_features
 
-    versions: dict[str, str | None] = {}
-    for encoder in list_encoders():
-        try:
-            versions[encoder] = load_spec(encoder).hash8
-        except WeightError:
-            versions[encoder] = None
-    found = find_rubbish(out, versions)
+    found = tidy_features(out, yes)
     for item in found:
-        if yes:
-            remove(item)
         say(f"{_size(item.n_bytes):>9}  {item.folder}: {len(item.files)} files, {item.why}")
     total = _size(sum(item.n_bytes for item in found))
     say(f"{total} {'deleted' if yes else 'may go: musicavqa features gc --yes deletes it'}")
 
 
 def _chosen(streams: str | None, method: str | None) -> list[str]:
-    from musicavqa.stream_list import streams_of_method
+    from musicavqa.methods.registry import load_method
     from musicavqa.workflow import DEFAULT_ENCODERS
 
     if streams and method:
         raise ValueError("Give --streams or --method, not both.")
     if method:
-        return list(streams_of_method(method))
+        return list(load_method(method).streams())
     return [name.strip() for name in streams.split(",")] if streams else list(DEFAULT_ENCODERS)
 
 

@@ -23,13 +23,9 @@ from musicavqa.cli.shared import (
 from musicavqa.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from musicavqa.metrics.bootstrap import Interval
-    from musicavqa.records import Question
     from musicavqa.scoring.bias import BiasReport
     from musicavqa.scoring.robustness import StressReport
-    from musicavqa.workflow import Part
 
 
 @app.command()
@@ -49,22 +45,28 @@ def robustness(
     as_json: Json = False,
 ) -> None:
     """Bias and calibration of predictions; for a run folder also answers to disturbed senses."""
-    from musicavqa.training import runs
-    from musicavqa.workflow import Part
+    from musicavqa import workflow
 
-    found = runs.answered(run, set_name, split)
-    asked = Part(found.set_name, data, found.split)
-    questions = asked.questions()
-    stressed = _stress(run, asked, features, seed, method_file) if run.is_dir() else None
-    prior, note = _prior(Part(asked.name, data, train_split), questions)
-    blind = question_only and runs.answered(question_only, asked.name, asked.split).path
-    report = _bias(found.path, questions, prior, blind)
+    with told_counts(), progress("disturbing") as tick:
+        found = workflow.robustness(
+            run,
+            data,
+            features,
+            split,
+            train_split,
+            question_only,
+            seed,
+            set_name,
+            tick,
+            method_file,
+        )
+    report, stressed = found.bias, found.stress
     pictures = _draw(report, stressed, out)
     if as_json:
         parts = {"bias": report.as_dict(), "stress": stressed and stressed.as_dict()}
         say(json.dumps(parts, indent=1))
     else:
-        say(_bias_text(report, note))
+        say(_bias_text(report, found.prior_note))
         say(_stress_text(stressed) if stressed else _NO_MODEL)
     for picture in pictures:
         say(f"picture: {picture}", error=as_json)
@@ -73,44 +75,10 @@ def robustness(
 _NO_MODEL = "\nDisturbed senses need the model: give a run folder instead of a file."
 
 
-def _stress(
-    run: Path, asked: Part, features: str, seed: int, method_file: Path | None
-) -> StressReport:
-    from musicavqa import workflow
-
-    with told_counts(), progress("disturbing") as tick:
-        return workflow.stress(run, asked, features, seed, tick, method_file)
-
-
-def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None, str]:
-    """Majority answers per template, or None and why they are not there."""
-    from musicavqa.metrics.priors import fit
-
-    try:
-        rows = known.questions()
-    except FileNotFoundError as error:
-        return None, f"not measured: {error}"
-    answers = [str(prediction.answer) for prediction in fit("template", rows)(questions)]
-    return answers, f"majority per template of {known.split}"
-
-
-def _bias(
-    path: Path,
-    questions: Sequence[Question],
-    prior: list[str] | None,
-    question_only: Path | None,
-) -> BiasReport:
-    from musicavqa.scoring.bias import bias_report
-    from musicavqa.training.runs import read_predictions
-
-    blind = None if question_only is None else read_predictions(question_only, questions)
-    return bias_report(questions, read_predictions(path, questions), prior, blind)
-
-
 def _draw(report: BiasReport, stressed: StressReport | None, out: Path | None) -> list[Path]:
     if out is None:
         return []
-    from musicavqa.ask import charts
+    from musicavqa.scoring import charts
 
     made = []
     if report.confidence is not None:

@@ -11,7 +11,7 @@ import importlib
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from musicavqa.records import Clip, Question
@@ -39,3 +39,35 @@ def load_dataset(name: str, root: Path | str, split: str) -> tuple[list[Clip], l
     raises FileNotFoundError, what is damaged or unknown ValueError.
     """
     return dataset(name).load(Path(root), split)
+
+
+def about_dataset(name: str) -> dict[str, Any]:
+    """Name, what it is, splits, citation, licence and known defects with their counts."""
+    module = dataset(name)
+    return {
+        "name": name,
+        "what": (module.__doc__ or "").splitlines()[0],
+        "splits": list(getattr(module, "SPLITS", ())),
+        "citation": module.CITATION,
+        "licence": module.LICENCE,
+        "defects": [
+            {"name": item.name, "counts": dict(item.counts), "line": item.line()}
+            for item in module.DEFECTS
+        ],
+    }
+
+
+def check_dataset(name: str, root: Path | str) -> dict[str, Any]:
+    """`about_dataset`, and under 'files' each published file: its 'state' is 'here' if intact.
+
+    Of a set without published files every split is loaded; 'questions' has how many each holds,
+    and what cannot be read raises ValueError.
+    """
+    from musicavqa.datasets import sources
+
+    module, root = dataset(name), Path(root)
+    findings = sources.check(root, module.FILES)
+    report = about_dataset(name) | {"files": [finding.as_dict() for finding in findings]}
+    if not findings:
+        report["questions"] = {s: len(module.load(root, s)[1]) for s in module.splits(root)}
+    return report

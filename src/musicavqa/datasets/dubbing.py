@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from musicavqa.records import Clip, Question
-from musicavqa.training.batches import MUTED, ClipStore
+from musicavqa.features.store import ClipStore
+from musicavqa.records import SENSES, Clip, Question
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def dub(
             added.append(replace(known[question.clip], id=name, scene=None))
         asked.append(replace(question, clip=name))
     dubbed: dict[str, ClipStore] = {
-        name: Dubbed(store, sound if name.startswith(MUTED["audio"]) else picture)
+        name: Dubbed(store, sound if name.startswith(SENSES["audio"]) else picture)
         for name, store in streams.items()
     }
     return [*clips, *added], asked, dubbed

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "musicavqa.methods"
 CHECKPOINT_FORMAT = "1"
 CHECKPOINT = "checkpoint.safetensors"
-_NO_METHODS = {"card", "conversion", "layers", "own_files", "pages", "plugins", "registry"}
+_NO_METHODS = {
+    "card",
+    "conversion",
+    "layers",
+    "own_files",
+    "pages",
+    "plugins",
+    "readers",
+    "registry",
+}
 """What lies beside the method files."""
 _REQUIRED = ("CARD", "Options", "Model", "RECIPES")
 

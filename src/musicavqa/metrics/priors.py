@@ -51,7 +51,7 @@ _GROUP: dict[str, Callable[[Question], Hashable]] = {
 }
 
 
-def reference(known: Sequence[Question], asked: Sequence[Question]) -> dict[Prior, Report]:
+def reference_priors(known: Sequence[Question], asked: Sequence[Question]) -> dict[Prior, Report]:
     """The score on the questions `asked` of every prior, fitted on the questions `known`."""
     return {prior: score(asked, fit(prior, known)(asked)) for prior in PRIORS}
 

@@ -11,7 +11,7 @@ from musicavqa.questions import CELLS, template
 if TYPE_CHECKING:
     from collections import Counter
 
-    from musicavqa.reports.describe import Summary
+    from musicavqa.reports.summary import Summary
 
 INK, GRID = "#1b2733", "#dde3e9"
 FIRST, SECOND, OTHERS = "#1f5f99", "#7fb2dc", "#d5dde5"

@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from musicavqa.training.batches import MUTED, ClipStore
+from musicavqa.features.store import ClipStore
+from musicavqa.records import SENSES
 
 Disturbance = Literal[
     "muted audio", "muted video", "swapped sound", "shuffled time", "shuffled audio",
@@ -90,12 +91,12 @@ def second_order(clip: str, n_seconds: int, seed: int) -> np.ndarray:
 
 def _touched(name: Disturbance, streams: Sequence[str]) -> list[str]:
     senses = {
-        "muted audio": MUTED["audio"],
-        "muted video": MUTED["visual"],
-        "swapped sound": MUTED["audio"],
-        "shuffled time": MUTED["audio"] + MUTED["visual"],
-        "shuffled audio": MUTED["audio"],
-        "shuffled video": MUTED["visual"],
+        "muted audio": SENSES["audio"],
+        "muted video": SENSES["visual"],
+        "swapped sound": SENSES["audio"],
+        "shuffled time": SENSES["audio"] + SENSES["visual"],
+        "shuffled audio": SENSES["audio"],
+        "shuffled video": SENSES["visual"],
     }
     return [stream for stream in streams if stream.startswith(senses[name])]
 

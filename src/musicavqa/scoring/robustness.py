@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musicavqa.features.store import ClipStore
 from musicavqa.methods.registry import load_checkpoint
 from musicavqa.metrics import accuracy, bootstrap, consistency, paired
 from musicavqa.metrics.bootstrap import Interval
-from musicavqa.records import Clip, Prediction, Question
+from musicavqa.records import SENSES, Clip, Prediction, Question
 from musicavqa.scoring.disturbances import DISTURBANCES, Disturbance, disturb, why_not
 from musicavqa.training import loop, runs
-from musicavqa.training.batches import MUTED, ClipStore, Collation, make_batches
+from musicavqa.training.batches import Collation, make_batches
 
 if TYPE_CHECKING:
     from musicavqa.methods.registry import Checkpoint
@@ -167,4 +168,4 @@ def _adjusted(found: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
 
 
 def _prefixes(senses: Sequence[str]) -> tuple[str, ...]:
-    return tuple(prefix for sense in senses for prefix in MUTED[sense])
+    return tuple(prefix for sense in senses for prefix in SENSES[sense])

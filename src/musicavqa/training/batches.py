@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from musicavqa import answers
-from musicavqa.features.store import FeatureError, Store
+from musicavqa.features.store import ClipStore, FeatureError, Store
 from musicavqa.questions import tokenize, vocabulary
 from musicavqa.records import SENSES, Batch, Clip, Drawn, Question
 from musicavqa.training.tensors import tensor_of, zeros
@@ -31,17 +31,7 @@ hungriest method (PSTP-Net) to 2 GB with clips of a minute."""
 ACTIVITY_HZ = 5
 """Steps per second of the truth 'activity' (C, 5T, 22)."""
 
-MUTED = SENSES
-
 TruthReader = Callable[[Clip, int], dict[str, np.ndarray]]
-
-
-class ClipStore(Protocol):
-    """One stream: clip id -> array (T, ...), one row per second, any float dtype."""
-
-    def __getitem__(self, clip: str, /) -> np.ndarray: ...
-
-    def __contains__(self, clip: object, /) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ class Collation:
 
     def __post_init__(self) -> None:
         for sense in self.mute:
-            if sense not in MUTED:
+            if sense not in SENSES:
                 raise ValueError(f"mute is 'audio' or 'visual', not {sense!r}.")
 
 
@@ -218,7 +208,7 @@ def _read(
 
 def _mute(tensors: dict[str, torch.Tensor], senses: tuple[str, ...]) -> None:
     for name, tensor in tensors.items():
-        if any(name.startswith(MUTED[sense]) for sense in senses):
+        if any(name.startswith(SENSES[sense]) for sense in senses):
             tensor.zero_()
 
 

@@ -25,6 +25,7 @@ from torch import nn
 
 import musicavqa
 from musicavqa import answers
+from musicavqa.features.store import ClipStore
 from musicavqa.files import write_json, write_text
 from musicavqa.methods.card import Recipe
 from musicavqa.methods.plugins.contract import Chain, connect
@@ -41,7 +42,7 @@ from musicavqa.metrics.calibration import fit_temperature
 from musicavqa.processes import peak_mb
 from musicavqa.records import Batch, Clip, Output, Prediction, Question
 from musicavqa.tensor_files import read_safetensors
-from musicavqa.training.batches import ClipStore, Collation, make_batches, scene_truth
+from musicavqa.training.batches import Collation, make_batches, scene_truth
 from musicavqa.training.costs import count_flops
 from musicavqa.training.runs import (
     Append,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from musicavqa.features.exchange.layouts import Clips, Layout, Part
+from musicavqa.features.exchange.layouts import Clips, Layout, Part, layout
 from musicavqa.features.store import FeatureError, Store
+from musicavqa.features.streams import open_streams
 from musicavqa.files import file_name, replacing
 
 Progress = Callable[[int, int], None]
@@ -25,15 +26,32 @@ class Exported:
     """Clips that were shorter than the layout wants: their last row was repeated."""
 
 
-def streams_of(layout: Layout) -> tuple[str, ...]:
+def export_features(
+    layout_name: str,
+    set_name: str,
+    out: Path,
+    features: Path | str = "features",
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the stored features of a set as float32 files that an official program reads.
+
+    The layouts are those of docs/features.md. FileNotFoundError names streams that are not stored,
+    FeatureError what does not fit the layout. `progress` is called with parts done and in all.
+    """
+    chosen = layout(layout_name)
+    stores = open_streams(features, streams_of(chosen), set_name)
+    return export(chosen, stores, Path(out), progress)
+
+
+def streams_of(wanted: Layout) -> tuple[str, ...]:
     """The streams that a layout needs."""
-    if layout.hierarchy is not None:
-        return (layout.hierarchy.appearance, layout.hierarchy.motion)
-    return tuple(part.stream for part in layout.parts)
+    if wanted.hierarchy is not None:
+        return (wanted.hierarchy.appearance, wanted.hierarchy.motion)
+    return tuple(part.stream for part in wanted.parts)
 
 
 def export(
-    layout: Layout, stores: Mapping[str, Store], out: Path, progress: Progress | None = None
+    wanted: Layout, stores: Mapping[str, Store], out: Path, progress: Progress | None = None
 ) -> Exported:
     """Write every clip that all the streams have, as float32.
 
@@ -41,20 +59,20 @@ def export(
     as those who published features did. Of a stream that keeps every n-th second, each row stands
     for the n seconds that it begins.
     """
-    shared = set.intersection(*(set(stores[name].ids()) for name in streams_of(layout)))
+    shared = set.intersection(*(set(stores[name].ids()) for name in streams_of(wanted)))
     if not shared:
-        raise FeatureError(f"No clip is in all of {', '.join(streams_of(layout))}.")
+        raise FeatureError(f"No clip is in all of {', '.join(streams_of(wanted))}.")
     ids = sorted(shared)
-    if layout.hierarchy is not None:
-        options = _write_hierarchy(layout.hierarchy, layout.n_rows, ids, stores, out)
+    if wanted.hierarchy is not None:
+        options = _write_hierarchy(wanted.hierarchy, wanted.n_rows, ids, stores, out)
     else:
         options = {}
-        for done, part in enumerate(layout.parts):
-            _write_part(part, layout.n_rows, ids, stores, out / part.folder)
+        for done, part in enumerate(wanted.parts):
+            _write_part(part, wanted.n_rows, ids, stores, out / part.folder)
             options[part.option] = out / part.folder
             if progress is not None:
-                progress(done + 1, len(layout.parts))
-    short = [clip for clip in ids if any(_seconds(stores[n], clip) < layout.n_rows for n in stores)]
+                progress(done + 1, len(wanted.parts))
+    short = [clip for clip in ids if any(_seconds(stores[n], clip) < wanted.n_rows for n in stores)]
     return Exported(options, len(ids), len(short))
 
 

@@ -68,20 +68,22 @@ class Imported:
 
 def import_features(
     source: Path,
-    stream: Stream,
+    stream: Stream | str,
     clips: Sequence[Clip],
     root: Folder | Path | str,
     set_name: str,
     source_name: str | None = None,
     cut: bool = False,
 ) -> Imported:
-    """Import <source>/<clip>.npy, or an HDF5 file with one data set per clip.
+    """Import <source>/<clip>.npy, or an HDF5 file with one data set per clip, into `root`.
 
     A file may be called by the id of its clip or by `file_name` of that.
+    A `stream` given by name is that of our encoder, or as published. Clips need a `duration_s`.
     Rows must be as many as the clip owes (one more or less is rounding); `cut` allows more and
     drops them, for arrays that were filled up to a fixed length. Of a stream that keeps every n-th
     second, arrays with all seconds are thinned.
     """
+    stream = Stream.of(stream) if isinstance(stream, str) else stream
     place = folder(root) / set_name
     description = Description(
         encoder=stream.name,

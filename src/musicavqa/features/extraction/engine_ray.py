@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from musicavqa.features.extraction.engines import Died
-from musicavqa.features.extraction.plan import Job, Outcome
+from musicavqa.features.extraction.plan import Died, Job, Outcome
 from musicavqa.features.extraction.work import Task, Tick, do
 from musicavqa.features.store.claims import FOLDER as CLAIMS
 from musicavqa.features.store.claims import last_clip

@@ -13,21 +13,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from musicavqa.features.extraction.plan import Job, Note, Outcome
+from musicavqa.features.extraction.plan import Died, Job, Note, Outcome
 from musicavqa.features.extraction.work import Task, Tick, do
 from musicavqa.features.store.claims import expiry_s
 
 ASK_AGAIN_S = 1.0
 NAMES = ("local", "ray")
-
-
-@dataclass(frozen=True)
-class Died:
-    """A worker that was killed, or crashed, during a job."""
-
-    why: str
-    clip: str | None
-    """The clip it died of, where that is known."""
 
 
 class Engine(Protocol):

@@ -48,6 +48,15 @@ class Outcome:
         self.notes += other.notes
 
 
+@dataclass(frozen=True)
+class Died:
+    """A worker that was killed, or crashed, during a job."""
+
+    why: str
+    clip: str | None
+    """The clip it died of, where that is known."""
+
+
 def check_clips(clips: Sequence[Clip]) -> None:
     """Refuse a list that names a clip twice."""
     seen: set[str] = set()

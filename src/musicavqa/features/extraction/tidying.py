@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from musicavqa.features.encoders import list_encoders, load_spec
+from musicavqa.features.encoders.weights import WeightError
 from musicavqa.features.store import Folder, folder
 from musicavqa.features.store.claims import FOLDER as CLAIMS
 from musicavqa.features.store.claims import dead_claims
@@ -26,6 +28,17 @@ class Rubbish:
     n_bytes: int
     whole: bool = False
     """The folder itself goes too."""
+
+
+def tidy_features(root: Folder | Path | str, delete: bool = False) -> list[Rubbish]:
+    """What may go under `root`: features of older encoders, rests of killed runs.
+
+    Nothing is deleted without `delete`.
+    """
+    found = find_rubbish(root, {name: _version(name) for name in list_encoders()})
+    for rubbish in found if delete else ():
+        remove(rubbish)
+    return found
 
 
 def find_rubbish(root: Folder | Path | str, versions: Mapping[str, str | None]) -> list[Rubbish]:
@@ -56,6 +69,14 @@ def remove(rubbish: Rubbish) -> None:
         rubbish.folder.remove(file)
     if rubbish.whole:
         rubbish.folder.remove_if_empty()
+
+
+def _version(encoder: str) -> str | None:
+    """Today's hash8, or None where the weights that it depends on are missing."""
+    try:
+        return load_spec(encoder).hash8
+    except WeightError:
+        return None
 
 
 def _of(place: Folder, files: list[str], why: str, whole: bool = False) -> list[Rubbish]:

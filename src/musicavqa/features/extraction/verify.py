@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from musicavqa.features.encoders import list_encoders, load_spec
 from musicavqa.features.extraction.encoding import Encoder, describe, load_all
 from musicavqa.features.extraction.pieces import encode_clip
 from musicavqa.features.store import FeatureError, Folder, Store, folder
+from musicavqa.features.store.claims import FOLDER as CLAIMS
 from musicavqa.features.store.shards import ENDING, read_header
 from musicavqa.media import MediaError
 from musicavqa.records import Clip
@@ -41,6 +43,50 @@ class Recomputed:
     def equal(self) -> bool:
         """Within `TOLERANCE`."""
         return self.difference <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What `verify_features` found."""
+
+    stores: dict[str, tuple[int, list[Fault]]]
+    """'<set>/<encoder>-<hash8>' -> how many clips it holds, and what is wrong with it."""
+    remade: list[Recomputed]
+    """Clips that were decoded and encoded again."""
+
+    @property
+    def n_faults(self) -> int:
+        """Faults of stores, and clips that did not come out as they are stored."""
+        unequal = sum(not item.equal for item in self.remade)
+        return unequal + sum(len(faults) for _, faults in self.stores.values())
+
+
+def verify_features(
+    root: Folder | Path | str,
+    set_name: str | None = None,
+    clips: Sequence[Clip] = (),
+    streams: Sequence[str] | None = None,
+    n_clips: int = 3,
+    seed: int = 0,
+) -> Verified:
+    """Check every shard under `root`: sizes, shapes, types, finite values.
+
+    `set_name` None checks all sets. Where all are whole, a sample of `n_clips` of `clips` is
+    decoded and encoded again and compared; `streams` None takes all stored ones that this version
+    makes. FeatureError says that none of the clips is stored.
+    """
+    place = folder(root)
+    stores = {
+        f"{part}/{store}": check_shards(place / part / store)
+        for part in ([set_name] if set_name else place.folders())
+        for store in (place / part).folders()
+        if store != CLAIMS
+    }
+    remade: list[Recomputed] = []
+    if clips and set_name and not any(faults for _, faults in stores.values()):
+        chosen = streams or _made_today((place / set_name).folders())
+        remade = recompute(clips, chosen, place, set_name, n_clips, seed)
+    return Verified(stores, remade)
 
 
 def check_shards(address: Folder | Path | str) -> tuple[int, list[Fault]]:
@@ -95,6 +141,12 @@ def recompute(
         for name, rows in made.items():
             found.append(Recomputed(name, clip.id, _difference(stores[name][clip.id], rows)))
     return found
+
+
+def _made_today(stores: Sequence[str]) -> list[str]:
+    """Encoders whose rows in these folders are what they make with today's weights."""
+    named = {store.rpartition("-")[0] for store in stores} & set(list_encoders())
+    return [name for name in sorted(named) if f"{name}-{load_spec(name).hash8}" in stores]
 
 
 def _difference(stored: np.ndarray, made: np.ndarray) -> float:

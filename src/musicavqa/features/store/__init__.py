@@ -8,13 +8,14 @@ object store (s3://bucket/prefix).
 
 from musicavqa.features.store.description import FORMAT, IMPORTED, Description, FeatureError
 from musicavqa.features.store.places import Folder, folder
-from musicavqa.features.store.reading import Store
+from musicavqa.features.store.reading import ClipStore, Store
 from musicavqa.features.store.strip import Strip
 from musicavqa.features.store.writing import Writer
 
 __all__ = [
     "FORMAT",
     "IMPORTED",
+    "ClipStore",
     "Description",
     "FeatureError",
     "Folder",

@@ -8,7 +8,7 @@ import mmap
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,14 @@ from musicavqa.features.store.shards import Entry, damaged, fingerprint, index
 REMAKE = "Delete its shard and extract again: what is whole is kept."
 MOST_MAPS = 256
 """Shards that a store holds open: each takes one of the process's file descriptors."""
+
+
+class ClipStore(Protocol):
+    """One stream: clip id -> array (T, ...), one row per second, any float dtype."""
+
+    def __getitem__(self, clip: str, /) -> np.ndarray: ...
+
+    def __contains__(self, clip: object, /) -> bool: ...
 
 
 class Store:
