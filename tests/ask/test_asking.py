@@ -1,4 +1,4 @@
-"""Ask a rendered clip through the real decoder, the real encoders and the shipped model."""
+"""Ask a rendered clip through the real decoder, the real encoders and an untrained model."""
 
 import dataclasses
 import json
@@ -12,6 +12,8 @@ from musicavqa.ask.timeline import draw
 from musicavqa.bandstand.render import render
 from musicavqa.bandstand.scene import sample_scene
 
+pytestmark = pytest.mark.usefixtures("small_default")
+
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
@@ -21,8 +23,8 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def performance(clip):
-    return asking.listen_and_look(clip)
+def performance(clip, run_folder):
+    return asking.listen_and_look(clip, run_folder)
 
 
 def test_an_answer_comes_with_confidence_and_evidence(performance):

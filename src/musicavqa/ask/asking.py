@@ -149,7 +149,7 @@ def listen_and_look(
     from musicavqa.media import LIMITS, announced_s, check
     from musicavqa.methods.registry import load_checkpoint
 
-    check(path)  # before networks are loaded
+    check(path, "any")  # before networks are loaded
     tell(0.0, announced_s(path))
     loaded = load_checkpoint(checkpoint, method_file)
     if hasattr(loaded.model, "reading"):
