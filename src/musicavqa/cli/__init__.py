@@ -21,6 +21,7 @@ from musicavqa.cli import (
     rendering,
     robustness,
     scoring,
+    teaching,
     training,
 )
 from musicavqa.cli.extras import what_to_install
@@ -41,6 +42,7 @@ __all__ = [
     "rendering",
     "robustness",
     "scoring",
+    "teaching",
     "training",
 ]
 
