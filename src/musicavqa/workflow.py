@@ -196,10 +196,11 @@ def teach(
         Path(out), soundfonts(fonts), workers, tell or (lambda done, total, remark: None)
     )
     check_course(course, lessons)
+    if (course.folder / "run.json").exists():
+        return course.folder
     clips, questions, rows = _rehearse(course.desk, lessons.clips, workers, course.tell)
-    folder = teach_all(course, lessons, Rehearsal(clips, questions, rows))
-    leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(questions))
-    return folder
+    leaks.write_seen(course.folder / leaks.SEEN, leaks.seen_in(questions))
+    return teach_all(course, lessons, Rehearsal(clips, questions, rows))
 
 
 def soundfonts(folder: Path | None = None) -> Fonts:

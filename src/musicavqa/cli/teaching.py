@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from musicavqa.cli.progress import progress
+from musicavqa.cli.progress import Tell, progress
 from musicavqa.cli.shared import Workers, app
 
 
@@ -53,9 +55,25 @@ def teach(
         seed=seed,
     )
     _say_missing(fonts)
-    with progress("teaching", "done") as tell:
+    with _stages() as tell:
         folder = workflow.teach(out, lessons, fonts=fonts, workers=workers, tell=tell)
     print(folder)
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[float, float | None, str], None]]:
+    """Progress of one stage after the other; the remark is the stage."""
+    with ExitStack() as shown:
+        told: dict[str, Tell] = {}
+
+        def tell(done: float, total: float | None, stage: str) -> None:
+            if stage not in told:
+                shown.close()
+                told.clear()
+                told[stage] = shown.enter_context(progress("teaching", stage))
+            told[stage](done, total)
+
+        yield tell
 
 
 def _say_missing(folder: Path | None) -> None:

@@ -23,7 +23,7 @@ from torch import nn
 
 import musicavqa
 from musicavqa.bandstand.fonts import Fonts
-from musicavqa.files import write_json
+from musicavqa.files import write_json, write_text
 from musicavqa.methods.bandleader import Model, Options
 from musicavqa.methods.registry import load_method, save_checkpoint
 from musicavqa.training.lessons.calibrate import Rehearsal, calibrate
@@ -103,24 +103,35 @@ def teach(course: Course, lessons: Lessons, rehearsal: Rehearsal) -> Path:
         return course.folder
     started_s = time.process_time()
     with _threads(course.workers):
-        torch.manual_seed(lessons.seed)
-        model = Model(lessons.options)
+        model = _newborn(lessons)
         desk = Desk(course.desk, lessons.seed, course.tell)
         _teach_eye(model, course, lessons, desk)
         _teach_ear(model, course, lessons, desk)
         _teach_fit(model, course, lessons, desk)
-        calibrate(model, rehearsal, course.desk / "log.jsonl", course.tell)
-    (course.desk / "log.jsonl").replace(course.folder / "log.jsonl")
+        rounds = calibrate(model, rehearsal, course.tell)
+    _write_log(course, rounds)
     save_checkpoint(course.folder / "checkpoint.safetensors", load_method(METHOD), model)
     _write_run(model, course, lessons, rehearsal, time.process_time() - started_s)
     return course.folder
+
+
+def _newborn(lessons: Lessons) -> Model:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(lessons.seed)
+        return Model(lessons.options)
+
+
+def _write_log(course: Course, rounds: list[dict[str, float]]) -> None:
+    studied = (course.desk / "log.jsonl").read_text(encoding="utf-8")
+    weighed = [json.dumps({"stage": "calibration", **row}) + "\n" for row in rounds]
+    write_text(course.folder / "log.jsonl", studied + "".join(weighed))
 
 
 def check_course(course: Course, lessons: Lessons) -> None:
     """Note the settings of a new run folder; ValueError where it was begun with others."""
     course.desk.mkdir(parents=True, exist_ok=True)
     settings = json.loads(json.dumps(_settings(course, lessons)))
-    path = course.desk / "settings.json"
+    path = course.folder / "lessons.json"
     if not path.exists():
         write_json(path, settings)
         return

@@ -6,10 +6,8 @@ stills and mixes is weighed as it is met.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -45,8 +43,11 @@ class Rehearsal:
     streams: Mapping[str, ClipStore]
 
 
-def calibrate(model: Model, rehearsal: Rehearsal, log: Path, tell: Tell) -> None:
-    """Learn the small weights of `judge`, both familiarities and the prior; the senses stay."""
+def calibrate(model: Model, rehearsal: Rehearsal, tell: Tell) -> list[dict[str, float]]:
+    """Learn the small weights of `judge`, both familiarities and the prior; the senses stay.
+
+    Returns the mean losses of each round. ValueError for too few clips to know what is familiar.
+    """
     model.eval()
     glimpses = look_and_listen(model, rehearsal, tell)
     learn_familiar(model, list(glimpses.values()))
@@ -54,8 +55,7 @@ def calibrate(model: Model, rehearsal: Rehearsal, log: Path, tell: Tell) -> None
     known = {clip: _truth(scenes[clip], glimpse) for clip, glimpse in glimpses.items()}
     rows = weigh(model.judge, [(known[clip], glimpse) for clip, glimpse in glimpses.items()], tell)
     learn_prior(model, rehearsal.questions)
-    with log.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps({"stage": "calibration", **row}) + "\n" for row in rows)
+    return rows
 
 
 @torch.no_grad()

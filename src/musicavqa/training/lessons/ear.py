@@ -64,6 +64,7 @@ class Batches:
             mixes = [draw_mix(self.bank, self.n_seconds, rng) for _ in range(self.n_mixes)]
             truths = [truth(self.bank, mix) for mix in mixes]
             rows = recorded(np.stack([powers(self.bank, mix) for mix in mixes]), rng)
+            rows = rows.astype(np.float16)  # as `audio_logmel` keeps them
             self.kept[number] = rows, {k: np.stack([t[k] for t in truths]) for k in truths[0]}
         return self.kept[number]
 
@@ -78,5 +79,5 @@ def _losses(ear: Listener, batches: Batches, step: int) -> dict[str, Tensor]:
     wanted = {name: torch.from_numpy(value) for name, value in known.items()}
     wanted["stereo"] = wanted["stereo"] > 0
     with in_short_numbers():
-        said = ear(torch.from_numpy(rows))
+        said = ear(torch.from_numpy(rows).float())
     return listening.losses(said, wanted)
