@@ -40,6 +40,7 @@ __all__ = ["Course", "Lessons", "Rehearsal", "teach"]
 
 METHOD = "bandleader"
 FIT_DROPOUT = 0.3
+STUDIES = ("eye", "ear-short", "ear", "fit")
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,9 @@ def _newborn(lessons: Lessons) -> Model:
 
 
 def _write_log(course: Course, rounds: list[dict[str, float]]) -> None:
-    studied = (course.desk / "log.jsonl").read_text(encoding="utf-8")
+    studied = [(course.desk / f"{name}.jsonl").read_text(encoding="utf-8") for name in STUDIES]
     weighed = [json.dumps({"stage": "calibration", **row}) + "\n" for row in rounds]
-    write_text(course.folder / "log.jsonl", studied + "".join(weighed))
+    write_text(course.folder / "log.jsonl", "".join(studied + weighed))
 
 
 def check_course(course: Course, lessons: Lessons) -> None:

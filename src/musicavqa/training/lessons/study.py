@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from musicavqa.files import replacing
+from musicavqa.files import replacing, write_text
 from musicavqa.training.lessons.shards import Tell
 from musicavqa.training.runs import Progress, load_progress, load_state, save_state
 
@@ -54,6 +54,10 @@ class Desk:
     def finished(self, name: str) -> Path:
         """The weights of a finished study."""
         return self.folder / f"{name}.safetensors"
+
+    def log(self, name: str) -> Path:
+        """Losses of a finished study, as lines of JSON."""
+        return self.folder / f"{name}.jsonl"
 
     def state(self, name: str) -> Path:
         """What a study has come to; gone when it has finished."""
@@ -98,8 +102,8 @@ def _learn(
             progress.epoch, sums, saved_s = step + 1, {}, time.monotonic()
             save_state(state, network, optimizer, progress)
         desk.tell(step + 1, plan.n_steps, plan.name)
-    with (desk.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.writelines(json.dumps({"stage": plan.name, **row}) + "\n" for row in progress.log)
+    rows = [json.dumps({"stage": plan.name, **row}) + "\n" for row in progress.log]
+    write_text(desk.log(plan.name), "".join(rows))
     with replacing(desk.finished(plan.name)) as part:
         save_file({k: v.contiguous() for k, v in network.state_dict().items()}, part)
     state.unlink(missing_ok=True)
@@ -122,7 +126,7 @@ def _step(
     total = torch.stack(list(said.values())).sum()
     if not total.isfinite():
         raise ValueError(
-            f"{plan.name}: the loss of step {step} is {float(total)}; take another seed."
+            f"{plan.name}: the loss of step {step} is {float(total.detach())}; take another seed."
         )
     optimizer.zero_grad()
     total.backward()
