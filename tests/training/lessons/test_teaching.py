@@ -14,7 +14,7 @@ from musicavqa.methods.bandleader import Model, Options
 from musicavqa.methods.registry import load_checkpoint
 from musicavqa.records import Clip
 from musicavqa.training.batches import make_batches
-from musicavqa.training.lessons import Course, Lessons, Rehearsal, calibrate, check_course, teach
+from musicavqa.training.lessons import Course, Lessons, Rehearsal, calibration, check_course, teach
 
 N_CLIPS, N_SECONDS = 22, 10
 SHAPES = {
@@ -58,7 +58,7 @@ def rehearsal():
 
 @pytest.fixture
 def few_rounds(monkeypatch):
-    monkeypatch.setattr(calibrate, "N_ROUNDS", 2)
+    monkeypatch.setattr(calibration, "N_ROUNDS", 2)
 
 
 def course(folder, tell=lambda done, total, remark: None):
@@ -112,7 +112,7 @@ def test_the_prior_counts_answers_of_each_template(rehearsal):
     from musicavqa.answers import index
 
     model = Model(TINY.options)
-    calibrate.learn_prior(model, rehearsal.questions)
+    calibration.learn_prior(model, rehearsal.questions)
     shares = model.prior.exp()
     assert shares.sum(1).tolist() == pytest.approx([1.0] * 34, abs=1e-4)
     asked = [q for q in rehearsal.questions if q.template == rehearsal.questions[0].template]
@@ -126,7 +126,7 @@ def test_too_few_clips_are_told_with_their_number(rehearsal, few_rounds):
     asked = [q for q in rehearsal.questions if q.clip == rehearsal.questions[0].clip]
     few = Rehearsal(rehearsal.clips, asked, rehearsal.streams)
     with pytest.raises(ValueError, match="3 rows are too few for 64 directions"):
-        calibrate.calibrate(Model(TINY.options), few, lambda *_: None)
+        calibration.calibrate(Model(TINY.options), few, lambda *_: None)
 
 
 def test_a_folder_of_other_lessons_is_not_taken(tmp_path):

@@ -26,7 +26,7 @@ from musicavqa.bandstand.fonts import Fonts
 from musicavqa.files import write_json, write_text
 from musicavqa.methods.bandleader import Model, Options
 from musicavqa.methods.registry import load_method, save_checkpoint
-from musicavqa.training.lessons.calibrate import Rehearsal, calibrate
+from musicavqa.training.lessons.calibration import Rehearsal, calibrate
 from musicavqa.training.lessons.ear import learn_ear
 from musicavqa.training.lessons.eye import learn_eye
 from musicavqa.training.lessons.fit import learn_fit, make_scenes

@@ -78,9 +78,13 @@ def _truth(scene: Scene) -> dict[str, Any]:
         "performers": performers(scene, MIDDLE_S),
         "heard": [float(facts.heard) for _, facts in seen],
         "moves": [float(facts.moves) for _, facts in seen],
-        "plays": [row.tolist() for row in plays],
-        **{name: ticks[f"{name}_10hz"].tolist() for name in ("activity", "onsets", "pan")},
+        "plays": [_written(row) for row in plays],
+        **{name: _written(ticks[f"{name}_10hz"]) for name in ("activity", "onsets", "pan")},
     }
+
+
+def _written(values: np.ndarray) -> list[Any]:
+    return values.astype(float).round(4).tolist()
 
 
 def learn_fit(fit: Fitting, scenes: Material, n_passes: int, desk: Desk) -> None:
