@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musicavqa.questions import CELLS, fill, template
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.ask.asking import Performance
@@ -42,9 +43,9 @@ def main(folder: Path = Path("demo")) -> None:
     scenes = [sample_scene("test", FIRST_INDEX + i) for i in range(N_CLIPS)]
     clips = [folder / f"clip-{i + 1}.mp4" for i in range(N_CLIPS)]
     for scene, clip in zip(scenes, clips, strict=True):
-        print(f"rendering {clip}", file=sys.stderr)
+        say(f"rendering {clip}", error=True)
         render(scene, clip)
-    print("decoding and encoding", file=sys.stderr)
+    say("decoding and encoding", error=True)
     performances = [listen_and_look(clip) for clip in clips]
     _show_readings(clips, performances)
     table = Table("clip", "cell", "question", "answer", "truth", "confidence", "evidence")
@@ -61,8 +62,8 @@ def main(folder: Path = Path("demo")) -> None:
         row = (clips[asked.clip].name, asked.cell, asked.question, answer, asked.truth)
         table.add_row(*row, f"{reply.confidence:.0%}", picture.name)
     Console(width=None if sys.stdout.isatty() else 150).print(table)
-    print(f"{n_right} of {len(chosen)} right. Clips and evidence are in {folder.resolve()}")
-    print(CAVEAT)
+    say(f"{n_right} of {len(chosen)} right. Clips and evidence are in {folder.resolve()}")
+    say(CAVEAT)
 
 
 def _show_readings(clips: Sequence[Path], performances: Sequence[Performance]) -> None:

@@ -53,6 +53,9 @@ CARD = Card(
     reference="ours",
 )
 
+CORRECTION = 10.0
+"""Unit of the learned corrections of logits."""
+SURELY_FAMILIAR = 0.999
 AUDIBLE = -1.0
 """Log-mel above this in any band (-75 dB) is no silence."""
 
@@ -106,14 +109,15 @@ class Model(nn.Module):
         self.register_buffer("at_home", torch.tensor(False))
         self.prior = nn.Parameter(torch.zeros(len(TEMPLATES) + 1, len(ANSWERS)))
         self.doubt = nn.Parameter(torch.tensor(-4.0))
+        self.correction = nn.Parameter(torch.zeros(len(TEMPLATES) + 1, len(ANSWERS)))
 
     def forward(self, batch: Batch) -> Output:
         return self._learning(batch) if self.training else self._answering(batch)
 
     def _answering(self, batch: Batch) -> Output:
         readings = [self.reading(glimpse) for glimpse in self.glimpses(batch)]
-        rng = np.random.default_rng(0)
-        tables = [draw_tables(reading, self.options.tables, rng) for reading in readings]
+        n = self.options.tables
+        tables = [draw_tables(reading, n, np.random.default_rng(0)) for reading in readings]
         clips, asked = batch.clip_of.tolist(), self.questions(batch.words)
         said = [_answers(tables[clip], q) for clip, q in zip(clips, asked, strict=True)]
         logits = self._logits(asked, [tables[clip] for clip in clips], said)
@@ -177,13 +181,15 @@ class Model(nn.Module):
         learned = reading_of(glimpse, self.judge(glimpse))
         if self.at_home:
             return learned
+        audible = (glimpse.logmel[:, 0] > AUDIBLE).flatten(1).any(1)
+        sound = self.sounds.share(glimpse.yamnet[audible, : self.sounds.width])
+        picture = self.pictures.share(glimpse.looks) if glimpse.has_picture else sound
+        if min(sound, picture) > SURELY_FAMILIAR:
+            return learned
         maps, yamnet, logmel = (
             t.float().cpu().numpy() for t in (glimpse.photo_maps, glimpse.yamnet, glimpse.logmel)
         )
         known = read_footage(maps, yamnet, logmel, float(glimpse.n_seconds))
-        audible = (glimpse.logmel[:, 0] > AUDIBLE).flatten(1).any(1)
-        sound = self.sounds.share(glimpse.yamnet[audible, : self.sounds.width])
-        picture = self.pictures.share(glimpse.looks) if glimpse.has_picture else sound
         return by_sense(learned, known, picture, sound)
 
     def _logits(
@@ -192,7 +198,10 @@ class Model(nn.Module):
         tables: Sequence[list[Table]],
         said: Sequence[np.ndarray],
     ) -> Tensor:
-        """(B, 42) logarithms of the shares of the tables' answers, mixed with a little prior."""
+        """(B, 42) logarithms of the shares of the tables' answers, mixed with a little prior.
+
+        A learned correction per template stands for what people judge otherwise than the rules.
+        """
         votes = torch.zeros(len(asked), len(ANSWERS))
         for row, (drawn, answers) in enumerate(zip(tables, said, strict=True)):
             for table, found in zip(drawn, answers, strict=True):
@@ -203,7 +212,7 @@ class Model(nn.Module):
         votes = votes.to(prior)
         doubt = torch.sigmoid(self.doubt)
         mixed = (1 - doubt) * votes + doubt * prior
-        return (mixed / mixed.sum(1, keepdim=True)).log()
+        return (mixed / mixed.sum(1, keepdim=True)).log() + CORRECTION * self.correction[known]
 
 
 def _answers(tables: Sequence[Table], asked: Asked | None) -> np.ndarray:

@@ -88,7 +88,7 @@ class Judgement(nn.Module):
             onsets, pan = hearing.onsets[part].exp().detach(), hearing.pan[part].detach()
             sound = sound_of(shares, x, activity, onsets, pan)
             movement = movement_around(glimpse.movement[part].float(), x, y, height)
-            fits.append(self.fitting(movement, sound, shares @ shares.T))
+            fits.append(self.fitting(movement, sound, shares))
             active.append(sound[..., 0].sum(1))
         return _over_time(fits, torch.stack(active))
 
