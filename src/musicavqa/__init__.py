@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from musicavqa.workflow import predict as predict
     from musicavqa.workflow import render as render
     from musicavqa.workflow import robustness as robustness
+    from musicavqa.workflow import teach as teach
     from musicavqa.workflow import train as train
 
 __version__ = "0.1.0"
@@ -88,6 +89,7 @@ _HOMES = {
     "render": "musicavqa.workflow",
     "rephrase": "musicavqa.builders.rephrase",
     "robustness": "musicavqa.workflow",
+    "teach": "musicavqa.workflow",
     "tidy_features": "musicavqa.features.extraction.tidying",
     "train": "musicavqa.workflow",
     "verify_features": "musicavqa.features.extraction.verify",

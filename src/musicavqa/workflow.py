@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from musicavqa.datasets import leaks, load_dataset
 from musicavqa.records import Clip, NoMediaWarning, Prediction, Question
 
 if TYPE_CHECKING:
+    from musicavqa.bandstand.fonts import Fonts
     from musicavqa.features.extraction import Engine
     from musicavqa.features.extraction import Progress as ExtractionProgress
     from musicavqa.features.extraction import Report as ExtractionReport
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from musicavqa.scoring.bias import BiasReport
     from musicavqa.scoring.evaluation import Evaluation
     from musicavqa.scoring.robustness import StressReport
+    from musicavqa.training.lessons import Lessons
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
 
@@ -173,6 +175,63 @@ def train(
     )
     leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(both))
     return folder
+
+
+def teach(
+    out: Path,
+    lessons: Lessons | None = None,
+    *,
+    fonts: Path | None = None,
+    workers: int = 1,
+    tell: Callable[[float, float | None, str], None] | None = None,
+) -> Path:
+    """Teach bandleader from renderings to a checkpoint; returns `out`, a run folder.
+
+    `lessons` says how much of what (None: as the shipped checkpoint). `fonts` is a folder of
+    soundfonts beside the system's. A killed run goes on where it stopped; ValueError where `out`
+    was begun with other lessons. `tell` is told what is done, of how much, and of what.
+    """
+    from musicavqa.training.lessons import Course, Rehearsal, check_course
+    from musicavqa.training.lessons import Lessons as AllLessons
+    from musicavqa.training.lessons import teach as teach_all
+
+    lessons = lessons or AllLessons()
+    course = Course(
+        Path(out), soundfonts(fonts), workers, tell or (lambda done, total, remark: None)
+    )
+    check_course(course, lessons)
+    if (course.folder / "run.json").exists():
+        return course.folder
+    clips, questions, rows = _rehearse(course.desk, lessons.clips, workers, course.tell)
+    leaks.write_seen(course.folder / leaks.SEEN, leaks.seen_in(questions))
+    return teach_all(course, lessons, Rehearsal(clips, questions, rows))
+
+
+def soundfonts(folder: Path | None = None) -> Fonts:
+    """The soundfonts that `teach` finds: in this folder and where the system keeps them."""
+    from musicavqa.bandstand.fonts import SYSTEM, find_fonts
+
+    given = [Path(folder)] if folder is not None else []
+    return find_fonts([*given, *([SYSTEM] if SYSTEM.is_dir() else [])])
+
+
+def _rehearse(
+    folder: Path, n_clips: int, workers: int, tell: Callable[[float, float | None, str], None]
+) -> tuple[list[Clip], list[Question], Mapping[str, Any]]:
+    """Clips of split train rendered and encoded: clips, questions, streams."""
+    from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.streams import open_streams
+    from musicavqa.methods.registry import load_method
+
+    data, features = folder / "data", folder / "features"
+    render(
+        data, "train", n_clips, workers=workers,
+        progress=lambda done, total: tell(done, total, "clips"),
+    )  # fmt: skip
+    names = load_method("bandleader").streams()
+    extract_features(data, features, ["train"], names, workers)
+    clips, questions = load_dataset("bandstand", data, "train")
+    return clips, questions, on_one_grid(open_streams(features, names, "bandstand", data))
 
 
 def _without_leaks(

@@ -22,6 +22,16 @@ def move_camera(frame: np.ndarray, camera: dict, time_s: float) -> np.ndarray:
     if not (sway or zoom or shake):
         return frame
     height, width = frame.shape[:2]
+    matrix = view(camera, (width, height), time_s)
+    return cv2.warpAffine(
+        frame, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def view(camera: dict, size: tuple[int, int], time_s: float) -> np.ndarray:
+    """Where the camera shows what stands on the stage: (2, 3), in pixels of (width, height)."""
+    width, height = size
+    sway, zoom, shake = camera["sway"], camera["zoom"], camera["shake"]
     waves = _waves(int(camera["seed"]))
     across, up, turn = (
         sway * _wander(waves[i], time_s, 1.0) + shake * _wander(waves[i + 3], time_s, 7.0)
@@ -31,9 +41,7 @@ def move_camera(frame: np.ndarray, camera: dict, time_s: float) -> np.ndarray:
         (width / 2, height / 2), math.degrees(0.5 * turn), _zoom_at(zoom, time_s)
     )
     matrix[:, 2] += across * width, 0.5 * up * width
-    return cv2.warpAffine(
-        frame, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    return matrix
 
 
 def degrade(frame: np.ndarray, video: dict, rng: np.random.Generator) -> np.ndarray:

@@ -32,6 +32,17 @@ PATCHES: dict[str, tuple[int, ...]] = {
 }
 """General MIDI programs (from 0) of each instrument; for percussion the drum kits."""
 
+KINDRED: dict[str, tuple[int, ...]] = {
+    "accordion": (21, 21, 23),
+    "drum": (0, 0, 8, 16, 24, 32),
+    "electric_bass": (33, 33, 34, 35, 36),
+    "piano": (0, 0, 1, 2),
+    "saxophone": (64, 65, 66, 67),
+    "trumpet": (56, 56, 59),
+    "xylophone": (13, 13, 12),
+}
+"""Wider choices for fonts other than TimGM6mb: programs of the same kind of instrument."""
+
 RANGES: dict[str, tuple[int, int]] = {
     "accordion": (55, 84),
     "acoustic_guitar": (40, 74),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator
 from fractions import Fraction
@@ -50,19 +51,19 @@ def frames(scene: Scene) -> Iterator[np.ndarray]:
     canvas = Canvas(video["width"], video["height"])
     paint_stage(canvas, scene["stage"], scene["place"])
     empty_stage = canvas.pixels.copy()
-    cast = _cast(canvas, scene)
+    members = cast(canvas, scene)
     rng = np.random.default_rng(scene["seed"])
     for index in range(round(scene["duration_s"] * fps)):
         time_s = (index + 0.5) / fps
         canvas.pixels[:] = empty_stage
-        for member in cast:
+        for member in members:
             member.draw(time_s)
         paint_occluder(canvas, scene["stage"])
         frame = move_camera(canvas.finish(), scene["camera"], time_s)
         yield degrade(frame, video, rng)
 
 
-class _Member:
+class Member:
     """A visible player, ready to be drawn at any time."""
 
     def __init__(self, player: dict[str, Any], pen: Pen) -> None:
@@ -94,11 +95,11 @@ def instruments() -> dict[str, Instrument]:
     }
 
 
-def _cast(canvas: Canvas, scene: Scene) -> list[_Member]:
+def cast(canvas: Canvas, scene: Scene) -> list[Member]:
     """The visible players from the back to the front."""
     visible = [player for player in scene["players"] if player["visible"]]
     visible.sort(key=lambda player: -player["depth"])
-    return [_Member(player, _pen(canvas, player, scene["stage"]["light"])) for player in visible]
+    return [Member(player, _pen(canvas, player, scene["stage"]["light"])) for player in visible]
 
 
 def _pen(canvas: Canvas, player: dict[str, Any], light: float) -> Pen:
@@ -115,17 +116,36 @@ def _pen(canvas: Canvas, player: dict[str, Any], light: float) -> Pen:
     )
 
 
+def filmed(scene: Scene) -> np.ndarray:
+    """The pictures as a player of the clip shows them, after the codec; uint8 grey (n, H, W)."""
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        video = _video_stream(container, scene["video"])
+        for picture in frames(scene):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(video.encode())
+    file.seek(0)
+    with av.open(file) as container:
+        return np.stack([shown.to_ndarray(format="gray") for shown in container.decode(video=0)])
+
+
+def _video_stream(container: Any, settings: dict[str, Any]) -> Any:
+    video = container.add_stream("libx264", rate=settings["fps"])
+    video.width, video.height, video.pix_fmt = settings["width"], settings["height"], "yuv420p"
+    video.options = {"preset": "veryfast", "crf": str(settings["crf"])}
+    video.thread_count = 1
+    return video
+
+
 def _write_mp4(path: Path, scene: Scene, sound: np.ndarray) -> None:
     import av
 
     from musicavqa.bandstand.sound import RATE_HZ
 
-    settings = scene["video"]
     with av.open(str(path), "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=settings["fps"])
-        video.width, video.height, video.pix_fmt = settings["width"], settings["height"], "yuv420p"
-        video.options = {"preset": "veryfast", "crf": str(settings["crf"])}
-        video.thread_count = 1
+        video = _video_stream(container, scene["video"])
         # The fast coder takes a quarter of the time of the usual one, and came nearer the original.
         coder = {"aac_coder": "fast"}
         audio = container.add_stream("aac", rate=RATE_HZ, layout="stereo", options=coder)

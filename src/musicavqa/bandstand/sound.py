@@ -36,6 +36,8 @@ EAR_DELAY_S = 0.0006
 
 Note = Sequence[float]
 Scene = dict[str, Any]
+Event = tuple[int, bytes]
+"""Tick (1 ms) and MIDI message."""
 
 
 def mix(scene: Scene) -> np.ndarray:
@@ -84,9 +86,9 @@ def _stem(player: dict[str, Any], font: bytes, n: int) -> np.ndarray:
 
     notes = sorted(player["notes"])
     midi = midi_bytes(player, notes, n / RATE_HZ)
-    stem = _mono(midirenderer.render_wave_from(font, midi), n)
+    stem = mono(midirenderer.render_wave_from(font, midi), n)
     sounding = active(notes, n)
-    stem *= _gate(sounding)
+    stem *= gate(sounding)
     rms = float(np.sqrt(np.mean(np.square(stem[sounding])))) if sounding.any() else 0.0
     if rms < 1e-6:
         raise ValueError(
@@ -103,31 +105,49 @@ def midi_bytes(player: dict[str, Any], notes: Sequence[Note], duration_s: float)
     It ends at `duration_s`. Percussion is on channel 10.
     """
     channel = 9 if player["instrument"] in PERCUSSION else 0
-    lead_s = LEAD_S.get(player["instrument"], USUAL_LEAD_S)
-    bend = round(8192 + 4096 * player["detune"])  # the wheel reaches two semitones
     events = [
-        (0, bytes((0xB0 + channel, 91, 0))),
-        (0, bytes((0xB0 + channel, 93, 0))),
-        (0, bytes((0xC0 + channel, player["patch"]))),
-        (0, bytes((0xE0 + channel, bend & 127, bend >> 7))),
-        (_ticks(duration_s), bytes((0xB0 + channel, 91, 0))),
+        *set_up(player, 0),
+        (ticks(duration_s), bytes((0xB0 + channel, 91, 0))),
+        *note_events(player, notes, 0.0),
     ]
+    return midi_file(sorted(events, key=lambda event: event[0]))
+
+
+def set_up(player: dict[str, Any], tick: int) -> list[Event]:
+    """What makes the channel the player's own: no reverb, no chorus, patch, detuning."""
+    channel = 9 if player["instrument"] in PERCUSSION else 0
+    bend = round(8192 + 4096 * player["detune"])  # the wheel reaches two semitones
+    return [
+        (tick, bytes((0xB0 + channel, 91, 0))),
+        (tick, bytes((0xB0 + channel, 93, 0))),
+        (tick, bytes((0xC0 + channel, player["patch"]))),
+        (tick, bytes((0xE0 + channel, bend & 127, bend >> 7))),
+    ]
+
+
+def note_events(player: dict[str, Any], notes: Sequence[Note], start_s: float) -> list[Event]:
+    """Beginning and end of each note, from the last to the first; the music begins at `start_s`."""
+    channel = 9 if player["instrument"] in PERCUSSION else 0
+    lead_s = LEAD_S.get(player["instrument"], USUAL_LEAD_S)
+    events: list[Event] = []
     last_start: dict[int, int] = {}
     for onset_s, offset_s, pitch, velocity in reversed(notes):
-        start, stop = _ticks(onset_s - lead_s), _ticks(offset_s)
+        start, stop = ticks(start_s + onset_s - lead_s), ticks(start_s + offset_s)
         # The end of a note would also end the next one of the same pitch.
         stop = max(start + 1, min(stop, last_start.get(int(pitch), stop + 2) - 2))
         last_start[int(pitch)] = start
         events.append((start, bytes((0x90 + channel, int(pitch), int(velocity)))))
         events.append((stop, bytes((0x80 + channel, int(pitch), 0))))
-    return _midi_file(sorted(events, key=lambda event: event[0]))
+    return events
 
 
-def _ticks(time_s: float) -> int:
+def ticks(time_s: float) -> int:
+    """Milliseconds; nothing is before the beginning."""
     return max(0, round(1000 * time_s))
 
 
-def _midi_file(events: Sequence[tuple[int, bytes]]) -> bytes:
+def midi_file(events: Sequence[Event]) -> bytes:
+    """A MIDI file of one track, 1 tick = 1 ms; the events are in order."""
     track, now = [b"\x00\xff\x51\x03" + (1_000_000).to_bytes(3, "big")], 0
     for tick, message in events:
         track.append(_variable_length(tick - now) + message)
@@ -144,7 +164,7 @@ def _variable_length(number: int) -> bytes:
     return bytes(reversed(digits))
 
 
-def _mono(wave: bytes, n: int) -> np.ndarray:
+def mono(wave: bytes, n: int) -> np.ndarray:
     """`n` samples at 32 kHz of a 16-bit stereo WAV file."""
     import soxr
 
@@ -156,7 +176,7 @@ def _mono(wave: bytes, n: int) -> np.ndarray:
     return np.pad(sound, (0, max(0, n - len(sound))))[:n]
 
 
-def _gate(sounding: np.ndarray) -> np.ndarray:
+def gate(sounding: np.ndarray) -> np.ndarray:
     """1 while a note sounds, fading in before and out after it; float32, as long as `sounding`."""
     rise, fall = round(ATTACK_S * RATE_HZ), round(RELEASE_S * RATE_HZ)
     gate = sounding.astype(np.float32)

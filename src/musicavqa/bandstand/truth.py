@@ -57,6 +57,14 @@ def _share_of_steps(intervals: Iterable[Interval], n_steps: int, per_second: int
     return np.clip(inside, 0, None).sum(0) * per_second if inside else np.zeros(n_steps)
 
 
+def note_targets(notes: list[list[float]], n_seconds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of one player's notes, for each tick: share of it that is played, and count of onsets."""
+    n = n_seconds * TICKS
+    intervals = merged((note[0], note[1]) for note in notes)
+    counts = np.histogram(_onsets(notes), np.arange(n + 1) / TICKS)[0]
+    return _share_of_steps(intervals, n, TICKS), counts
+
+
 def tick_targets(scene: Scene, n_seconds: int) -> dict[str, np.ndarray]:
     """Truth of each tenth of a second, float32, K = 10 n_seconds.
 

@@ -22,6 +22,7 @@ from musicavqa.cli import (
     rendering,
     robustness,
     scoring,
+    teaching,
     training,
 )
 from musicavqa.cli.extras import what_to_install
@@ -44,6 +45,7 @@ __all__ = [
     "rendering",
     "robustness",
     "scoring",
+    "teaching",
     "training",
 ]
 

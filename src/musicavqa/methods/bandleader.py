@@ -15,6 +15,7 @@ answers that are frequent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,8 @@ CARD = Card(
 
 CORRECTION = 10.0
 """Unit of the learned corrections of logits."""
-SURELY_FAMILIAR = 0.999
+MOST_ODDS = 6.0
+"""Logit that one sense adds at most to what the other says of a clip: drawn, or filmed."""
 AUDIBLE = -1.0
 """Log-mel above this in any band (-75 dB) is no silence."""
 
@@ -105,7 +107,7 @@ class Model(nn.Module):
         self.judge = Judgement(options.fit_width, options.dropout)
         self.questions = QuestionReader()
         self.pictures = Familiarity(640, 64, steepness=12.0)
-        self.sounds = Familiarity(1024, 32, steepness=4.0)
+        self.sounds = Familiarity(1024, 32, steepness=8.0)
         self.register_buffer("at_home", torch.tensor(False))
         self.prior = nn.Parameter(torch.zeros(len(TEMPLATES) + 1, len(ANSWERS)))
         self.doubt = nn.Parameter(torch.tensor(-4.0))
@@ -182,15 +184,16 @@ class Model(nn.Module):
         if self.at_home:
             return learned
         audible = (glimpse.logmel[:, 0] > AUDIBLE).flatten(1).any(1)
-        sound = self.sounds.share(glimpse.yamnet[audible, : self.sounds.width])
-        picture = self.pictures.share(glimpse.looks) if glimpse.has_picture else sound
-        if min(sound, picture) > SURELY_FAMILIAR:
+        sound = self.sounds.odds(glimpse.yamnet[audible, : self.sounds.width])
+        picture = self.pictures.odds(glimpse.looks) if glimpse.has_picture else sound
+        sound += max(-MOST_ODDS, min(MOST_ODDS, picture))  # mostly both are of one world
+        if min(sound, picture) > MOST_ODDS:
             return learned
         maps, yamnet, logmel = (
             t.float().cpu().numpy() for t in (glimpse.photo_maps, glimpse.yamnet, glimpse.logmel)
         )
         known = read_footage(maps, yamnet, logmel, float(glimpse.n_seconds))
-        return by_sense(learned, known, picture, sound)
+        return by_sense(learned, known, _share(picture), _share(sound))
 
     def _logits(
         self,
@@ -213,6 +216,10 @@ class Model(nn.Module):
         doubt = torch.sigmoid(self.doubt)
         mixed = (1 - doubt) * votes + doubt * prior
         return (mixed / mixed.sum(1, keepdim=True)).log() + CORRECTION * self.correction[known]
+
+
+def _share(odds: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
 def _answers(tables: Sequence[Table], asked: Asked | None) -> np.ndarray:

@@ -33,12 +33,14 @@ STAGES = (15, 10, 4)
 """Blocks of the network whose output is kept."""
 FOLDS = (1, 2, 4)
 """How many of their cells lie along one cell of the coarsest."""
+STAGE_CHANNELS = (320, 4 * 112, 16 * 40)
+"""Of each stage, folded."""
 EVERY_S = 4
 
 SPEC = Spec(
     name="visual_keyframes",
     stream="visual_keyframes",
-    shape=(320 + 4 * 112 + 16 * 40 + len(GROUPS), 11, 14),
+    shape=(sum(STAGE_CHANNELS) + len(GROUPS), 11, 14),
     reads=(WANTED,),
     every_s=EVERY_S,
     held=True,
@@ -73,7 +75,14 @@ class KeyFrames:
     @torch.inference_mode()
     def row(self, picture: np.ndarray) -> np.ndarray:
         """Row (1, 1438, 11, 14) of one picture uint8 (352, 448, 3)."""
-        pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+        stages = self.stages(picture[None])
+        known = photo_maps(self.network, stages[:, : STAGE_CHANNELS[0]], picture)
+        return torch.cat([stages, known], 1).half().contiguous().numpy()
+
+    @torch.inference_mode()
+    def stages(self, pictures: np.ndarray) -> Tensor:
+        """The folded stages (B, 1408, 11, 14) of pictures uint8 (B, 352, 448, 3)."""
+        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
         maps = self.network.stem(((pixels - 127) / 128).to(memory_format=torch.channels_last))
         kept: dict[int, Tensor] = {}
         for index, block in enumerate(self.network.blocks):
@@ -81,5 +90,4 @@ class KeyFrames:
             if index in STAGES:
                 kept[index] = maps
         folded = [F.pixel_unshuffle(kept[i], n) for i, n in zip(STAGES, FOLDS, strict=True)]
-        known = photo_maps(self.network, folded[0], picture)
-        return torch.cat([*folded, known], 1).half().contiguous().numpy()
+        return torch.cat(folded, 1)

@@ -51,6 +51,10 @@ class Judgement(nn.Module):
         self.audible = nn.Linear(3, 1)
         self.spoken = nn.Linear(2, 1)
         self.outside = nn.Linear(1, 1)
+        for judge in (self.there, self.audible, self.spoken, self.outside):
+            nn.init.zeros_(judge.weight)  # at first the surest look or sound alone counts
+            nn.init.zeros_(judge.bias)
+            nn.init.ones_(judge.weight[:, :1])
 
     def forward(self, glimpse: Glimpse) -> Judged:
         found = gather(glimpse.frames)

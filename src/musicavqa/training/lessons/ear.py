@@ -1,0 +1,83 @@
+"""The ear learns from mixes: short ones first, of which many are heard, then whole ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from musicavqa.methods.layers import listening
+from musicavqa.methods.layers.listening import BANDS, Listener
+from musicavqa.training.lessons.mixes import Bank, draw_mix, powers, truth
+from musicavqa.training.lessons.rooms import recorded
+from musicavqa.training.lessons.study import Desk, Plan, in_short_numbers, study
+
+N_WARM = 200
+FRESH = 60
+"""Batches that are mixed before any is heard twice."""
+KEPT = 120
+"""Batches that may be heard once more; every second one is."""
+MASKED_RATE, WIDEST_MASK = 0.3, 5
+
+Heard = tuple[np.ndarray, dict[str, np.ndarray]]
+"""Rows (B, T, 2, 50, 64) and truth."""
+
+
+def learn_ear(ear: Listener, bank: Bank, n_short: int, n_whole: int, desk: Desk) -> None:
+    """`n_short` steps on 72 crops of 2 s, then `n_whole` on 16 mixes of 10 s."""
+    short = Plan("ear-short", n_short, 1.5e-3, 0.02, gradient_clip=5.0, n_warm=N_WARM)
+    whole = Plan("ear", n_whole, 8e-4, 0.02, gradient_clip=5.0, n_warm=N_WARM)
+    for plan, n_mixes, n_seconds in ((short, 72, 2), (whole, 16, 10)):
+        batches = Batches(bank, n_mixes, n_seconds, desk.seed)
+        study(ear, plan, partial(_losses, ear, batches), desk)
+
+
+@dataclass
+class Batches:
+    """The batch of each step; mixing takes as long as learning, so many are heard twice."""
+
+    bank: Bank
+    n_mixes: int
+    n_seconds: int
+    seed: int
+    kept: dict[int, Heard] = field(default_factory=dict)
+
+    def of(self, step: int) -> Heard:
+        """Always the same for a step, with a few bands silent now and then."""
+        rng = np.random.default_rng([self.seed, self.n_seconds, 1, step])
+        made = n_made(step)
+        fresh = step < FRESH or step % 2 == 0
+        rows, wanted = self._mixed(made if fresh else made - 1 - int(rng.integers(min(KEPT, made))))
+        self.kept = {number: kept for number, kept in self.kept.items() if number >= made - KEPT}
+        if rng.random() < MASKED_RATE:
+            rows, first = rows.copy(), int(rng.integers(0, BANDS - WIDEST_MASK - 1))
+            rows[..., first : first + int(rng.integers(1, WIDEST_MASK + 1))] = 0
+        return rows, wanted
+
+    def _mixed(self, number: int) -> Heard:
+        """The batch with this number, which alone decides what is in it."""
+        if number not in self.kept:
+            rng = np.random.default_rng([self.seed, self.n_seconds, 0, number])
+            mixes = [draw_mix(self.bank, self.n_seconds, rng) for _ in range(self.n_mixes)]
+            truths = [truth(self.bank, mix) for mix in mixes]
+            rows = recorded(np.stack([powers(self.bank, mix) for mix in mixes]), rng)
+            rows = rows.astype(np.float16)  # as `audio_logmel` keeps them
+            self.kept[number] = rows, {k: np.stack([t[k] for t in truths]) for k in truths[0]}
+        return self.kept[number]
+
+
+def n_made(step: int) -> int:
+    """How many batches have been mixed before this step."""
+    return step if step < FRESH else FRESH + (step - FRESH + 1) // 2
+
+
+def _losses(ear: Listener, batches: Batches, step: int) -> dict[str, Tensor]:
+    rows, known = batches.of(step)
+    wanted = {name: torch.from_numpy(value) for name, value in known.items()}
+    wanted["stereo"] = wanted["stereo"] > 0
+    with in_short_numbers():
+        said = ear(torch.from_numpy(rows).float())
+    return listening.losses(said, wanted)
