@@ -119,6 +119,8 @@ def average_precision(said: np.ndarray, true: np.ndarray, n_true: float | None =
     n = float(true.sum()) if n_true is None else n_true
     if not n:
         return float("nan")
+    if not len(said):
+        return 0.0
     order = np.argsort(-said, kind="stable")
     hits, ranks = np.cumsum(true[order]), np.arange(1, len(said) + 1)
     last = np.append(np.diff(said[order]) != 0, True)  # of equal ones, the last counts for all

@@ -16,6 +16,11 @@ pytestmark = pytest.mark.usefixtures("small_default")
 QUESTION = "How many instruments are sounding in the video?"
 
 
+def said(err):
+    """Lines of stderr but those that tell on a slow machine how far the work is."""
+    return [line for line in err.splitlines() if not line.startswith("listening and looking: ")]
+
+
 @pytest.fixture(scope="module")
 def still(tmp_path_factory):
     """Two pictures, six seconds of sound."""
@@ -29,7 +34,7 @@ def test_what_was_held_is_said_in_a_line_and_in_json(command_line, still):
     assert "\nfile: used 6.0 s; the last picture is held for 5.9 s, as the sound goes on\n" in out
     code, out, err = command_line("ask", still, QUESTION, "--json")
     (reply,) = json.loads(out)
-    assert (code, err) == (0, "")
+    assert (code, said(err)) == (0, [])
     assert reply["media"]["held_s"] == pytest.approx(5.9, abs=0.1)
     assert len(reply["seconds"]) == 6
 
@@ -56,8 +61,8 @@ def test_the_answer_comes_before_evidence_that_cannot_be_written(command_line, s
     code, out, err = command_line("ask", still, QUESTION, "--evidence", place)
     assert code == 1
     assert out.startswith(QUESTION)
-    assert err.startswith(f"musicavqa: The evidence could not be written to {place} (")
-    assert len(err.strip().splitlines()) == 1
+    (line,) = said(err)
+    assert line.startswith(f"musicavqa: The evidence could not be written to {place} (")
 
 
 @pytest.mark.parametrize(

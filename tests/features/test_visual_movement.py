@@ -88,7 +88,7 @@ def test_a_patch_that_moves_is_seen_where_it_is_also_through_a_moving_camera(rig
 
 
 def test_pictures_that_stand_still_have_no_movement_and_none_has_zeros():
-    assert np.abs(encoded([seen_through(texture())] * 10)).max() == 0
+    assert np.abs(encoded([seen_through(texture())] * 10)).max() < 1e-3
     rows = load().encode(Media({WANTED: None}, 2.0, False, True))
     assert rows.shape == (2, *SPEC.shape)
     assert not rows.any()

@@ -54,7 +54,7 @@ def test_a_performer_of_one_frame_of_four_speaks_less_than_one_of_all():
     shares, _ = performers.evidence(found)
     assert shares[:, 2].tolist() == [1, 0.25]
     assert shares[0, 0] > shares[1, 0]
-    assert shares[0, 1] == pytest.approx(shares[1, 1], abs=0.05)
+    assert shares[0, 1].item() == pytest.approx(shares[1, 1].item(), abs=0.05)
 
 
 def test_neighbours_farther_apart_than_one_place_stay_two():

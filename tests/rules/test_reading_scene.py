@@ -40,7 +40,7 @@ def test_exact_readings_have_full_marks(best):
         if fact == "activity per tick, AP" or "F1 at 0.5" in fact or "dubbed" in fact:
             assert row.value > 0.95  # truth counts a tick that is half played
         elif fact in ERRORS:
-            assert row.value < 0.06
+            assert row.value <= 0.1  # a tick
         elif row.n:
             assert row.value == pytest.approx(1), fact
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from musicavqa.methods.layers.listening import TICKS, Hearing, Listener
 from musicavqa.methods.layers.performer_map import FOLDED, PerformerMap, Sight
 from musicavqa.methods.layers.performers import Peak, peaks
+from musicavqa.methods.layers.photo_sight import shows_something
 from musicavqa.records import Batch
 from musicavqa.rules.photographs import FLOOR
 
@@ -63,7 +64,8 @@ def perceive(
     for row, n in enumerate(lengths):
         own = _part(sight, first, first + len(shown[row]))
         first += len(shown[row])
-        has_picture = bool(shown[row].any())
+        photo = shown[row][:, sum(FOLDED) :]
+        has_picture = shows_something(photo.cpu().numpy())
         glimpses.append(
             Glimpse(
                 n_seconds=n,
@@ -73,7 +75,7 @@ def perceive(
                 movement=batch.streams["visual_movement"][row, :n].flatten(0, 1).half(),
                 has_sound=bool((sound[row, :n, 0] > SILENCE).any() and sound[row, :n].any()),
                 has_picture=has_picture,
-                photo_maps=shown[row][:, sum(FOLDED) :],
+                photo_maps=photo,
                 looks=_looks(shown[row]),
                 logmel=sound[row, :n].half(),
                 yamnet=batch.streams["audio_yamnet"][row, :n].half(),
