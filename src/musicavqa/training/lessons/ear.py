@@ -37,7 +37,7 @@ def learn_ear(ear: Listener, bank: Bank, n_short: int, n_whole: int, desk: Desk)
 
 @dataclass
 class Batches:
-    """The batch of each step; mixing takes as long as learning, so many are heard twice."""
+    """The batch of each step; mixing takes a good part of a step, so many are heard twice."""
 
     bank: Bank
     n_mixes: int
