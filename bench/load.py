@@ -1,4 +1,4 @@
-"""Seconds to load all of MUSIC-AVQA (45,624 rows), beside a bare json.load of the same bytes.
+"""Seconds to load as many rows as MUSIC-AVQA has (45,624), beside a bare json.load of their bytes.
 
     python bench/load.py [FOLDER WITH THE CLONES, default ../shared/data]
 

@@ -46,9 +46,10 @@ from fixtures import (
 )
 from musicavqa.builders.rephrase import read_paraphrases, rephrase
 from musicavqa.methods.registry import list_methods, load_method
+from musicavqa.processes import peak_mb
 from musicavqa.records import Batch, Clip, Question
 from musicavqa.training.batches import Collation, make_batches
-from musicavqa.training.costs import count_flops, peak_mb
+from musicavqa.training.costs import count_flops
 from musicavqa.training.loop import loss_parts
 
 COLUMNS = {

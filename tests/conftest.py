@@ -9,8 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 CLOCK = 90000
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
+settings.load_profile("untimed")
 
 
 def grey_frames(n: int, height: int = 96, width: int = 128) -> list[np.ndarray]:
@@ -108,3 +112,27 @@ def command_line(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
         return int(done.value.code or 0), captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a small `bandleader` with random weights: what it says is noise, not how."""
+    import torch
+
+    from musicavqa.methods.registry import load_method, save_checkpoint
+
+    method = load_method("bandleader")
+    sizes = {"eye_width": 16, "eye_blocks": 1, "ear_width": 16, "fit_width": 8, "tables": 40}
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("run")
+    model = method.build(method.options(sizes)).eval()
+    save_checkpoint(folder / "checkpoint.safetensors", method, model)
+    return folder
+
+
+@pytest.fixture
+def small_default(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line takes that run where none is named."""
+    from musicavqa.ask import asking
+
+    monkeypatch.setattr(asking, "DEFAULT_CHECKPOINT", run_folder)

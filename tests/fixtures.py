@@ -19,6 +19,8 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "audio_musicnn": (250,),
     "visual_effnet": (1280, 7, 7),
     "visual_motion": (49, 10),
+    "visual_keyframes": (1438, 11, 14),
+    "visual_movement": (10, 24, 32),
 }
 """One second of each default stream."""
 
@@ -52,6 +54,8 @@ TEMPLATES_FROM_1 = np.arange(1, len(TEMPLATES) + 1)
 SMALL = {"width": 32, "dropout": 0.0, "heads": 2, "n_heads": 2, "top_k": 3}
 SMALL |= {"scene_layers": 1, "question_layers": 1}
 SMALL |= {"n_layers": 1, "n_source_heads": 2, "word_width": 24, "frame_width": 32}
+SMALL |= {"eye_width": 8, "eye_blocks": 1, "ear_width": 8, "fit_width": 8}
+SMALL |= {"tables": 20, "tables_training": 8}
 SMALL |= {"drop_path": 0.0, "dropout_words": 0.0, "dropout_answer": 0.0}
 """Values that make any method small, for those of its options that bear such a name."""
 
@@ -104,6 +108,9 @@ def make_streams(
             clip.id: rng.standard_normal((length, *SHAPES[name])).astype(np.float16)
             for clip, length in zip(clips, lengths, strict=True)
         }
+        if name == "audio_yamnet":  # behind its embedding stand probabilities
+            for rows in streams[name].values():
+                rows[:, 1024:] = np.abs(rows[:, 1024:]).clip(0, 1)
     return streams
 
 

@@ -45,7 +45,7 @@ def test_every_verb_follows_the_other(command_line, root):
             ("features", "extract", "bandstand", "--data", "nowhere"),
             "no rendered split in nowhere",
         ),
-        (("evaluate", "nothing.jsonl", "--data", "nowhere"), "nowhere"),
+        (("evaluate", "nothing.jsonl", "--data", "nowhere"), "no predictions at nothing.jsonl"),
     ],
 )
 def test_what_cannot_work_says_so_in_one_line(monkeypatch, command_line, tmp_path, arguments, told):
@@ -94,6 +94,15 @@ def test_a_clip_that_cannot_be_read_is_no_media_and_one_not_encoded_yet_an_error
     assert lost > 0
     assert f"{lost} of {len(asked)} questions of bandstand/test are set aside" in err
     assert (overall["asked"], overall["no_media"]) == (len(asked), lost)
+
+    code, out, err = command_line("robustness", run, *stores, "--json")
+    assert code == 0, err
+    assert f"{lost} of {len(asked)} questions of bandstand/test are set aside" in err
+    report = json.loads(out)
+    assert report["bias"]["counts"]["no_media"] == lost
+    shaken = report["stress"]["disturbed"]["muted audio"]
+    assert {row["group"]: row["drop"]["n_rows"] for row in shaken}["overall"] == len(asked)
+    assert "and 1 can be read" in report["stress"]["left_out"]["swapped sound"]
 
     command_line("render", data, "--split", "val", "--clips", 2, "--seconds", 3)
     code, _, err = command_line("predict", run, *stores, "--split", "val")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from musicavqa.ask.asking import ask as ask
+    from musicavqa.ask.reading import read as read
     from musicavqa.builders.balance import balance as balance
     from musicavqa.builders.head_tail import mark_head_tail as mark_head_tail
     from musicavqa.builders.rephrase import rephrase as rephrase
@@ -83,6 +84,7 @@ _HOMES = {
     "load_method": "musicavqa.methods.registry",
     "mark_head_tail": "musicavqa.builders.head_tail",
     "predict": "musicavqa.workflow",
+    "read": "musicavqa.ask.reading",
     "reference_priors": "musicavqa.metrics.priors",
     "render": "musicavqa.workflow",
     "rephrase": "musicavqa.builders.rephrase",

@@ -209,6 +209,10 @@ class CountedWarning(UserWarning):
     """Rows that are treated in another way than the rest; the message has their number."""
 
 
+class BusyWarning(CountedWarning):
+    """Another process holds what this one waits for."""
+
+
 class NoMediaWarning(CountedWarning):
     """Questions about clips that have no file, or one that cannot be read."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,9 +122,11 @@ def train(
     `drop_leaks` left out of training and validation. `plugins` are names or paths of
     plug-ins, which take their default options. `tell` is told steps done, of how many, a remark.
     """
+    from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
+    from musicavqa.features.encoders import load_spec
     from musicavqa.features.grids import on_one_grid
-    from musicavqa.features.streams import embed_texts, open_streams
+    from musicavqa.features.streams import PROMPT, embed_texts, open_streams
     from musicavqa.methods.registry import load_method
     from musicavqa.training import loop
 
@@ -138,8 +139,9 @@ def train(
     names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
     questions, validation = _without_leaks(questions, validation, names, unseen, drop_leaks)
     streams = open_streams(features, found.streams(), set_name, data)
-    questions, _ = _split_by_media(questions, clips, streams, names[0])
-    validation, _ = _split_by_media(validation, validation_clips, streams, names[1])
+    texts = found.texts()
+    questions, _ = split_by_media(questions, clips, streams, names[0])
+    validation, _ = split_by_media(validation, validation_clips, streams, names[1])
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
     both = [*questions, *validation]
     dubbed, asked, rows = dub(list(known.values()), both, on_one_grid(streams))
@@ -150,11 +152,13 @@ def train(
         validation=asked[len(questions) :],
         streams=rows,
         identity={
-            "questions": _identity(questions + validation),
-            "streams": {name: store.folder.name for name, store in streams.items()},
+            "questions": identity.of_questions(both),
+            "streams": identity.of_streams(streams, both),
+            "texts": {name: load_spec(name.removesuffix(PROMPT)).hash8 for name in texts},
+            "scenes": identity.of_scenes(known.values()) if found.card.truth else None,
         },
         mute=mute,
-        texts=embed_texts(found.texts(), questions + validation),
+        texts=embed_texts(texts, both),
     )
     added = dict.fromkeys(plugins)
     folder = loop.train(
@@ -169,7 +173,7 @@ def train(
         plugins=added,
         tell=tell,
     )
-    leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(questions + validation))
+    leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(both))
     return folder
 
 
@@ -258,17 +262,20 @@ def predict(
     split: str = "test",
     set_name: str | None = None,
     drop_leaks: bool = False,
+    method_file: Path | None = None,
     tell: Callable[[float, float | None, str], None] | None = None,
 ) -> Path:
     """Answer every question of `split`; returns the prediction file in the run folder.
 
+    A run of a method file of one's own needs that file as `method_file`.
+
     `set_name` None is the set that the run was trained on. With `drop_leaks`, questions it was
     trained on are not answered; LeakWarning says how many there are. Questions about a clip that
     has no file, or one that could not be read, get the status 'no media'; a clip that was merely
-    not encoded yet is a FeatureError.
+    not encoded yet is a FeatureError. ValueError where features, questions or weights are no longer
+    those that the run was trained on, or that earlier answers were made from.
     """
-    import json
-
+    from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.grids import on_one_grid
     from musicavqa.features.streams import embed_texts, open_streams
@@ -277,26 +284,27 @@ def predict(
     from musicavqa.training.batches import Collation, make_batches
 
     run = Path(run)
-    checkpoint = load_checkpoint(run)
-    about = json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]
+    checkpoint = load_checkpoint(run, method_file)
+    about = runs.about(run)["data"]
     asked_set = set_name or about["name"]
     clips, questions = load_dataset(asked_set, data, split)
-    name = split if asked_set == about["name"] else f"{asked_set}.{split}"
-    path = runs.predictions_path(run, name)
+    path = runs.predictions_path(run, split, asked_set)
     kept = {q.key for q in leaks.guard_run(questions, run, f"{asked_set}/{split}", drop_leaks)}
-    todo = [question for question in runs.pending(path, questions) if question.key in kept]
     streams = open_streams(features, checkpoint.streams, asked_set, data)
-    todo, lost = _split_by_media(todo, clips, streams, f"{asked_set}/{split}")
-    runs.append_predictions(path, [Prediction(q.key, None, status="no media") for q in lost])
-    texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
-    collation = Collation(mute=tuple(about["mute"]), texts=texts)
-    dubbed, asked, rows = dub(clips, todo, on_one_grid(streams))
-    batches = make_batches(dubbed, asked, rows, collation=collation)
-    loop.write_answers(path, checkpoint, batches, len(asked), tell)
+    sources = identity.made_from(run, asked_set, questions, streams)
+    with runs.appending(path) as append:
+        todo = [q for q in runs.pending(path, questions, sources) if q.key in kept]
+        todo, lost = split_by_media(todo, clips, streams, f"{asked_set}/{split}")
+        append([Prediction(q.key, None, status="no media") for q in lost])
+        texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
+        collation = Collation(mute=tuple(about["mute"]), texts=texts)
+        dubbed, asked, rows = dub(clips, todo, on_one_grid(streams))
+        batches = make_batches(dubbed, asked, rows, collation=collation)
+        loop.write_answers(append, checkpoint, batches, len(asked), tell)
     return path
 
 
-def _split_by_media(
+def split_by_media(
     questions: Sequence[Question], clips: Sequence[Clip], stores: Mapping[str, Store], name: str
 ) -> tuple[list[Question], list[Question]]:
     """(questions that can be answered, those whose clip has no media that can be read).
@@ -325,26 +333,28 @@ def _split_by_media(
 def evaluate(
     predictions: Path,
     data: Path,
-    split: str = "test",
-    set_name: str = "bandstand",
+    split: str | None = None,
+    set_name: str | None = None,
     drop_leaks: bool = False,
     scorer: str | None = None,
 ) -> Evaluation:
-    """Score a prediction file against the questions of `split`; joins by key only.
+    """Score predictions, a file or those of a run folder, against the questions; joins by key only.
 
-    In a run folder, questions that the run was trained on are told by LeakWarning, and with
+    `split` and `set_name` None are what the run or the keys say, see `runs.answered`. In a run
+    folder, questions that the run was trained on are told by LeakWarning, and with
     `drop_leaks` left out of the score. `scorer` reads texts that the predictions keep anew, see
     `evaluation.evaluate`.
     """
     from musicavqa.scoring import evaluation
     from musicavqa.training import runs
 
-    predictions = Path(predictions)
-    _, loaded = load_dataset(set_name, data, split)
-    questions = leaks.guard_run(loaded, predictions.parent, f"{set_name}/{split}", drop_leaks)
+    found = runs.answered(Path(predictions), set_name, split)
+    asked = Part(found.set_name, data, found.split)
+    loaded = asked.questions()
+    questions = leaks.guard_run(loaded, found.path.parent, str(asked), drop_leaks)
     ignored = {question.key for question in loaded} - {question.key for question in questions}
-    found = runs.read_predictions(predictions, questions, ignored)
-    return evaluation.evaluate(questions, found, scorer)
+    answers = runs.read_predictions(found.path, questions, ignored)
+    return evaluation.evaluate(questions, answers, scorer)
 
 
 @dataclass(frozen=True)
@@ -362,30 +372,36 @@ def robustness(
     run: Path,
     data: Path,
     features: Path | str = "features",
-    split: str = "test",
+    split: str | None = None,
     train_split: str = "train",
     question_only: Path | None = None,
     seed: int = 0,
-    set_name: str = "bandstand",
+    set_name: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    method_file: Path | None = None,
 ) -> Robustness:
     """Bias and calibration of the answers in `run`, a run folder or a prediction file.
 
-    Of a run folder the same questions are also answered with muted, swapped and shuffled streams
-    (`seed` draws them). The prior counts the answers of `train_split`; `question_only` are the
-    predictions of a model that saw no clip. Values are percent, with 95 % intervals over clips.
+    `split` and `set_name` None are what the run or the keys say, see `runs.answered`. Of a run
+    folder the same questions are also answered with muted, swapped and shuffled streams (`seed`
+    draws them). The prior counts the answers of `train_split`; `question_only` are the predictions
+    of a model that saw no clip. Values are percent, with 95 % intervals over clips.
     """
     from musicavqa.scoring.bias import bias_report
-    from musicavqa.training.runs import predictions_path, read_predictions
+    from musicavqa.training.runs import answered, read_predictions
 
     run = Path(run)
-    asked = Part(set_name, Path(data), split)
+    found = answered(run, set_name, split)
+    asked = Part(found.set_name, Path(data), found.split)
     questions = asked.questions()
-    stressed = _stress(run, asked, features, seed, progress) if run.is_dir() else None
-    prior, note = _prior(Part(set_name, Path(data), train_split), questions)
-    path = predictions_path(run, split) if run.is_dir() else run
-    blind = None if question_only is None else read_predictions(question_only, questions)
-    report = bias_report(questions, read_predictions(path, questions), prior, blind)
+    stressed = _stress(run, asked, features, seed, progress, method_file) if run.is_dir() else None
+    prior, note = _prior(Part(asked.name, Path(data), train_split), questions)
+    blind = None
+    if question_only is not None:
+        blind = read_predictions(
+            answered(Path(question_only), asked.name, asked.split).path, questions
+        )
+    report = bias_report(questions, read_predictions(found.path, questions), prior, blind)
     return Robustness(report, stressed, note)
 
 
@@ -395,19 +411,37 @@ def _stress(
     features: Path | str,
     seed: int,
     progress: Callable[[int, int], None] | None,
+    method_file: Path | None,
 ) -> StressReport:
+    """Answer the questions of `asked` undisturbed and with disturbed senses, as `predict` would."""
+    from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.grids import on_one_grid
     from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_checkpoint
     from musicavqa.scoring.robustness import Examination, stress
+    from musicavqa.training import runs
 
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(run, method_file)
     clips, questions = load_dataset(asked.name, asked.root, asked.split)
-    stores = open_streams(features, checkpoint.streams, asked.name)
+    streams = open_streams(features, checkpoint.streams, asked.name, asked.root)
+    sources = identity.made_from(run, asked.name, questions, streams)
+    _, lost = split_by_media(questions, clips, streams, str(asked))
     texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
-    dubbed, rows, streams = dub(clips, questions, on_one_grid(stores))
-    return stress(Examination(run, dubbed, rows, asked.split, streams, texts, seed), progress)
+    dubbed, rows, by_clip = dub(clips, questions, on_one_grid(streams))
+    examination = Examination(
+        run=run,
+        clips=dubbed,
+        questions=rows,
+        path=runs.predictions_path(run, asked.split, asked.name),
+        streams=by_clip,
+        texts=texts,
+        seed=seed,
+        sources=sources,
+        without_media={question.key for question in lost},
+        method_file=method_file,
+    )
+    return stress(examination, progress)
 
 
 def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None, str]:
@@ -420,9 +454,3 @@ def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None
         return None, f"not measured: {error}"
     answers = [str(prediction.answer) for prediction in fit("template", rows)(questions)]
     return answers, f"majority per template of {known.split}"
-
-
-def _identity(questions: Sequence[Question]) -> str:
-    """Short hash of what is asked and answered."""
-    text = "\n".join(f"{q.key}\t{q.clip}\t{q.text}\t{q.answer}" for q in questions)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

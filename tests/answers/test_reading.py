@@ -1,9 +1,10 @@
 """Free text to one of the 42: every outcome, the collisions, and what must always hold."""
 
+import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from musicavqa.answers import ANSWERS, NUMBERS
@@ -272,3 +273,34 @@ def test_one_constant_text_scores_as_measured_in_the_published_rules(text):
 def share(right) -> float:
     right = list(right)
     return round(100 * sum(right) / len(right), 2)
+
+
+PIECES = [
+    "!", "?", ".", " ", "\n", "a ", "the ", "- ", "_", "(", "no ", "not ", "one ", "more than ",
+    "1", "1,", "1.", "3:", "/", ", /", "+", "answer is ", "answer to ", "<think>", "</think>",
+    "<answer>", "\\boxed{", "no cello, ", "violin ", "flute, ", "can not be ", "identify",
+    "n't ", "twenty ",
+    "there it ", "A) ", "(B", "option ", "\u0130", "\u0661",
+]  # fmt: skip
+LENGTH = 20_000
+MOST_S = 2e-4
+"""CPU time for a character: ten times what the slowest text takes, a quarter of a quadratic one."""
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    unit=st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map("".join),
+    first=st.sampled_from(["", "x ", "no cello", "yes ", "A"]),
+    last=st.sampled_from(["", "x", ".", " violin"]),
+    kind=st.sampled_from([None, *KINDS]),
+)
+@example(unit="!", first="x", last="x", kind=None)
+@example(unit="1?", first="", last="", kind=None)
+@example(unit=", /", first="no cello", last="z violin", kind=None)
+@example(unit="no ", first="", last="", kind="yes/no")
+def test_time_grows_with_the_length_of_a_text_and_not_faster(unit, first, last, kind):
+    text = first + (unit * LENGTH)[:LENGTH] + last
+    start_s = time.process_time()
+    read.__wrapped__(text, kind, ("violin",))
+    read_choice(text, ["yes", "no", "violin"])
+    assert time.process_time() - start_s < MOST_S * LENGTH

@@ -12,6 +12,7 @@ import pytest
 
 from conftest import grey_frames, sine, write_media
 
+pytestmark = pytest.mark.usefixtures("small_default")
 QUESTION = "How many instruments are sounding in the video?"
 
 

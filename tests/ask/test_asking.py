@@ -1,5 +1,6 @@
-"""Ask a rendered clip through the real decoder, the real encoders and the shipped model."""
+"""Ask a rendered clip through the real decoder, the real encoders and an untrained model."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 
 from musicavqa.answers import ANSWERS
 from musicavqa.ask import asking
+from musicavqa.ask.timeline import draw
 from musicavqa.bandstand.render import render
 from musicavqa.bandstand.scene import sample_scene
+
+pytestmark = pytest.mark.usefixtures("small_default")
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +23,8 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def performance(clip):
-    return asking.listen_and_look(clip)
+def performance(clip, run_folder):
+    return asking.listen_and_look(clip, run_folder)
 
 
 def test_an_answer_comes_with_confidence_and_evidence(performance):
@@ -57,7 +61,7 @@ def test_a_question_in_other_words_is_understood(performance):
 def test_off_topic_questions_are_declined_with_suggestions(command_line, clip):
     code, out, err = command_line("ask", clip, "What will the weather be tomorrow?")
     assert code == 1
-    assert "I cannot answer that" in out
+    assert "I cannot answer that (none of my questions is about weather or tomorrow)" in out
     assert out.count("\n  - ") >= 2
     assert "Traceback" not in err
 
@@ -91,6 +95,19 @@ def test_a_bad_file_gets_one_clear_line(command_line, tmp_path, name, content, t
     assert out == ""
     assert told in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_question_with_signs_of_formulas_and_of_terminals_is_drawn(performance, tmp_path, ending):
+    (reply,) = performance.ask(["Is there a voiceover?"])
+    for text in (
+        "Is $x_$ there?",
+        r"Is $\frac{$ there?",
+        "Is the \x1b[2J\udcff there, 100 % & <b>?",
+    ):
+        odd = dataclasses.replace(reply, question=text)
+        draw(performance.media, odd, tmp_path / f"evidence.{ending}")
+    assert [path.name for path in tmp_path.iterdir()] == [f"evidence.{ending}"]
 
 
 def test_a_wrong_evidence_ending_is_refused_before_any_work(command_line, clip):

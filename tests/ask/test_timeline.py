@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from musicavqa.ask.asking import Reply
+from musicavqa.ask.asking import Performance, Reply
+from musicavqa.ask.sensing import Shown
 from musicavqa.ask.timeline import draw
-from musicavqa.media import FRAMES, SOUND, Account, Media
+from musicavqa.media import Account
 
 
 @pytest.mark.parametrize("aspect", [16 / 9, 1.0, 9 / 16])
@@ -15,11 +16,12 @@ def test_key_frames_keep_their_shape(tmp_path, monkeypatch, aspect):
     figures = []
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda f, *a, **k: (figures.append(f), save(f, *a, **k)))
-    kept = {FRAMES: np.zeros((5, 224, 224, 3), np.uint8), SOUND: np.zeros((2, 80000), np.float32)}
-    media = Media(kept, 5.0, True, True, Account(used_s=5.0, aspect=aspect))
+    pictures = [np.zeros((224, 224, 3), np.uint8) for _ in range(3)]
+    shown = Shown(pictures, [0.5, 2.5, 4.5], [np.zeros(100, np.float32)])
+    performance = Performance(shown, Account(used_s=5.0, aspect=aspect), None)
     even = np.full(5, 0.2), np.full((7, 7), 1 / 49)
     reply = Reply("Q?", "Q?", 1.0, answer="yes", confidence=0.9, seconds=even[0], cells=even[1])
-    draw(media, reply, tmp_path / "e.png")
+    draw(performance, reply, tmp_path / "e.png")
     frames = [axes for axes in figures[0].axes if axes.get_title().endswith(" s")]
     assert len(frames) == 5
     for axes in frames:

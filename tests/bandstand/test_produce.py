@@ -1,11 +1,20 @@
 """A split on disk is made once, goes on after a kill, and never keeps a clip of another scene."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
 
 import pytest
 
 from musicavqa.bandstand import render
-from musicavqa.bandstand.produce import produce
+from musicavqa.bandstand.produce import _by_workers, produce
+from musicavqa.processes import has_ended
+from musicavqa.workers import Pool
+from processes import children
 
 
 @pytest.fixture
@@ -55,3 +64,57 @@ def test_a_new_renderer_renders_all_anew(made, monkeypatch):
     identity = json.loads((made.folder / "identity.json").read_text())
     assert sorted(identity["clips"]) == sorted(first)
     assert identity["renderer_version"] == render.RENDERER_VERSION
+
+
+def start_rendering(folder):
+    """The command with two workers, when it has rendered something."""
+    command = [sys.executable, "-m", "musicavqa.cli", "render", str(folder), "--split", "val"]
+    command += ["--clips", "5", "--seconds", "3", "--workers", "2"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(folder.glob("val/clips/*.mp4")):
+        assert run.poll() is None, run.communicate()[1]
+        time.sleep(0.02)
+    return run
+
+
+def clips_in(folder):
+    return sorted(path.name for path in (folder / "val" / "clips").iterdir())
+
+
+ALL = [f"val-{number:08}.mp4" for number in range(5)]
+
+
+def test_a_killed_worker_is_replaced_and_no_clip_is_lost(tmp_path):
+    run = start_rendering(tmp_path)
+    os.kill(children(run.pid)[0], signal.SIGKILL)
+    out, err = run.communicate()
+    assert (run.returncode, out.strip()) == (0, str(tmp_path / "val")), err
+    assert [name for name in clips_in(tmp_path) if name.endswith(".mp4")] == ALL
+
+
+def test_workers_end_with_their_parent_and_the_next_run_tidies_up(tmp_path):
+    run = start_rendering(tmp_path)
+    workers = children(run.pid)
+    assert workers
+    run.kill()
+    run.communicate()  # the pipes are closed only when the workers have ended too
+    assert all(map(has_ended, workers))
+    produce(tmp_path, "val", 5, duration_s=3.0)
+    assert clips_in(tmp_path) == ALL
+
+
+def test_a_clip_that_kills_its_worker_twice_stops_the_run_in_one_line(tmp_path):
+    jobs = [({"kill": number == 1}, tmp_path / f"{number}.mp4") for number in range(3)]
+    with (
+        pytest.raises(ChildProcessError, match=r"1\.mp4 was killed \(SIGKILL\) twice.*--workers"),
+        closing(Pool(deadly, 2, print)) as pool,
+    ):
+        list(_by_workers(jobs, pool))
+
+
+def deadly(job, tick):
+    """A worker's job that may kill it."""
+    scene, path = job
+    if scene["kill"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path

@@ -37,6 +37,11 @@ def test_a_terminal_has_one_line_that_is_gone_at_the_end(monkeypatch):
     assert out.endswith("\r\x1b[K")
 
 
+def test_a_remark_cannot_command_the_terminal(monkeypatch):
+    lines = told(monkeypatch, io.StringIO(), 1.0, remark="\x1b[2J").splitlines()
+    assert lines[4].endswith(r"51 s left, \x1b[2J")
+
+
 def test_a_log_gets_a_line_every_ten_seconds(monkeypatch):
     lines = told(monkeypatch, io.StringIO(), 1.0).splitlines()
     assert len(lines) == 10

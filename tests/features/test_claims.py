@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from musicavqa.features.extraction import claims
-from musicavqa.features.extraction.claims import (
+from musicavqa.features.store import claims, folder
+from musicavqa.features.store.claims import (
     Busy,
     Claim,
     ClaimLostError,
@@ -18,7 +19,6 @@ from musicavqa.features.extraction.claims import (
     held,
     waited_for,
 )
-from musicavqa.features.store import folder
 
 SETTLE = claims.SETTLE_S
 
@@ -94,10 +94,32 @@ def test_the_count_rises_while_a_claim_is_held(place):
     assert claim.count >= 3
 
 
-def test_an_empty_claim_is_one_that_is_just_being_written(place):
-    place.write("ab.claim", [b""])
-    with held(place, "ab") as busy:
-        assert busy == Busy("ab", "")
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"token": null}'])
+def test_a_claim_that_names_nobody_is_taken_over_soon(place, monkeypatch, content):
+    place.write("ab.claim", [content])
+    with held(place, "ab") as busy:  # it may just be written, where a file system has no links
+        assert isinstance(busy, Busy)
+    monkeypatch.setattr(claims, "NAMELESS_S", 0.1)
+    with waited_for(place, "ab") as claim:
+        claim.check()
+
+
+def test_a_claim_is_whole_from_its_first_moment(place):
+    seen = set()
+
+    def look():
+        while not done.is_set():
+            seen.add(claims._said(place, "ab"))
+
+    done = threading.Event()
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(200):
+        with held(place, "ab"):
+            pass
+    done.set()
+    thread.join()
+    assert all(said is None or claims._fact(said, "token") for said in seen)
 
 
 def test_waiting_ends_when_the_claim_is_given_back_or_stands_still(place, monkeypatch):

@@ -97,7 +97,86 @@ def test_arrays_of_another_set_are_refused(tmp_path):
 def test_pickled_arrays_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{"code": 1}]), allow_pickle=True)
     report = import_features(tmp_path, VGGISH, clips("a"), tmp_path, "set")
-    assert "pickle" in report.refused[0].text
+    assert "Python objects" in report.refused[0].text
+
+
+def npy_header(text: str, rest: bytes = b"") -> bytes:
+    """An .npy file of version 1 with this text as its header."""
+    line = text.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line + rest
+
+
+WHOLE = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s, 128), }"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "cannot be read"),
+        (b"\x93NUMPY", "cannot be read"),
+        (npy_header(WHOLE % 60, bytes(100)), "cannot be read"),
+        (npy_header(WHOLE % 10**12), "cannot be read"),
+        (npy_header(WHOLE % -3), "cannot be read"),
+        (npy_header(WHOLE % 60 + "}"), "cannot be read"),
+        (npy_header("{'descr': '<f4', 'fortran_order'"), "cannot be read"),
+        (npy_header("[" * 9000), "cannot be read"),
+        (npy_header("{'descr': 'nothing', 'fortran_order': False, 'shape': (1, 128), }"), "cannot"),
+        (npy_header("{'descr': '<f4', 'fortran_order': False, 'shape': (), }", bytes(4)), "()"),
+        ("npz", "is an .npz archive"),
+        ("folder", "cannot be read"),
+        ("text", "holds"),
+    ],
+)
+def test_a_damaged_array_is_refused_by_name_and_the_rest_goes_on(tmp_path, content, told):
+    source = tmp_path / "arrays"
+    source.mkdir()
+    for name in ("a", "z"):
+        np.save(source / f"{name}.npy", rows(60, 128))
+    broken = source / "b.npy"
+    if content == "npz":
+        with broken.open("wb") as file:
+            np.savez(file, rows=rows(60, 128))
+    elif content == "folder":
+        broken.mkdir()
+    elif content == "text":
+        np.save(broken, np.full((60, 128), "x"))
+    else:
+        broken.write_bytes(content)
+    report = import_features(source, VGGISH, clips("a", "b", "z"), tmp_path / "out", "set")
+    assert (report.n_written, [note.clip for note in report.refused]) == (2, ["b"])
+    assert told in report.refused[0].text
+    assert len(report.refused[0].text.splitlines()) == 1
+    assert Store.open(report.folder).ids() == ["a", "z"]
+
+
+def test_a_damaged_hdf5_file_is_one_line_and_a_group_is_refused_by_name(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    (tmp_path / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200))
+    with pytest.raises(FeatureError, match="no readable HDF5 file"):
+        import_features(tmp_path / "bad.h5", VGGISH, clips("a"), tmp_path, "set")
+    with h5py.File(tmp_path / "few.h5", "w") as file:
+        file["a"], file["b/inside"] = rows(60, 128), rows(60, 128)
+        file.create_dataset("c", (10**11, 128), "f4", chunks=(1, 128))  # all but no bytes
+    report = import_features(tmp_path / "few.h5", VGGISH, clips("a", "b", "c"), tmp_path, "set")
+    assert report.n_written == 1
+    assert [note.clip for note in report.refused] == ["b", "c"]
+
+
+def test_the_command_line_names_the_refused_clip_and_imports_the_other(tmp_path, command_line):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    rows_of = "".join(f"{name},Is there a cello sound?,yes\n" for name in ("one", "two"))
+    (folder / "test.csv").write_text(f"clip,question,answer\n{rows_of}")
+    arrays = tmp_path / "arrays"
+    arrays.mkdir()
+    np.save(arrays / "one.npy", rows(60, 128))
+    (arrays / "two.npy").touch()
+    code, out, err = command_line(
+        "features", "import", "folder", arrays, "--stream", "audio_vggish", "--data", folder,
+        "--seconds", 60, "--out", tmp_path / "store",
+    )  # fmt: skip
+    assert (code, "1 clips imported" in out) == (1, True)
+    assert "two: it cannot be read (EOFError" in err
 
 
 def stored(root, stream: str, shape: tuple[int, ...], lengths: dict[str, int], every_s: int = 1):
@@ -230,3 +309,25 @@ def test_importing_and_exporting_from_the_command_line(command_line, tmp_path):
     code, out, _ = command_line(*arguments, "--out", tmp_path / "rows")
     assert (code, "--video_res14x14_dir" in out) == (0, True)
     assert np.load(tmp_path / "official/res18_14x14/1.npy").shape == (60, 512, 14, 14)
+
+
+@pytest.mark.parametrize(
+    "clip_id", ["../../x", "/tmp/x", "a/b", "..", "C:\\x", "__metadata__", "%41"]
+)
+def test_any_id_is_exported_within_the_folder_and_comes_in_again(tmp_path, clip_id):
+    place = tmp_path / "deep" / "out"
+    shapes = {"audio_vggish": (128,), "visual_resnet18_map": (512, 14, 14)}
+    stores = {
+        name: stored(tmp_path / "ours", name, shape, {clip_id: 60, "00000001": 60})
+        for name, shape in shapes.items()
+    }
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    layout = layouts.layout("avst")
+    exporting.export(layout, stores, place)
+    made = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert len(made) == 2 * len(stores)
+    assert {path.parent.parent for path in made} == {place}
+    folder = next(path.parent for path in made if np.load(path).shape == (60, 128))
+    report = import_features(folder, VGGISH, clips(clip_id, "00000001"), tmp_path / "in", "set")
+    assert (report.n_written, report.missing, report.unknown) == (2, [], [])
+    assert np.array_equal(Store.open(report.folder)[clip_id], stores["audio_vggish"][clip_id])

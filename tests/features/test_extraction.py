@@ -21,6 +21,7 @@ from musicavqa.features.extraction.verify import recompute
 from musicavqa.features.store import FeatureError, Store
 from musicavqa.media import FRAMES, SOUND, Media, read
 from musicavqa.records import Clip
+from processes import children
 
 LOUDNESS = Spec(name="audio_fake", stream="audio_fake", shape=(2,), reads=(SOUND,))
 BRIGHTNESS = Spec(name="visual_fake", stream="visual_fake", shape=(3,), reads=(FRAMES,))
@@ -169,19 +170,6 @@ def wait_for_shards(root: Path, n: int) -> None:
         time.sleep(0.02)
 
 
-def children(pid: int) -> list[int]:
-    """Worker processes of a run (multiprocessing's resource tracker is none)."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"spawn_main" in (path / "cmdline").read_bytes():
-                found.append(int(path.name))
-        except OSError:
-            continue
-    return found
-
-
 def unfinished(root: Path) -> list[str]:
     return [p.name for p in root.rglob("*") if p.name.endswith((".part", ".claim"))]
 
@@ -198,8 +186,8 @@ def test_killed_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path, clips, whol
     report = extract(clips, [Loudness(), Brightness()], root, "set")
     assert 0 < report.n_present < 48
     assert report.n_written + report.n_present == 48
-    left = {name: data for name, data in contents(root).items() if not name.endswith(".part")}
-    assert left == whole
+    assert unfinished(root) == []
+    assert contents(root) == whole
 
 
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path, clips, whole):

@@ -48,3 +48,30 @@ def test_grids_that_do_not_fit_into_each_other_are_refused():
     assert grid_step([]) == 1
     with pytest.raises(FeatureError, match="every 4 and every 6 seconds share no grid"):
         grid_step([4, 6])
+
+
+def test_rows_that_are_held_stand_for_the_seconds_up_to_the_next(tmp_path):
+    streams = on_one_grid(
+        {
+            "audio_vggish": store(tmp_path, "audio_vggish", 10),
+            "visual_keyframes": store(tmp_path, "visual_keyframes", 3, every_s=4, held=True),
+        }
+    )
+    assert streams["audio_vggish"]["clip"][:, 0].tolist() == list(range(10))
+    held = streams["visual_keyframes"]["clip"][:, 0].tolist()
+    assert held[:10] == [0, 0, 0, 0, 4, 4, 4, 4, 8, 8]
+    question = Question("s/t/0", "clip", "Is there a voiceover?", 16, (), "AV-Existential", "yes")
+    batch = next(make_batches([Clip("clip", None, 10.0)], [question], streams))
+    assert batch.seconds.tolist() == [[True] * 10]
+    assert batch.streams["visual_keyframes"][0, :, 0].tolist() == held[:10]
+
+
+def test_held_rows_leave_the_grid_of_streams_that_are_not_held(tmp_path):
+    streams = on_one_grid(
+        {
+            "visual_resnet18_map": store(tmp_path, "visual_resnet18_map", 2, every_s=6),
+            "visual_keyframes": store(tmp_path, "visual_keyframes", 12, every_s=1, held=True),
+        }
+    )
+    assert streams["visual_resnet18_map"]["clip"][:, 0].tolist() == [0, 6]
+    assert streams["visual_keyframes"]["clip"][:, 0].tolist() == [0, 6]

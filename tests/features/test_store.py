@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import pickle
@@ -197,6 +198,28 @@ def test_a_damaged_shard_is_named(tmp_path):
     shard.write_bytes(b"\xff" * 100)
     with pytest.raises(FeatureError, match=r"safetensors is damaged"):
         Store.open(tmp_path)
+
+
+@pytest.mark.parametrize("clip_id", ["clip", "__metadata__", "%__metadata__", "remark clip"])
+def test_remark_and_sha256_stand_beside_each_other_under_any_name(tmp_path, clip_id):
+    imported = Description(
+        encoder="audio_logmel", hash8=IMPORTED, shape=(3,), imported_from="a friend"
+    )
+    writer = Writer(tmp_path / "store", imported)
+    writer.add(clip_id, rows(0), remark="silent")
+    writer.add("plain", rows(1))
+    writer.close()
+    store = Store.open(tmp_path / "store")
+    assert store.manifest["remarks"] == {clip_id: "silent"}
+    for clip, seed in ((clip_id, 0), ("plain", 1)):
+        stored = rows(seed).astype(np.float16)
+        assert np.array_equal(store[clip], stored)
+        assert store.entries[clip].sha256 == hashlib.sha256(stored.tobytes()).hexdigest()
+    (shard,) = store.folder.files(".safetensors")
+    with safe_open(tmp_path / "store" / shard, "np") as file:
+        assert set(file.metadata()) == {
+            f"remark {clip_id}", f"sha256 {clip_id}", "sha256 plain"
+        }  # fmt: skip
 
 
 def test_the_header_tells_how_large_a_shard_must_be(tmp_path):

@@ -10,9 +10,9 @@ server = pytest.importorskip("moto.server")
 
 from musicavqa.features.exchange.importing import Stream, import_features  # noqa: E402
 from musicavqa.features.extraction import extract  # noqa: E402
-from musicavqa.features.extraction.claims import Busy, Claim, held  # noqa: E402
 from musicavqa.features.extraction.verify import check_shards, recompute  # noqa: E402
 from musicavqa.features.store import Store, folder  # noqa: E402
+from musicavqa.features.store.claims import Busy, Claim, held  # noqa: E402
 from musicavqa.records import Clip  # noqa: E402
 from test_extraction import Brightness, Loudness  # noqa: E402
 

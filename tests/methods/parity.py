@@ -29,6 +29,10 @@ FIXTURES = Path(__file__).parents[3] / "shared" / "parity"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MOST = 256
 """Numbers kept of one output."""
+WAVES = 2.0**-21
+"""Of the root mean square. The exp and sin of single precision differ between processors in their
+last place, 2**-23 of the value; PSAC's outputs move by about 2**-23 of theirs when either does, so
+this is both of them, twice. It is a twentieth of what single precision itself is held to."""
 
 Tensors = dict[str, torch.Tensor]
 Run = Callable[[Tensors, Tensors], tuple[Mapping[str, torch.Tensor], torch.nn.Module]]
@@ -63,10 +67,11 @@ def golden(name: str) -> Golden:
     return Golden(json.loads((GOLDENS / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def check(name: str, precision: str, run: Run) -> None:
+def check(name: str, precision: str, run: Run, single: frozenset[str] = frozenset()) -> None:
     """Assert that `run` gives the golden's outputs, and the whole fixture's where that is here.
 
-    Of the whole fixture those outputs are compared that `run` returns.
+    Of the whole fixture those outputs are compared that `run` returns. `single` are outputs that
+    stand on waves of single precision in the double run too: they are held to `WAVES` there.
     """
     dtype = DTYPES[precision]
     kept = golden(name)
@@ -78,10 +83,12 @@ def check(name: str, precision: str, run: Run) -> None:
     problems = []
     for output, stored in kept.spec["values"].items():
         part = values[output].reshape(-1)[:: stored["stride"]]
-        problems += _differences(output, part, stored, precision, kept.spec["rtol"])
+        rounding = WAVES if output in single and precision == "float64" else 0.0
+        problems += _differences(output, part, stored, precision, kept.spec["rtol"], rounding)
     assert not problems, problems
     if (FIXTURES / f"{name}.json").exists():
-        _check_fixture(name, precision, values)
+        exact = {k: v for k, v in values.items() if precision == "float32" or k not in single}
+        _check_fixture(name, precision, exact)
 
 
 def check_gradients(name: str, run: Run, ours: Callable[[str], str]) -> None:
@@ -168,12 +175,18 @@ def _torch(arrays: Mapping[str, np.ndarray], dtype: torch.dtype) -> Tensors:
 
 
 def _differences(
-    output: str, part: np.ndarray, stored: Mapping[str, Any], precision: str, rtol: float
+    output: str,
+    part: np.ndarray,
+    stored: Mapping[str, Any],
+    precision: str,
+    rtol: float,
+    rounding: float,
 ) -> list[str]:
     wanted = np.asarray(stored[precision])
     if wanted.dtype.kind in "iub":
         return [] if np.array_equal(part.reshape(-1), wanted) else [f"{output}: integers differ"]
     bound = stored["atol"][precision] + (rtol if precision == "float32" else 0.0) * np.abs(wanted)
+    bound = bound + rounding * float(np.sqrt(np.mean(wanted**2)))
     difference = np.abs(part.astype(np.float64) - wanted)
     return [] if (difference <= bound).all() else [f"{output}: off by {difference.max():.3g}"]
 

@@ -7,6 +7,7 @@ the parity tests compare with the official numbers: it reads the official word n
 import dataclasses
 import json
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -401,3 +402,47 @@ def test_official_lists_are_those_of_the_published_files():
     folder = SHARED / "dg_sct"
     assert conversion.read_list(folder / "ques_vocab.txt") == OFFICIAL_WORDS
     assert conversion.read_list(folder / "ans_vocab.txt") == ANSWERS
+
+
+@pytest.mark.parametrize(
+    ("prefix", "wrapper"),
+    [
+        ("model.", "state_dict"),
+        ("net.", "net"),
+        ("_orig_mod.", "model_state"),
+        ("model._orig_mod.module.", None),
+        ("_orig_mod.net.", "model"),
+    ],
+)
+def test_what_wrappers_put_around_weights_is_taken_off(prefix, wrapper, official, tmp_path):
+    def wrap(state):
+        state = {prefix + key.removeprefix("module."): tensor for key, tensor in state.items()}
+        beside = {"epoch": 3, "best": np.float64(71.5), "seen": np.int64(4), "by": np.ones(2)}
+        return {wrapper: state, **beside} if wrapper else {**state, **beside}
+
+    plain = load_checkpoint(conversion.convert(SMALL, official(), tmp_path / "a").folder).model
+    found = load_checkpoint(conversion.convert(SMALL, official(wrap), tmp_path / "b").folder).model
+    assert all(torch.equal(found.state_dict()[k], v) for k, v in plain.state_dict().items())
+
+
+def test_compiled_parts_within_a_network_keep_their_place():
+    state = {"net.a._orig_mod.weight": torch.ones(1), "net.b.weight": torch.ones(2)}
+    assert set(conversion.plain_names(state)) == {"a.weight", "b.weight"}
+    assert set(conversion.plain_names(state, ("net.a.",))) == {"net.a.weight", "net.b.weight"}
+
+
+def test_numbers_of_old_numpy_are_read_beside_weights(tmp_path):
+    torch.save({"model": {"w": torch.ones(1)}, "best": np.float64(1)}, tmp_path / "new.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "new.pt") as new,
+        zipfile.ZipFile(tmp_path / "old.pt", "w") as old,
+    ):
+        for name in new.namelist():
+            text = new.read(name).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+            old.writestr(name, text)
+    assert conversion.read_official(tmp_path / "old.pt")["w"] == 1
+
+
+def test_an_empty_file_is_told_as_such(tmp_path, command_line):
+    (tmp_path / "empty.pt").touch()
+    assert "empty.pt is empty" in refused(command_line, SMALL, tmp_path / "empty.pt")

@@ -199,14 +199,85 @@ RECIPES = {"default": Recipe()}
 '''
 
 
-def test_a_path_to_an_own_file_works_like_a_name(tmp_path):
+@pytest.fixture
+def own(tmp_path):
+    """A method file of one's own that leaves a mark when it runs, and a checkpoint of it."""
     path = tmp_path / "constant.py"
-    path.write_text(OWN)
+    mark = f"{OWN}\nfrom pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n"
+    path.write_text(mark)
     method = load_method(path)
     model = method.build(method.options({"answer": 7}))
-    assert (run(model, make_batch(())).logits.argmax(1) == 7).all()
     save_checkpoint(tmp_path / "checkpoint.safetensors", method, model)
-    assert load_checkpoint(tmp_path).model.options.answer == 7
+    (tmp_path / "ran").unlink()
+    return path
+
+
+def test_a_path_to_an_own_file_works_like_a_name(own):
+    loaded = load_checkpoint(own.parent, own)
+    assert loaded.model.options.answer == 7
+    assert (run(loaded.model, make_batch(())).logits.argmax(1) == 7).all()
+
+
+def test_a_checkpoint_keeps_the_name_of_its_method_file_and_not_its_place(own):
+    content = (own.parent / "checkpoint.safetensors").read_bytes()
+    assert b"constant.py" in content
+    assert str(own.parent).encode() not in content
+
+
+def test_a_checkpoint_runs_no_file_that_is_not_named(own, monkeypatch):
+    monkeypatch.chdir(own.parent)  # the file lies where its name leads
+    with pytest.raises(ValueError, match=r"runs only where you name it: --method-file constant.py"):
+        load_checkpoint(own.parent)
+    assert not (own.parent / "ran").exists()
+
+
+@pytest.mark.parametrize("changed", ["constant.py", "beside_it.py"])
+def test_a_method_file_with_another_content_does_not_run(own, changed):
+    (own.parent / "beside_it.py").write_text("SIZE = 1\n")
+    own.write_text("import beside_it\n" + own.read_text())
+    method = load_method(own)
+    save_checkpoint(own.parent / "checkpoint.safetensors", method, method.build())
+    (own.parent / "ran").unlink()
+    with (own.parent / changed).open("a") as file:
+        file.write("# changed\n")
+    with pytest.raises(ValueError, match=r"is not what .* was trained with"):
+        load_checkpoint(own.parent, own)
+    assert not (own.parent / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.py", "./evil.py", "/EVIL", "musicavqa.cli", "os", "", "card"]
+)
+def test_what_a_checkpoint_names_is_an_installed_method_or_nothing(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('ran').touch()\n" + OWN)
+    method = load_method("template_prior")
+    named = dataclasses.replace(method, name=name.replace("/EVIL", str(tmp_path / "evil.py")))
+    save_checkpoint(tmp_path / "checkpoint.safetensors", named, method.build())
+    with pytest.raises(
+        ValueError, match="which is not installed; a checkpoint runs no file"
+    ) as told:
+        load_checkpoint(tmp_path)
+    assert len(str(told.value).splitlines()) == 1
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(ValueError, match="not with a file"):
+        load_checkpoint(tmp_path, tmp_path / "evil.py")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_ask_and_predict_refuse_a_checkpoint_that_names_a_file(own, small_video, command_line):
+    told = []
+    for arguments in (
+        ("ask", small_video, "Which instrument plays first?", "--checkpoint", own.parent),
+        ("predict", own.parent),
+        ("robustness", own.parent, "--data", own.parent),
+    ):
+        code, out, err = command_line(*arguments)
+        assert (code, out) == (1, "")
+        told.append(err)
+    assert "--method-file constant.py" in told[0]
+    assert "--method-file constant.py" in told[1]
+    assert not (own.parent / "ran").exists()
 
 
 def test_an_incomplete_file_says_what_it_lacks(tmp_path):

@@ -145,12 +145,14 @@ def attention_alone_sized(weights, inputs):
 
 INSIDE = "network.attention."
 RUNS = {"mcan": mcan, "hcrn": hcrn, "psac": psac}
+ON_WAVES = {"psac": frozenset({"fused", "log_probs", "loss.nll"})}
+"""Behind the places of words, which the official code makes in single precision always."""
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_it_gives_the_numbers_and_gradients_of_the_official_code(name):
     for precision in DTYPES:
-        check(name, precision, RUNS[name])
+        check(name, precision, RUNS[name], ON_WAVES.get(name, frozenset()))
     check_gradients(name, RUNS[name], lambda key: our_name(name, key))
 
 

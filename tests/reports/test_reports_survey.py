@@ -172,10 +172,6 @@ def test_equal_seeds_give_equal_effects():
     assert one == two
 
 
-def test_holm_by_hand():
-    assert audit.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-
-
 def grade(low, high, p_holm):
     estimate = audit.Estimate(2.0, low, high, 0.01, 0, (1.0, "a"), (3.0, "b"), p_holm)
     return audit.Effect("music-specific", "avg", 4, 30, 5.0, estimate)

@@ -135,7 +135,7 @@ def test_each_sense_is_missed_where_it_decides(world, command_line):
     root, run = world
     code, out, err = command_line(
         "robustness", run, "--data", root / "data", "--features", root / "features", "--json",
-        "--out", root / "pictures",
+        "--out", root / "pictures", "--method-file", root / "signs.py",
     )  # fmt: skip
     assert code == 0, err
     report = json.loads(out)
@@ -158,14 +158,70 @@ def test_each_sense_is_missed_where_it_decides(world, command_line):
 def test_the_same_disturbances_are_not_answered_twice(world, command_line):
     root, run = world
     arguments = ("robustness", run, "--data", root / "data", "--features", root / "features")
+    arguments = (*arguments, "--method-file", root / "signs.py")
     assert command_line(*arguments)[0] == 0
-    files = sorted((run / "robustness.test-s0").iterdir())
+    files = sorted((run / "robustness.test-s0").glob("*.jsonl"))
     assert len(files) == 6
     before = [path.read_bytes() for path in files]
     code, out, _ = command_line(*arguments)
     assert (code, [path.read_bytes() for path in files]) == (0, before)
     assert "muted audio" in out
     assert "Holm over 18 tests" in out
+
+
+def answers_of(tmp_path, set_name, split, trained_on=None):
+    """A prediction file; with `trained_on` that of a run folder."""
+    rows = [Prediction(f"{set_name}/{split}/{i}", "yes") for i in range(2)]
+    if trained_on is None:
+        path = tmp_path / "lone.jsonl"
+    else:
+        write_json_folder(tmp_path / "run", {"data": {"name": trained_on, "mute": []}})
+        named = split if set_name == trained_on else f"{set_name}.{split}"
+        path = tmp_path / "run" / f"predictions.{named}.jsonl"
+    runs.append_predictions(path, rows)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("set_name", "split", "trained_on"),
+    [
+        ("music_avqa", "test", None),
+        ("music_avqa_v2", "test@bias", None),
+        ("music_avqa", "test", "music_avqa"),
+        ("music_avqa", "val", "music_avqa"),
+        ("music_avqa_r", "test", "music_avqa"),
+    ],
+)
+def test_set_and_split_are_known_from_a_run_folder_or_a_file(tmp_path, set_name, split, trained_on):
+    path = answers_of(tmp_path, set_name, split, trained_on)
+    assert runs.answered(path) == runs.Answered(path, set_name, split)
+    if trained_on is not None:
+        said = {"set_name": None if set_name == trained_on else set_name}
+        said |= {"split": None if split == "test" else split}
+        assert runs.answered(path.parent, **said) == runs.Answered(path, set_name, split)
+
+
+def test_what_does_not_tell_its_set_is_asked_back(tmp_path):
+    runs.write_predictions(tmp_path / "a.jsonl", [Prediction("17", "yes")])
+    with pytest.raises(ValueError, match="does not tell what it answers"):
+        runs.answered(tmp_path / "a.jsonl")
+    asked = runs.answered(tmp_path / "a.jsonl", "bandstand", "test")
+    assert asked.set_name == "bandstand"
+    with pytest.raises(FileNotFoundError, match="no run folder"):
+        runs.answered(tmp_path)
+
+
+def test_every_verb_takes_a_run_folder_or_its_file(world, command_line):
+    root, run = world
+    stores = ("--data", root / "data", "--features", root / "features")
+    path = command_line("predict", run, *stores)[1].strip()
+    scores = []
+    for place in (run, path):
+        code, out, err = command_line("evaluate", place, *stores[:2], "--json")
+        assert code == 0, err
+        scores.append(json.loads(out)["groups"])
+        assert command_line("robustness", place, *stores, "--question-only", run)[0] == 0
+    assert scores[0] == scores[1]
 
 
 def test_a_file_alone_is_judged_without_a_model(world, questions, command_line, tmp_path):
@@ -209,7 +265,7 @@ def test_two_files_are_compared_cell_by_cell(world, questions, command_line, tmp
 
 def test_runs_that_differ_in_the_seed_only_are_one_system(questions, tmp_path):
     paths = []
-    about = {"method": "signs.py", "options": {}, "data": {"mute": []}}
+    about = {"method": "signs.py", "options": {}, "data": {"name": "bandstand", "mute": []}}
     for seed, wrong in enumerate([{0, 1}, {0, 5, 9}, {3}]):
         run = tmp_path / f"run-{seed}"
         write_json_folder(run, {**about, "recipe": {"epochs": 1, "seed": seed}, "seed": seed})

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,74 @@ def test_each_format_is_recognised_and_read_in_any_order(tmp_path, name, rows, f
     assert [p.outcome for p in imported.predictions] == ["span", "alias", "exact", "span"]
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *((name, "no idea") for name in (
+            "pred", "prediction", "pred_answer", "predicted-answer", "model_output", "modelAnswer",
+            "response", "output", "generated_text", "pred_label",
+        )),
+        ("qwen", "violin"),  # no name that says so, but values that are answers
+    ],
+)  # fmt: skip
+def test_the_model_s_answers_are_never_guessed_between_two_columns(tmp_path, column, value):
+    rows = [{**row, "answer": q.answer, column: value}
+            for row, q in zip(plain_rows("video_id", "question"), ASKED, strict=True)]  # fmt: skip
+    path = write(tmp_path / "both.jsonl", rows)
+    with pytest.raises(ValueError, match="could each be the answer of the model") as raised:
+        import_predictions(path, ASKED)
+    assert f"--column answer or --column {column}" in str(raised.value).replace(
+        f"--column {column} or --column answer", f"--column answer or --column {column}"
+    )
+    imported = import_predictions(path, ASKED, column=column)
+    assert [p.text for p in imported.predictions] == [value] * len(ASKED)
+
+
+def test_a_column_of_right_answers_is_compared_with_the_questions_and_not_taken(tmp_path):
+    rows = [{**row, "gold_answer": q.answer, "question_type": "Counting", "confidence": 0.5}
+            for row, q in zip(plain_rows("key"), ASKED, strict=True)]  # fmt: skip
+    imported = import_predictions(write(tmp_path / "a.csv", rows), ASKED)
+    assert [p.text for p in imported.predictions] == SAID
+    rows[0]["gold_answer"] = "no"
+    with pytest.raises(ValueError, match="1 of 4 right answers"):
+        import_predictions(write(tmp_path / "b.csv", rows), ASKED)
+
+
+def test_a_column_must_be_in_every_row_and_of_a_plain_table(tmp_path):
+    path = write(tmp_path / "a.csv", plain_rows("key"))
+    with pytest.raises(ValueError, match="no column 'said' in every row; there are answer, key"):
+        import_predictions(path, ASKED, column="said")
+    with pytest.raises(ValueError, match="--column goes with plain tables"):
+        import_predictions(path, ASKED, "vlmevalkit", column="answer")
+
+
+@pytest.mark.parametrize(
+    "named", [lambda q: f"{q.clip}.mp4", lambda q: q.clip, lambda q: q.question_id]
+)
+def test_videollama2_is_read_by_name_and_from_lines_in_a_json_file(tmp_path, named):
+    rows = [
+        {"id": named(q), "question": q.text.strip(), "answer": q.answer, "pred": said}
+        for q, said in zip(ASKED, SAID, strict=True)
+    ]
+    path = tmp_path / "merge.json"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    imported = import_predictions(path, ASKED)
+    assert imported.format == "videollama2"
+    assert [p.answer for p in imported.predictions] == READ
+    path.write_text("".join(json.dumps({**row, "answer": "ten"}) + "\n" for row in rows))
+    with pytest.raises(ValueError, match="4 of 4 right answers"):
+        import_predictions(path, ASKED)
+
+
+def test_answers_that_are_all_right_are_told(tmp_path):
+    rows = [{"key": q.key, "answer": q.answer} for q in ASKED]
+    with pytest.warns(importers.GoldWarning, match=r"All 4 answers in .* are the right ones"):
+        import_predictions(write(tmp_path / "gold.csv", rows), ASKED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        import_predictions(write(tmp_path / "mine.csv", plain_rows("key")), ASKED)
+
+
 def test_a_result_file_of_answer_numbers_needs_no_reading(tmp_path):
     path = tmp_path / "TSPM.result"
     path.write_text(TSPM_TEXT)
@@ -188,7 +257,7 @@ VLM = vlm_rows()
         ("a.json", [{**row, "index": 3 - row["index"]} for row in VLM], "right answers in {path}"),
         ("a.json", [{"index": i, "prediction": "x"} for i in range(4)], "which nothing confirms"),
         ("a.json", [{**row, "key": "k", "prediction": "x"} for row in plain_rows("key")],
-         "is of no known format"),
+         "answer and prediction could each be the answer"),
         ("a.json", [{"index": 0, "key": "k", "prediction": "x"}], "may be plain or vlmevalkit"),
         ("a.jsonl", [{**row, "filtered_resps": ["a", "b"]} for row in lmms_rows(False)],
          "'filtered_resps' holds 2 texts"),
@@ -246,7 +315,7 @@ values = st.one_of(
 )  # fmt: skip
 COLUMNS = (
     "key", "index", "doc_id", "question_id", "video_id", "question", "answer", "prediction",
-    "target", "filtered_resps", "resps", "doc", "options", "A", "B",
+    "target", "filtered_resps", "resps", "doc", "options", "A", "B", "id", "pred", "gold",
 )  # fmt: skip
 FILES = [lmms_rows(flat=True), vlm_rows(), plain_rows("key"), plain_rows("video_id", "question")]
 strange_rows = st.lists(st.dictionaries(st.sampled_from(COLUMNS), values, max_size=7), max_size=5)

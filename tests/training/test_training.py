@@ -5,6 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
 
@@ -326,6 +329,9 @@ def test_predictions_are_resumed_by_key(tmp_path):
     runs.append_predictions(path, given[:2])
     path.write_text(path.read_text() + '{"key": "synth')  # what a kill may leave
     assert runs.pending(path, questions) == questions[2:]
+    with pytest.raises(ValueError, match="no line of JSON"):
+        runs.read_predictions(path, questions)
+    runs.append_predictions(path, [])
     with pytest.raises(KeyMismatchError, match="4 predictions missing"):
         runs.read_predictions(path, questions)
     runs.append_predictions(path, reversed(given[2:]))
@@ -333,6 +339,70 @@ def test_predictions_are_resumed_by_key(tmp_path):
     runs.append_predictions(path, given[:1])
     with pytest.raises(KeyMismatchError, match="1 keys predicted more than once"):
         runs.pending(path, questions)
+
+
+PREDICT = """
+import sys, warnings
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from fixtures import make_clips, make_questions
+from musicavqa.records import Prediction
+from musicavqa.training import runs
+path, questions = Path(sys.argv[1]), make_questions(make_clips(10), per_clip=5)
+warnings.simplefilter("always")
+with runs.appending(path) as append:
+    for question in runs.pending(path, questions):
+        append([Prediction(question.key, "yes", text="x" * 3000)])
+"""
+
+
+def test_several_who_answer_into_one_file_wait_for_each_other(tmp_path):
+    path = tmp_path / "predictions.test.jsonl"
+    questions = make_questions(make_clips(10), per_clip=5)
+    command = [sys.executable, "-c", PREDICT, str(path), str(Path(__file__).parents[1])]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate()[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    assert sorted(p.key for p in runs.load_predictions(path)) == sorted(q.key for q in questions)
+    assert [other.name for other in tmp_path.iterdir()] == [path.name]
+
+
+def test_who_waits_for_another_process_says_so(tmp_path):
+    path = tmp_path / "predictions.test.jsonl"
+
+    def answer():
+        with runs.appending(path) as append:
+            append([Prediction("a", "yes")])
+
+    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with runs.appending(path):
+            later = pool.submit(answer)
+            while not caught:
+                time.sleep(0.01)
+            assert not path.exists()
+        later.result()
+    assert f"{path} is being written by process {os.getpid()}" in str(caught[0].message)
+    assert len(runs.load_predictions(path)) == 1
+
+
+def test_dropping_a_cut_line_never_leaves_less_than_the_whole_ones(tmp_path, monkeypatch):
+    path = tmp_path / "predictions.test.jsonl"
+    runs.append_predictions(path, [Prediction("a", "yes")])
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"key": "')
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("killed here")))
+    with pytest.raises(OSError, match="killed here"):
+        runs.append_predictions(path, [])
+    assert path.read_bytes() == whole + b'{"key": "'
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_answers_that_are_no_numbers_are_refused(value):
+    logits = np.zeros((3, 42))
+    logits[1, 5] = value
+    with pytest.raises(ValueError, match=r"1 of 3 answers \(first: b\) are no numbers"):
+        runs.to_predictions(["a", "b", "c"], logits)
 
 
 def test_a_checkpoint_of_another_vocabulary_is_refused(finished, tmp_path, monkeypatch):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import groupby
 from typing import Literal, get_args
 
 from musicavqa.answers import ANSWERS, number_word
@@ -73,7 +75,15 @@ def normalise(text: str) -> str:
     """Compatibility forms folded, lower case, blanks for hyphens, underscores and mark-up; without
     leading articles and without punctuation at the ends. Idempotent."""
     folded = re.sub(r"\s+", " ", _folded(text))
-    return _TRAILING.sub("", _LEADING.sub("", folded))
+    return _without_end(_LEADING.sub("", folded))
+
+
+def _without_end(text: str) -> str:
+    """The text up to its last letter or digit, or up to the plus that follows a digit."""
+    end = len(text)
+    while end and not text[end - 1].isalnum() and not _PLUS.match(text, max(0, end - 2)):
+        end -= 1
+    return text[:end]
 
 
 def _spoken(text: str) -> str:
@@ -146,29 +156,30 @@ def _choose(hits: list[_Hit], text: str, kind: str | None, named: Sequence[str])
 def _without_echoes(hits: list[_Hit], text: str, named: Sequence[str]) -> list[_Hit]:
     """Drop what the question named itself, in sentences that name something else too."""
     kept = []
-    for sentence in _sentences(text, hits):
+    for _, near in groupby(hits, _sentence_of(text)):
+        sentence = list(near)
         others = [hit for hit in sentence if not set(hit.answers).intersection(named)]
         kept += others or sentence
     return kept
 
 
-def _sentences(text: str, hits: list[_Hit]) -> Iterator[list[_Hit]]:
-    start = 0
-    for end in [*(found.start() for found in re.finditer(r"[.!?\n]", text)), len(text)]:
-        yield [hit for hit in hits if start <= hit.start < end]
-        start = end
+def _sentence_of(text: str) -> Callable[[_Hit], int]:
+    """Says in which sentence of the text a hit begins."""
+    ends = [found.start() for found in re.finditer(r"[.!?\n]", text)]
+    return lambda hit: bisect_right(ends, hit.start)
 
 
 def _hits(text: str, kind: str | None) -> list[_Hit]:
     """Answers named in the text, without those that are denied or mean something else there."""
     hits: list[_Hit] = []
     denied_until = -1
+    leading = len(text) - len(text.lstrip()) if kind == "yes/no" else -1
     for found in _pattern().finditer(text):
         meant = _meant(found)
-        if not meant or _is_another_word(meant, found, text, kind):
+        if not meant or _is_another_word(meant, found, text, found.start() <= leading):
             continue
         before = text[max(0, found.start() - _LOOK_BACK) : found.start()]
-        listed = denied_until >= 0 and _LISTED.fullmatch(text[denied_until : found.start()])
+        listed = denied_until >= 0 and _LISTED.fullmatch(text, denied_until, found.start())
         if meant[0] not in ("yes", "no") and (listed or _DENIED.search(before)):
             denied_until = found.end()
             continue
@@ -176,12 +187,9 @@ def _hits(text: str, kind: str | None) -> list[_Hit]:
     return hits
 
 
-def _is_another_word(
-    meant: tuple[str, ...], found: re.Match[str], text: str, kind: str | None
-) -> bool:
-    """'no' before a noun, 'one' as a pronoun."""
+def _is_another_word(meant: tuple[str, ...], found: re.Match[str], text: str, leads: bool) -> bool:
+    """'no' before a noun unless it `leads` what answers yes or no, 'one' as a pronoun."""
     if meant == ("no",):
-        leads = kind == "yes/no" and not text[: found.start()].strip()
         return not leads and _CLAUSE_ENDS.match(text, found.end()) is None
     if found.group() == "one":
         before = text[max(0, found.start() - _LOOK_BACK) : found.start()]
@@ -237,7 +245,7 @@ _LOOK_BACK = 80  # characters before a hit that may deny it
 _CLAUSE_ENDS = re.compile(r"\s*(?:$|[^\w\s])")
 _PLAIN = {answer.replace("_", " "): answer for answer in ANSWERS}
 _LEADING = re.compile(r"^(?:(?![<>\-−]\s?\d)[\W_]|(?:a|an|the)(?=[\W_]+[^\W_]))+")
-_TRAILING = re.compile(r"(?:(?!(?<=\d)\+)[\W_])+$")
+_PLUS = re.compile(r"\d\+")
 _FINAL = re.compile(
     r"(?:\banswer(?: to [^.!?:\n]{1,80})?(?: is| would be| should be|:|=)(?: that)?[\s:]*"
     r"|\\boxed\{|<answer>)([^.!?\n<}]*)"
@@ -257,7 +265,7 @@ _DENIED = re.compile(
     r"(?: (?:a|an|the|any|be|by|from|of|in|on|have|has|contain|include|show|hear|see|sound|sounds"
     r"|like|played|playing|there|its?|that|coming|another)){0,4} $"
 )
-_LISTED = re.compile(r"(?:,| or| and| nor|,? ?/)+ (?:(?:a|an|the|any) )?")
+_LISTED = re.compile(r"(?:,| or| and| nor| ?/)+ (?:(?:a|an|the|any) )?")
 _BEFORE_PRONOUN = re.compile(
     r"\b(?:the|this|that|which|another|other|each|every|any|no|some|left|right|middle|first|second"
     r"|third|fourth|fifth|last|next|only the|loudest|lowest|louder|same|a|is the) $"

@@ -52,6 +52,8 @@ class Reply:
     cells: np.ndarray | None = None
     activity: np.ndarray | None = None
     facts: tuple[str, ...] = ()
+    applies: float | None = None
+    """How far what was perceived allows the question at all; None where nobody knows."""
     suggestions: tuple[str, ...] = field(default=())
 
     @property
@@ -132,22 +134,24 @@ class Performance:
 def listen_and_look(
     path: Path | str,
     checkpoint: Path = DEFAULT_CHECKPOINT,
+    method_file: Path | None = None,
     *,
     limits: Limits | None = None,
     tell: Tell = lambda done, total: None,
 ) -> Performance:
     """Decode and perceive the video at `path` by the method of this checkpoint.
 
-    `limits` None takes those of `media`; `tell` is told the seconds done, and of how many.
+    A checkpoint of a method file of one's own needs that file as `method_file`. `limits` None
+    takes those of `media`; `tell` is told the seconds done, and of how many.
     Raises MediaError where the method cannot do with what the file has: bandleader needs picture or
     sound, others both. FileNotFoundError without checkpoint.
     """
     from musicavqa.media import LIMITS, announced_s, check
     from musicavqa.methods.registry import load_checkpoint
 
-    check(path)  # before networks are loaded
+    check(path, "any")  # before networks are loaded
     tell(0.0, announced_s(path))
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, method_file)
     if hasattr(loaded.model, "reading"):
         reading, shown, account = sense(path, loaded, limits or LIMITS, tell)
         return Performance(shown, account, loaded, reading=reading)
@@ -177,11 +181,16 @@ def _whole(path: Path | str, loaded: Checkpoint, limits: Limits) -> Performance:
     return Performance(shown, media.account, loaded, streams=streams)
 
 
-def ask(path: Path | str, *questions: str, checkpoint: Path = DEFAULT_CHECKPOINT) -> list[Reply]:
+def ask(
+    path: Path | str,
+    *questions: str,
+    checkpoint: Path = DEFAULT_CHECKPOINT,
+    method_file: Path | None = None,
+) -> list[Reply]:
     """Answer questions about a video file, offline; see `Reply` for what comes back."""
     if not questions:
         raise ValueError('Ask at least one question, such as "Which instrument plays first?".')
-    return listen_and_look(path, checkpoint).ask(questions)
+    return listen_and_look(path, checkpoint, method_file).ask(questions)
 
 
 def _record(key: str, match: Match) -> Question:
@@ -215,12 +224,15 @@ def _reply(
         seconds=evidence.get("time"),
         cells=None if space is None else space.reshape(GRID, GRID),
         activity=evidence.get("activity"),
+        applies=float(evidence["applies"]) if "applies" in evidence else None,
         facts=() if reading is None else told(reading, match.template, match.slots, ANSWERS[best]),
     )
 
 
 def _declined(text: str, match: Match) -> Reply:
-    return Reply(text, None, match.similarity, suggestions=tuple(match.alternatives))
+    return Reply(
+        text, None, match.similarity, unused=match.unused, suggestions=tuple(match.alternatives)
+    )
 
 
 def _span(seconds: np.ndarray) -> tuple[int, int]:

@@ -1,12 +1,18 @@
-"""The demonstration of `make demo`: render three clips nobody trained on, ask, show, compare."""
+"""The demonstration of `make demo`: render clips nobody trained on, read, ask, show, compare."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from musicavqa.questions import CELLS, fill, template
+from musicavqa.terminal import say
+
+if TYPE_CHECKING:
+    from musicavqa.ask.asking import Performance
 
 N_CLIPS = 3
 FIRST_INDEX = 900_000
@@ -24,7 +30,7 @@ class Asked:
 
 
 def main(folder: Path = Path("demo")) -> None:
-    """Render, ask one question of each of the nine cells, print a table, draw the evidence."""
+    """Render, read, ask one question of each of the nine cells; print and draw it all."""
     from rich.console import Console
     from rich.table import Table
 
@@ -37,10 +43,11 @@ def main(folder: Path = Path("demo")) -> None:
     scenes = [sample_scene("test", FIRST_INDEX + i) for i in range(N_CLIPS)]
     clips = [folder / f"clip-{i + 1}.mp4" for i in range(N_CLIPS)]
     for scene, clip in zip(scenes, clips, strict=True):
-        print(f"rendering {clip}", file=sys.stderr)
+        say(f"rendering {clip}", error=True)
         render(scene, clip)
-    print("decoding and encoding", file=sys.stderr)
+    say("decoding and encoding", error=True)
     performances = [listen_and_look(clip) for clip in clips]
+    _show_readings(clips, performances)
     table = Table("clip", "cell", "question", "answer", "truth", "confidence", "evidence")
     n_right = 0
     chosen = choose(scenes)
@@ -55,8 +62,26 @@ def main(folder: Path = Path("demo")) -> None:
         row = (clips[asked.clip].name, asked.cell, asked.question, answer, asked.truth)
         table.add_row(*row, f"{reply.confidence:.0%}", picture.name)
     Console(width=None if sys.stdout.isatty() else 150).print(table)
-    print(f"{n_right} of {len(chosen)} right. Clips and evidence are in {folder.resolve()}")
-    print(CAVEAT)
+    say(f"{n_right} of {len(chosen)} right. Clips and evidence are in {folder.resolve()}")
+    say(CAVEAT)
+
+
+def _show_readings(clips: Sequence[Path], performances: Sequence[Performance]) -> None:
+    """The score of each clip, drawn beside it; the first one is printed, too."""
+    from musicavqa.ask.lanes import score_of
+    from musicavqa.ask.music import read_music
+    from musicavqa.ask.reading import reading_in
+    from musicavqa.ask.score_picture import draw_score
+    from musicavqa.ask.score_text import written
+    from musicavqa.media import LIMITS
+
+    for number, (clip, performance) in enumerate(zip(clips, performances, strict=True)):
+        reading, account = reading_in(performance), performance.account
+        score = score_of(reading)
+        draw_score(score, performance.shown, account.aspect, clip.with_suffix(".png"))
+        if number == 0:
+            music = read_music(clip, account, reading.has_sound, LIMITS)
+            print(f"{clip.name}\n{written(score, music, width=100)}\n")
 
 
 def choose(scenes: list[dict]) -> list[Asked]:

@@ -3,12 +3,12 @@
 A verbatim question is parsed. Any other is searched for instruments, positions and order words
 (with synonyms); these are replaced by fixed words, and the sentence embedding of what remains is
 compared with prototypes of each template. A template must fit the number and kind of the words
-found. Prototypes of questions that cannot be answered (`template` 0) pull such questions away.
+found, and have a place for every other word (`question_words`). Prototypes of questions that cannot
+be answered (`template` 0) pull such questions away. Two questions in one text are declined.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +18,24 @@ from typing import Any
 
 import numpy as np
 
-from musicavqa.questions import INSTRUMENTS, SLOTS, TEMPLATES, fill, parse, template
+from musicavqa.ask import question_words
+from musicavqa.ask.slot_words import (
+    CROSS,
+    EXAMPLES,
+    KINDS,
+    MASKS,
+    REVERSALS,
+    REWORDINGS,
+    WORDS,
+    mentions,
+)
+from musicavqa.files import parse_json
+from musicavqa.questions import SLOTS, TEMPLATES, fill, parse, template
 
 PROTOTYPES = Path(__file__).parent / "paraphrases.jsonl"
 EMBEDDINGS = Path(__file__).parent / "paraphrases.npy"
 """Embeddings of PROTOTYPES and of the 33 templates; written by `write_embeddings`."""
-THRESHOLD = 0.74
+THRESHOLD = 0.55
 """Least similarity of an accepted question; chosen as docs/matching.md says."""
 N_ALTERNATIVES = 3
 WITHOUT_PLACES = {26: 4, 27: 5}
@@ -38,7 +50,8 @@ class Match:
     """What a free question was understood as.
 
     `template` is None when it cannot be asked; `alternatives` then are the closest questions that
-    can. `similarity` is the cosine to the nearest prototype that fits, 1 for a verbatim question.
+    can, or those that the text asks one after the other. `similarity` is the cosine to the nearest
+    prototype that fits, 1 for a verbatim question.
     """
 
     text: str
@@ -47,7 +60,8 @@ class Match:
     similarity: float
     alternatives: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
-    """Words that the question has and what was understood has not."""
+    """Words that the question has and what was understood has not; where nothing was understood,
+    those that no template has a place for."""
 
     @property
     def question(self) -> str | None:
@@ -63,15 +77,53 @@ def match(text: str, threshold: float = THRESHOLD) -> Match:
 
 
 def match_all(texts: Sequence[str], threshold: float = THRESHOLD) -> list[Match]:
-    """As `match` without the verbatim rule, for many questions in one pass of the encoder."""
-    heard = [read(text) for text in texts]
+    """As `match`, for many questions in one pass of the encoder."""
+    is_word = _encoder().has_word
+    spelt = [question_words.spelt(_lower(text), WORDS, is_word) for text in texts]
+    heard = [read(text) for text in spelt]
     embeddings = _encoder().embed([masked for masked, _ in heard])
     numbers, rows = _prototypes()
     similarities = embeddings @ rows.T  # (n, prototypes)
     return [
-        _decide(text, found, _best(numbers, line), threshold)
-        for text, (_, found), line in zip(texts, heard, similarities, strict=True)
+        Match(text, *exact, 1.0)
+        if (exact := parse(text))
+        else _decide(Heard(text, plain, found), _best(numbers, line), threshold)
+        for text, plain, (_, found), line in zip(texts, spelt, heard, similarities, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A question as it was asked, put right, and the slot words found in it."""
+
+    text: str
+    plain: str
+    found: Found
+
+    @property
+    def words(self) -> question_words.Words:
+        """What its other words mean."""
+        return _words(_reworded(self.plain)[0])
+
+
+def _words(plain: str) -> question_words.Words:
+    """The words beside those that fill slots."""
+    return question_words.look_up(mentions().sub(question_words.MENTION, plain))
+
+
+def _lower(text: str) -> str:
+    return re.sub(r"[’`]", "'", text.lower()).replace("_", " ").strip()
+
+
+def _reworded(plain: str) -> tuple[str, bool]:
+    """Without words that would be mistaken for slots, and whether a comparison was turned round."""
+    for pattern, replacement in REWORDINGS:
+        plain = re.sub(pattern, replacement, plain)
+    is_reversed = False
+    for pattern, replacement in REVERSALS:
+        plain, n = re.subn(pattern, replacement, plain)
+        is_reversed ^= n > 0
+    return plain, is_reversed
 
 
 def read(text: str) -> tuple[str, Found]:
@@ -80,22 +132,16 @@ def read(text: str) -> tuple[str, Found]:
     'Is the flute quieter than the sax?' becomes 'is the violin louder than the flute?' with
     Object = [saxophone, flute]: reversed comparisons are turned round.
     """
-    plain = re.sub(r"[’`]", "'", text.lower()).replace("_", " ").strip()
-    for pattern, replacement in _REWORDINGS:
-        plain = re.sub(pattern, replacement, plain)
-    is_reversed = False
-    for pattern, replacement in _REVERSALS:
-        plain, n = re.subn(pattern, replacement, plain)
-        is_reversed |= n > 0
+    plain, is_reversed = _reworded(_lower(text))
     found: Found = {}
 
     def mask(mention: re.Match[str]) -> str:
-        kind, value = _WORDS[mention[0]]
+        kind, value = WORDS[mention[0]]
         values = found.setdefault(kind, [])
         values.append(value)
-        return _MASKS[kind][min(len(values), 2) - 1]
+        return MASKS[kind][min(len(values), 2) - 1]
 
-    masked = _mentions().sub(mask, plain)
+    masked = mentions().sub(mask, plain)
     return masked, {k: v[::-1] for k, v in found.items()} if is_reversed else found
 
 
@@ -104,7 +150,7 @@ def fit(number: int, found: Found) -> tuple[str, ...] | None:
     left = {kind: list(values) for kind, values in found.items()}
     slots = []
     for name in template(number).slots:
-        value = next((v for kind in _KINDS[name] if (v := _take(left, kind, name))), None)
+        value = next((v for kind in KINDS[name] if (v := _take(left, kind, name))), None)
         if value is None:
             return None
         slots.append(value)
@@ -115,28 +161,35 @@ def _take(left: Found, kind: str, name: str) -> str | None:
     """The next word of `kind` as a value of slot `name`, taken out of `left`."""
     if not left.get(kind):
         return None
-    value = _CROSS.get((kind, name), {}).get(left[kind][0], left[kind][0])
+    value = CROSS.get((kind, name), {}).get(left[kind][0], left[kind][0])
     if value not in SLOTS[name]:
         return None
     left[kind].pop(0)
     return value
 
 
-def _decide(text: str, found: Found, best: dict[int, float], threshold: float) -> Match:
-    """The most similar template that fits, unless a question of no template is nearer still."""
+def _decide(heard: Heard, best: dict[int, float], threshold: float) -> Match:
+    """The most similar template that fits and has a place for every word, if it is near enough."""
+    text, found, words = heard.text, heard.found, heard.words
+    parts = question_words.questions_in(heard.plain)
+    if len(parts) > 1:
+        understood = (part.question for part in match_all(parts, threshold))
+        return Match(text, None, (), 0.0, tuple(question for question in understood if question))
     ranked = sorted((n for n in best if n), key=lambda n: -best[n])
     fitting = [(n, slots) for n in ranked if (slots := fit(n, found)) is not None]
-    if fitting:
-        number, slots = fitting[0]
+    placed = [(n, slots) for n, slots in fitting if words.have_place(n)]
+    if placed:
+        number, slots = placed[0]
         if best[number] >= max(threshold, best[0]):
             return Match(text, number, slots, best[number])
-    nearest = best[ranked[0]]
-    if nearest >= max(threshold, best[0]) and (simpler := _without_places(ranked[0], found)):
-        return Match(text, *simpler, nearest, unused=tuple(found["LR"]))
-    near = [n for n, _ in fitting] + [n for n in ranked if n not in dict(fitting)]
-    alternatives = tuple(_example(n, found) for n in near[:N_ALTERNATIVES])
+    near = next((n for n in ranked if words.have_place(n)), ranked[0])
+    simpler = _without_places(near, found) if words.have_place(near) else None
+    if simpler and best[near] >= max(threshold, best[0]):
+        return Match(text, *simpler, best[near], unused=tuple(found["LR"]))
+    near_by = [n for n, _ in fitting] + [n for n in ranked if n not in dict(fitting)]
+    alternatives = tuple(_example(n, found) for n in near_by[:N_ALTERNATIVES])
     similarity = best[fitting[0][0]] if fitting else 0.0
-    return Match(text, None, (), similarity, alternatives)
+    return Match(text, None, (), similarity, alternatives, words.unknown)
 
 
 def _without_places(number: int, found: Found) -> tuple[int, tuple[str, ...]] | None:
@@ -158,8 +211,8 @@ def _example(number: int, found: Found) -> str:
     left = {kind: list(values) for kind, values in found.items()}
     slots: list[str] = []
     for name in template(number).slots:
-        said = next((v for kind in _KINDS[name] if (v := _take(left, kind, name))), None)
-        spare = (v for v in _EXAMPLES.get(name, SLOTS[name]) if v not in slots)
+        said = next((v for kind in KINDS[name] if (v := _take(left, kind, name))), None)
+        spare = (v for v in EXAMPLES.get(name, SLOTS[name]) if v not in slots)
         slots.append(said or next(spare))
     return fill(number, slots)
 
@@ -173,7 +226,11 @@ def _encoder() -> Any:
 
 @cache
 def _prototypes() -> tuple[np.ndarray, np.ndarray]:
-    """Template numbers (n,) and embeddings (n, 384) of all prototypes, the templates included."""
+    """Template numbers (n,) and embeddings (n, 384) of all prototypes, the templates included.
+
+    Of questions that cannot be asked only those count whose words all have a place somewhere: the
+    others are kept out by their words, and would keep out questions that have none of these.
+    """
     numbers = np.array([number for number, _ in prototypes()])
     rows = np.load(EMBEDDINGS).astype(np.float32)
     if len(rows) != len(numbers):
@@ -181,12 +238,13 @@ def _prototypes() -> tuple[np.ndarray, np.ndarray]:
             f"{EMBEDDINGS.name} has {len(rows)} rows for {len(numbers)} prototypes. "
             "Write it again with musicavqa.ask.matching.write_embeddings()."
         )
-    return numbers, rows
+    counts = np.array([number > 0 or not _words(text).unknown for number, text in prototypes()])
+    return numbers[counts], rows[counts]
 
 
 def prototypes() -> list[tuple[int, str]]:
     """(template number or 0, masked text) of every prototype, then of the templates themselves."""
-    lines = [json.loads(line) for line in PROTOTYPES.read_text(encoding="utf-8").splitlines()]
+    lines = [parse_json(line) for line in PROTOTYPES.read_text(encoding="utf-8").splitlines()]
     rows = [(int(line["template"]), str(line["text"])) for line in lines]
     rows += [(item.number, item.text) for item in TEMPLATES]
     return [(number, _mask_template(text)) for number, text in rows]
@@ -203,136 +261,8 @@ def _mask_template(text: str) -> str:
     seen: dict[str, int] = {}
 
     def mask(mark: re.Match[str]) -> str:
-        kind = _KINDS[mark[1]][0]
+        kind = KINDS[mark[1]][0]
         seen[kind] = seen.get(kind, 0) + 1
-        return _MASKS[kind][min(seen[kind], 2) - 1]
+        return MASKS[kind][min(seen[kind], 2) - 1]
 
     return re.sub(r"<(\w+)>", mask, text).replace("？", "?").strip().lower()
-
-
-# What stands for a first and for every further mention of a kind.
-_MASKS = {
-    "Object": ("violin", "flute"),
-    "Other": ("harp", "harp"),
-    "LR": ("left", "right"),
-    "LRer": ("leftmost", "rightmost"),
-    "TH": ("first", "last"),
-    "LL": ("loudest", "loudest"),
-    "BA": ("after", "after"),
-}
-# Kinds of words that can fill a slot, the usual one first.
-_KINDS = {
-    "Object": ("Object",),
-    "LR": ("LR", "LRer"),
-    "LRer": ("LRer", "LR"),
-    "FL": ("TH",),
-    "LL": ("LL",),
-    "TH": ("TH",),
-    "BA": ("BA",),
-}
-_CROSS = {
-    ("LR", "LRer"): {"left": "leftest", "right": "rightest"},
-    ("LRer", "LR"): {"leftest": "left", "rightest": "right"},
-}
-_EXAMPLES = {"Object": ("violin", "flute"), "LR": ("left", "right")}
-
-# Words that would be mistaken for slots.
-_REWORDINGS = (
-    (r"\blasts? (longer|shorter)", r"play \1"),
-    (r"\b(?:right now|all right)\b", "now"),
-    (r"\bright (after|before)\b", r"\1"),
-    (r"\b(left|right)[- ]handed\b", "handed"),
-    (r"\b(?:lowest|least|smallest) (?:in )?(?:volume|loud)\b", "quietest"),
-    (r"\b(?:highest|greatest|most) (?:in )?(?:volume|loud)\b", "loudest"),
-    (r"\b(?:loudest|quietest|softest) and (?:loudest|quietest|softest)\b", "extremes"),
-)
-# Comparisons the other way round.
-_REVERSALS = (
-    (r"\b(?:quieter|softer|fainter|less loud)(?= (?:\w+ ){0,6}?(?:than|compared))", "louder"),
-    (r"\bless rhythmic(?:al|ally)?\b", "more rhythmic"),
-    (r"\bshorter(?= (?:\w+ ){0,4}?than)", "longer"),
-    (r"\bless long\b", "longer"),
-)
-
-_SYNONYMS = {
-    "Object": {
-        "accordion": "squeezebox|accordionist|piano accordion|accordian",
-        "acoustic_guitar": "guitar|classical guitar|guitarist|spanish guitar",
-        "bagpipe": "bagpiper|pipes",
-        "banjo": "banjoist",
-        "bassoon": "bassoonist",
-        "cello": "cellist|violoncello",
-        "clarinet": "clarinetist|clarinettist",
-        "congas": "conga|conga drum|tumbadora",
-        "drum": "drum kit|drum set|drumkit|drummer|drumset",
-        "electric_bass": "bass|bass guitar|bassist|electric bass guitar",
-        "erhu": "chinese violin|chinese fiddle",
-        "flute": "flutist|flautist",
-        "guzheng": "zheng|chinese zither|gu zheng",
-        "piano": "pianist|grand piano|upright piano",
-        "pipa": "chinese lute",
-        "saxophone": "sax|saxes|saxophonist|alto sax|tenor sax|alto saxophone|tenor saxophone",
-        "suona": "chinese oboe",
-        "trumpet": "trumpeter",
-        "tuba": "tubist",
-        "ukulele": "uke|ukelele",
-        "violin": "fiddle|violinist|fiddler",
-        "xylophone": "xylophonist",
-    },
-    "Other": {
-        "other": "harp|trombone|oboe|viola|organ|french horn|horn|harmonica|mandolin|marimba"
-        "|tambourine|triangle|double bass|sitar|synthesizer|synth|keyboard|piccolo|recorder|lute"
-        "|cymbal|timpani|vibraphone|glockenspiel|castanets|maracas|electric guitar|theremin|lyre"
-        "|cornet|dulcimer|didgeridoo|kazoo|bongos|singer|vocalist|bass clarinet|bass drum",
-    },
-    "LR": {"middle": "center|centre"},
-    "LRer": {
-        "leftest": "leftmost|left most|left-most|far left|furthest left|farthest left"
-        "|furthest to the left|farthest to the left|extreme left|most left",
-        "rightest": "rightmost|right most|right-most|far right|furthest right|farthest right"
-        "|furthest to the right|farthest to the right|extreme right|most right",
-    },
-    "TH": {
-        "first": "1st|earliest|initial|initially",
-        "second": "2nd",
-        "third": "3rd",
-        "fourth": "4th",
-        "fifth": "5th",
-        "last": "final|finally|latest",
-    },
-    "LL": {
-        "loudest": "most loudly|noisiest|strongest sounding",
-        "lowest": "quietest|softest|faintest|least loudly|least loud",
-    },
-    "BA": {
-        "before": "prior to|earlier than|preceding",
-        "after": "following|later than|subsequent to|once",
-    },
-}
-
-
-def _words() -> dict[str, tuple[str, str]]:
-    """Every word or phrase, lower case, to its kind and slot value."""
-    canonical = {
-        "Object": INSTRUMENTS, "LR": SLOTS["LR"], "LRer": SLOTS["LRer"],
-        "TH": (*SLOTS["TH"], "last"), "LL": SLOTS["LL"], "BA": SLOTS["BA"],
-    }  # fmt: skip
-    words = {
-        value.replace("_", " "): (kind, value)
-        for kind, values in canonical.items()
-        for value in values
-    }
-    for kind, synonyms in _SYNONYMS.items():
-        for value, phrases in synonyms.items():
-            words |= {phrase: (kind, value) for phrase in phrases.split("|")}
-    plurals = {f"{w}s": v for w, v in words.items() if v[0] in ("Object", "Other") and w[-1] != "s"}
-    return plurals | words
-
-
-_WORDS = _words()
-
-
-@cache
-def _mentions() -> re.Pattern[str]:
-    phrases = sorted(_WORDS, key=len, reverse=True)
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, phrases))})\b")

@@ -10,7 +10,9 @@ import numpy as np
 
 from musicavqa.ask.asking import Performance, Reply
 from musicavqa.ask.sensing import PEAKS_PER_S
+from musicavqa.files import replacing
 from musicavqa.questions import INSTRUMENTS
+from musicavqa.terminal import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +35,8 @@ def draw(performance: Performance, reply: Reply, path: Path) -> None:
     panels: Any = figure.subfigures(2, 1, height_ratios=[1.15, 2])
     top, bottom = panels
     confidence = f"{reply.confidence:.0%}" if reply.confidence is not None else "-"
-    top.suptitle(f"{reply.question}\n{reply.answer}  ({confidence})", fontsize=13)
+    title = f"{plain(reply.question)}\n{reply.answer}  ({confidence})"
+    top.suptitle(title, fontsize=13, parse_math=False)  # a question may hold $, and is no formula
     for axes, second in zip(top.subplots(1, N_FRAMES), _key_seconds(reply.seconds), strict=True):
         _frame(axes, performance, second, reply.cells)
     wave, attention, activity = bottom.subplots(3, 1, sharex=True)
@@ -42,7 +45,8 @@ def draw(performance: Performance, reply: Reply, path: Path) -> None:
     _activity(activity, reply)
     activity.set_xlabel("seconds")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with replacing(path) as part:
+        figure.savefig(part, format=path.suffix[1:].lower(), dpi=110)
 
 
 def _key_seconds(seconds: np.ndarray) -> list[int]:

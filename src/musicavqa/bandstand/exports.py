@@ -17,7 +17,7 @@ from musicavqa import answers
 from musicavqa.bandstand.asked import Asked, questions
 from musicavqa.bandstand.truth import Scene
 from musicavqa.builders.balance import surplus
-from musicavqa.files import write_text
+from musicavqa.files import parse_json, write_text
 from musicavqa.questions import TEMPLATES, fill, template
 from musicavqa.records import Question
 
@@ -77,7 +77,7 @@ def read_questions(path: Path) -> list[Question]:
         if not line.strip():
             continue
         try:
-            found.append(_checked(json.loads(line)))
+            found.append(_checked(parse_json(line)))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             what = " ".join(str(error).split())[:200]
             raise ValueError(f"{path} line {number} is not a question: {what}") from None

@@ -7,10 +7,16 @@ version. A clip whose scene or renderer has changed since is rendered anew.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from musicavqa.workers import Killed, Pool
+
+Job = tuple[dict[str, Any], Path]
+"""A scene, and where its clip goes."""
 
 
 def produce(
@@ -31,7 +37,7 @@ def produce(
     """
     from musicavqa.bandstand.exports import make_questions, write_questions
     from musicavqa.bandstand.scene import sample_scene
-    from musicavqa.files import write_text
+    from musicavqa.files import file_name, write_text
 
     scenes = [sample_scene(split, index, duration_s=duration_s) for index in range(n_clips)]
     folder = Path(root) / split
@@ -42,7 +48,7 @@ def produce(
     lines = "".join(json.dumps(scene, sort_keys=True) + "\n" for scene in scenes)
     write_text(folder / "scenes.jsonl", lines)
     write_questions(folder / "questions.jsonl", questions)
-    jobs = [(scene, folder / "clips" / f"{scene['id']}.mp4") for scene in scenes]
+    jobs = [(scene, folder / "clips" / f"{file_name(scene['id'])}.mp4") for scene in scenes]
     _drop_stale(jobs, folder / "identity.json")
     for n_done, _ in enumerate(_render_all(jobs, workers), start=1):
         if progress is not None:
@@ -50,12 +56,12 @@ def produce(
     return folder
 
 
-def _drop_stale(jobs: list[tuple[dict[str, Any], Path]], identity: Path) -> None:
+def _drop_stale(jobs: list[Job], identity: Path) -> None:
     """Delete clips made from anything but today's scene and renderer, then write `identity`."""
     from musicavqa.bandstand.render import RENDERER_VERSION, scene_hash
     from musicavqa.files import write_json
 
-    known = json.loads(identity.read_text(encoding="utf-8"))["clips"] if identity.exists() else {}
+    known = _known(identity)
     hashes = {scene["id"]: scene_hash(scene) for scene, _ in jobs}
     for scene, path in jobs:
         if known.get(scene["id"]) != hashes[scene["id"]]:
@@ -63,18 +69,51 @@ def _drop_stale(jobs: list[tuple[dict[str, Any], Path]], identity: Path) -> None
     write_json(identity, {"renderer_version": RENDERER_VERSION, "clips": hashes})
 
 
-def _render_all(jobs: list[tuple[dict[str, Any], Path]], workers: int) -> Iterator[Path]:
+def _known(identity: Path) -> dict[str, Any]:
+    """Hashes by clip of what was rendered before."""
+    from musicavqa.files import read_json
+
+    known = read_json(identity) if identity.exists() else {"clips": {}}
+    if not isinstance(known, dict) or not isinstance(known.get("clips"), dict):
+        raise ValueError(f"{identity} is damaged. Delete it; the clips are then rendered anew.")
+    return known["clips"]
+
+
+def _render_all(jobs: list[Job], workers: int) -> Iterator[Path]:
     missing = [job for job in jobs if not job[1].exists()]
     yield from (path for _, path in jobs if path.exists())
-    if workers <= 1:
+    if workers <= 1 or len(missing) < 2:
         for job in missing:
             yield _render_one(job)
         return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_render_one, missing, chunksize=4)
+    with closing(Pool(_render_one, min(workers, len(missing)), _nothing)) as pool:
+        yield from _by_workers(missing, pool)
 
 
-def _render_one(job: tuple[dict[str, Any], Path]) -> Path:
+def _by_workers(jobs: list[Job], pool: Pool) -> Iterator[Path]:
+    """Each clip when it is done; one whose worker was killed is tried once more."""
+    todo, again = deque(jobs), set()
+    while todo or pool.is_busy():
+        while todo and pool.has_room():
+            pool.submit(todo.popleft())
+        job, came = pool.next()
+        if not isinstance(came, Killed):
+            yield came
+        elif job[1] not in again:
+            again.add(job[1])
+            todo.append(job)
+        else:
+            raise ChildProcessError(
+                f"The process that rendered {job[1]} {came.why} twice. Is there memory for so many "
+                "workers? Run again with fewer --workers: what is rendered is kept."
+            )
+
+
+def _nothing(*_: object) -> None:
+    """Clips say nothing on their way."""
+
+
+def _render_one(job: Job, tick: Callable[..., None] = _nothing) -> Path:
     from musicavqa.bandstand.render import render
 
     scene, path = job

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
@@ -16,6 +15,7 @@ import numpy as np
 
 from musicavqa.bandstand.gestures import Gestures
 from musicavqa.bandstand.pose import Instrument, Look
+from musicavqa.files import replacing
 
 if TYPE_CHECKING:
     from musicavqa.bandstand.canvas import Canvas, Pen
@@ -37,12 +37,8 @@ def render(scene: Scene, path: Path) -> None:
     """Write the scene as an mp4 (H.264 and AAC) at `path`, which appears only when complete."""
     from musicavqa.bandstand.sound import mix
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        _write_mp4(temporary, scene, mix(scene))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as part:
+        _write_mp4(part, scene, mix(scene))
 
 
 def frames(scene: Scene) -> Iterator[np.ndarray]:

@@ -113,11 +113,11 @@ def _synthesised(
         data_path = espeakng_loader.get_data_path()
         rate_hz = library.espeak_Initialize(_SYNCHRONOUS, 0, data_path.encode(), _NO_EXIT)
         if rate_hz <= 0:
-            raise RuntimeError(f"espeak-ng could not read its data in {data_path} ({rate_hz}).")
+            raise OSError(f"espeak-ng could not read its data in {data_path} ({rate_hz}).")
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         library.espeak_SetSynthCallback(receiver)
         if library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise RuntimeError(f"The espeak-ng of espeakng-loader has no voice {voice!r}.")
+            raise OSError(f"The espeak-ng of espeakng-loader has no voice {voice!r}.")
         library.espeak_SetParameter(_SPEED, words_per_minute, 0)
         library.espeak_SetParameter(_PITCH, pitch, 0)
         data = text.encode()

@@ -10,7 +10,6 @@ louder one?"}`. Slots are named as `slot_names` says, so a paraphrase may change
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from musicavqa.files import parse_json
 from musicavqa.questions import TEMPLATES, template
 from musicavqa.records import Question
 
@@ -54,7 +54,7 @@ def read_paraphrases(path: Path = PARAPHRASES) -> dict[int, list[str]]:
     known: dict[str, int] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             of, text = int(row["template"]), str(row["text"])
             _check(of, text)
             _check_new(text, known)

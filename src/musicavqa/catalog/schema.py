@@ -31,7 +31,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "family_from": ("survey", "stated", "inferred", "unknown"),
     "backbone": ("classic", "transformer", "foundation"),
     "spatial_temporal": ("yes", "no", "debatable", ""),
-    "reports": ("own", "others", "none"),
+    "reports": ("own", "others", "unread", "none"),
     "cluster": ("A", "B", ""),
     "split": ("overall", "head", "tail"),
     "training": ("supervised", "zero-shot", "instruction", ""),

@@ -54,7 +54,10 @@ def methods(catalogue: Catalogue, chosen: Filter) -> list[Method]:
 
 
 def results(catalogue: Catalogue, chosen: Filter) -> list[Result]:
-    """Results that pass, best overall score first within a benchmark."""
+    """Results that pass, best overall score first within a benchmark.
+
+    What was not scored on the official test set comes after all that was, whatever it claims.
+    """
     _known(chosen.method, catalogue.methods, "method")
     _known(chosen.benchmark, catalogue.datasets, "benchmark")
     found = [
@@ -66,7 +69,14 @@ def results(catalogue: Catalogue, chosen: Filter) -> list[Result]:
         and (row.anchor or chosen.every_row or chosen.method is not None)
     ]
     order = list(catalogue.datasets)
-    return sorted(found, key=lambda row: (order.index(row.benchmark), -row.scores.get("avg", 0.0)))
+    return sorted(
+        found,
+        key=lambda row: (
+            order.index(row.benchmark),
+            not _on_official_test(row),
+            -row.scores.get("avg", 0.0),
+        ),
+    )
 
 
 def _passes(method: Method, chosen: Filter) -> bool:
@@ -143,9 +153,15 @@ def comparable(catalogue: Catalogue, row: Result) -> bool:
     return (
         row.training == "supervised"
         and not NOT_COMPARABLE & set(row.flags)
-        and (row.questions is None or row.questions > 9000)
+        and _on_official_test(row)
         and not doubted_averages(catalogue, row)
     )
+
+
+def _on_official_test(row: Result) -> bool:
+    """Whether a row is of the whole official test set, as far as its source says."""
+    whole = row.questions is None or row.questions > 9000
+    return whole and "unofficial-split" not in row.flags
 
 
 def best(catalogue: Catalogue, rows: list[Result]) -> frozenset[tuple[int, str]]:

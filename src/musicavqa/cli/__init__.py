@@ -18,6 +18,7 @@ from musicavqa.cli import (
     data,
     exchange,
     features,
+    reading,
     rendering,
     robustness,
     scoring,
@@ -27,6 +28,7 @@ from musicavqa.cli import (
 from musicavqa.cli.extras import what_to_install
 from musicavqa.cli.shared import app, one_line
 from musicavqa.files import cache_folder
+from musicavqa.terminal import say
 
 __all__ = [
     "answering",
@@ -39,6 +41,7 @@ __all__ = [
     "exchange",
     "features",
     "main",
+    "reading",
     "rendering",
     "robustness",
     "scoring",
@@ -54,9 +57,13 @@ def main() -> None:
     _keep_fonts_in_cache()
     try:
         app()
-    except (ValueError, OSError, ImportError) as error:
-        told = what_to_install(error) if isinstance(error, ImportError) else None
-        print(f"musicavqa: {told or one_line(error)}", file=sys.stderr)
+    except MemoryError as error:
+        told = one_line(error) or "what is read needs more than this process may take"
+        say(f"musicavqa: not enough memory: {told}", error=True)
+        sys.exit(1)
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        missing = what_to_install(error) if isinstance(error, ImportError) else None
+        say(f"musicavqa: {missing or one_line(error)}", error=True)
         sys.exit(1)
 
 

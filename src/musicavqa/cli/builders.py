@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicavqa.cli.shared import Json, data_app
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.records import Question
@@ -34,7 +35,7 @@ def describe(
     from musicavqa.reports.describe import describe as described
     from musicavqa.workflow import Part
 
-    print(described(f"{set_name}, {split}", Part(set_name, root, split).questions(), out))
+    say(described(f"{set_name}, {split}", Part(set_name, root, split).questions(), out))
 
 
 @data_app.command()
@@ -57,7 +58,7 @@ def balance(
     questions = Part(set_name, root, split).questions()
     kept = balanced(questions, seed, Limits(two_answers, other))
     _write(out, kept)
-    print(f"{len(kept):,} of {len(questions):,} questions kept: {out}")
+    say(f"{len(kept):,} of {len(questions):,} questions kept: {out}")
 
 
 @data_app.command("head-tail")
@@ -82,7 +83,7 @@ def head_tail(
     marked = mark_head_tail(Part(set_name, root, split).questions(), rule)
     _write(out, marked)
     parts = Counter(question.part for question in marked)
-    print(f"{parts['head']:,} head and {parts['tail']:,} tail questions: {out}")
+    say(f"{parts['head']:,} head and {parts['tail']:,} tail questions: {out}")
 
 
 @data_app.command()
@@ -103,7 +104,7 @@ def rephrase(
     questions = Part(set_name, root, split).questions()
     made = rephrased(questions, read_paraphrases(paraphrases or PARAPHRASES))
     _write(out, made)
-    print(f"{len(made):,} wordings of {len(questions):,} questions: {out}")
+    say(f"{len(made):,} wordings of {len(questions):,} questions: {out}")
 
 
 @data_app.command()
@@ -123,13 +124,13 @@ def priors(
         Part(set_name, root, fit).questions(), Part(set_name, root, split).questions()
     )
     if as_json:
-        print(json.dumps({name: report.as_dict() for name, report in found.items()}, indent=1))
+        say(json.dumps({name: report.as_dict() for name, report in found.items()}, indent=1))
         return
     groups = [group for group in GROUPS if found["overall"][group].asked]
-    print(f"{'':15}" + "".join(f"{name:>17}" for name in found) + f"{'asked':>8}")
+    say(f"{'':15}" + "".join(f"{name:>17}" for name in found) + f"{'asked':>8}")
     for group in groups:
         scores = "".join(f"{report[group].accuracy:17.2f}" for report in found.values())
-        print(f"{group:15}{scores}{found['overall'][group].asked:8}")
+        say(f"{group:15}{scores}{found['overall'][group].asked:8}")
 
 
 def _write(path: Path, questions: Sequence[Question]) -> None:

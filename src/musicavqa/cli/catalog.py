@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from musicavqa.cli.shared import Json, app
+from musicavqa.terminal import say
 
 catalog = typer.Typer(
     help="Look up methods, data sets and published results.", no_args_is_help=True
@@ -116,7 +117,7 @@ def results(
     rows = [views.result_row(catalogue, row) for row in found]
     _print(views.RESULT_COLUMNS, rows, as_json, as_csv, as_markdown, views.best(catalogue, found))
     if len(found) < len(catalogue.results):
-        print(f"{len(found)} of {len(catalogue.results)} rows", file=sys.stderr)
+        say(f"{len(found)} of {len(catalogue.results)} rows", error=True)
 
 
 @catalog.command()
@@ -131,10 +132,10 @@ def check(as_json: Json = False) -> None:
         keys = [
             {"kind": f.kind, "line": f.row.line, "row": f.row.name, "text": f.text} for f in found
         ]
-        print(json.dumps(keys, indent=1))
+        say(json.dumps(keys, indent=1))
         return
     for finding in found:
-        print(f"{finding.kind:9}  {finding.line()}")
+        say(f"{finding.kind:9}  {finding.line()}")
 
 
 @catalog.command()
@@ -144,9 +145,9 @@ def audit() -> None:
 
     tested = survey_claims.audit_catalog()
     for name, effects in tested.tables.items():
-        print(tested.heading(name))
+        say(tested.heading(name))
         for line in [*wording.summary(effects), *map(wording.verdict, effects)]:
-            print(f"  {line}")
+            say(f"  {line}")
 
 
 @app.command()
@@ -160,7 +161,7 @@ def report(
     """One HTML page that opens from disk: leaderboard, figures, methods, data sets, audit."""
     from musicavqa.reports.page import write_report
 
-    print(write_report(out, evaluation or []))
+    say(write_report(out, evaluation or []))
 
 
 def _print(
@@ -172,4 +173,4 @@ def _print(
     if sum(asked.values()) > 1:
         raise ValueError("Choose one of --json, --csv and --markdown.")
     how: Any = next((name for name, wanted in asked.items() if wanted), "aligned")
-    print(tables.render(columns, rows, how, bold, colour=sys.stdout.isatty()))
+    say(tables.render(columns, rows, how, bold, colour=sys.stdout.isatty()))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicavqa.cli.numbers import between, number, p_value
-from musicavqa.cli.shared import Data, Json, SetName, Split, app
+from musicavqa.cli.shared import AnsweredSet, AnsweredSplit, Data, Json, app
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.metrics.bootstrap import Interval
@@ -22,8 +23,8 @@ def compare(
         list[Path], typer.Argument(help="Prediction files or run folders; the first is compared.")
     ],
     data: Data = Path("bandstand-data"),
-    split: Split = "test",
-    set_name: SetName = "bandstand",
+    split: AnsweredSplit = None,
+    set_name: AnsweredSet = None,
     table: Annotated[
         bool, typer.Option("--table", help="One Markdown table: accuracies, costs, differences.")
     ] = False,
@@ -32,13 +33,15 @@ def compare(
     """Differences per cell with intervals, exact tests and what could have been seen at all."""
     from musicavqa.datasets import load_dataset
     from musicavqa.scoring import comparing
+    from musicavqa.training import runs
 
-    questions = load_dataset(set_name, data, split)[1]
-    study = comparing.compare(predictions, questions, split)
+    asked = runs.answered(predictions[0], set_name, split)
+    questions = load_dataset(asked.set_name, data, asked.split)[1]
+    study = comparing.compare(predictions, questions, asked.split, asked.set_name)
     if as_json:
-        print(json.dumps(study.as_dict(), indent=1))
+        say(json.dumps(study.as_dict(), indent=1))
     else:
-        print(_table(study) if table else _study_text(study))
+        say(_table(study) if table else _study_text(study))
 
 
 def _table(study: Study) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from musicavqa.cli.shared import app
+from musicavqa.terminal import say
 
 
 @app.command()
@@ -33,11 +34,11 @@ def convert(
     given = {name: conversion.read_list(path) for name, path in lists.items() if path is not None}
     values = _values(load_method(method).module.Options, options or [])
     done = conversion.convert(method, checkpoint, out, values, **given)
-    print(done.folder)
+    say(done.folder)
     notes = [f"{done.n_parameters:,} parameters, {done.n_left_behind} unused tensors left behind"]
     if done.words_left_out:
         notes.append(f"{len(done.words_left_out)} words that no template has left out")
-    typer.echo("; ".join(notes), err=True)
+    say("; ".join(notes), error=True)
 
 
 def _values(options: type, texts: list[str]) -> dict[str, Any]:

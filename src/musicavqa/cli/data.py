@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from musicavqa.cli.shared import Json, data_app
+from musicavqa.terminal import say
 
 
 @data_app.command("list")
@@ -18,11 +19,11 @@ def list_sets(as_json: Json = False) -> None:
 
     sets = [about_dataset(name) for name in list_datasets()]
     if as_json:
-        print(json.dumps(sets, indent=1))
+        say(json.dumps(sets, indent=1))
         return
     for about in sets:
         splits = ", ".join(about["splits"]) or "any: one per file or folder"
-        print(f"{about['name']:14} {about['what']}\n{'':14} splits: {splits}\n")
+        say(f"{about['name']:14} {about['what']}\n{'':14} splits: {splits}\n")
 
 
 @data_app.command()
@@ -35,7 +36,7 @@ def check(
     from musicavqa.datasets import check_dataset
 
     report = check_dataset(name, root)
-    print(json.dumps(report, indent=1) if as_json else _page(report))
+    say(json.dumps(report, indent=1) if as_json else _page(report))
     if any(file["state"] != "here" for file in report["files"]):
         raise typer.Exit(1)
 

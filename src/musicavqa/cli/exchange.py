@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import typer
 from musicavqa.cli.features import features_app
 from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import Data, Features, tell_first
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.records import Clip
@@ -47,7 +47,7 @@ def import_(
     tell_first("missing", report.missing)
     tell_first("refused", [f"{note.clip}: {note.text}" for note in report.refused])
     counts = f"{report.n_written} clips imported, {report.n_present} were there already"
-    print(f"{counts}, in {report.folder}")
+    say(f"{counts}, in {report.folder}")
     if report.missing or report.refused:
         raise typer.Exit(1)
 
@@ -70,9 +70,9 @@ def export(
     with progress(f"exporting {layout}", "files") as tell:
         done = export_features(layout, set_name, to, features, tell)
     for option, path in done.options.items():
-        print(f"{option}  {path}")
-    print(f"{done.n_clips} clips; {done.n_filled} were short and repeat their last row")
-    print(f"layout: {known(layout).source}", file=sys.stderr)
+        say(f"{option}  {path}")
+    say(f"{done.n_clips} clips; {done.n_filled} were short and repeat their last row")
+    say(f"layout: {known(layout).source}", error=True)
 
 
 def _with_lengths(clips: list[Clip], seconds: float | None) -> list[Clip]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +22,7 @@ from musicavqa.cli.shared import (
     limits,
     tell_first,
 )
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.datasets.footage import Footage
@@ -105,7 +105,7 @@ def extract(
 def _tell_report(report: Report, shown: Footage, as_json: bool) -> None:
     n_clips = len(shown.clips) + len(shown.unnamed)
     if shown.left_out:
-        print(shown.left_out_line, file=sys.stderr)
+        say(shown.left_out_line, error=True)
     tell_first("remarks", [f"{note.clip}: {note.text}" for note in report.notes])
     skipped = [f"{note.clip}: {note.text}" for note in report.skipped]
     tell_first(f"skipped, of {n_clips} clips", skipped)
@@ -114,11 +114,11 @@ def _tell_report(report: Report, shown: Footage, as_json: bool) -> None:
         notes = {kind: [vars(n) for n in getattr(report, kind)] for kind in ("skipped", "notes")}
         folders = {name: str(place) for name, place in report.folders.items()}
         about = {**counts, **notes, "left_out": dict(shown.left_out), "folders": folders}
-        print(json.dumps(about, indent=1))
+        say(json.dumps(about, indent=1))
         return
     place = next(iter(report.folders.values())).parent.parent
     counted = f"{report.n_written} arrays (clip x stream) written, {report.n_present} were there"
-    print(f"{counted} already, in {place}")
+    say(f"{counted} already, in {place}")
 
 
 @features_app.command("list")
@@ -129,7 +129,7 @@ def list_all(as_json: Json = False) -> None:
 
     found = list_streams()
     if as_json:
-        print(json.dumps([stream.as_dict() for stream in found], indent=1))
+        say(json.dumps([stream.as_dict() for stream in found], indent=1))
         return
     columns = ("stream", "every", "row", "type", "weights", "licence", "read by")
     rows = []
@@ -140,10 +140,10 @@ def list_all(as_json: Json = False) -> None:
         readers = ", ".join(stream.read_by) or "-"
         facts = (stream.name, stream.rate, shape, stream.dtype, weights, stream.licence, readers)
         rows.append(dict(zip(columns, facts, strict=True)))
-    print(render(columns, rows))
-    print("\n*: in its published form only. Sources of the weights: musicavqa features list --json")
+    say(render(columns, rows))
+    say("\n*: in its published form only. Sources of the weights: musicavqa features list --json")
     for line in dict.fromkeys(how for stream in found for how in stream.how):
-        print(f"missing: {line}")
+        say(f"missing: {line}")
 
 
 @features_app.command()
@@ -179,16 +179,16 @@ def verify(
     chosen = _chosen(streams, None) if streams else None
     found = verify_features(out, set_name, clips, chosen, sample, seed, most)
     for store, (n_clips, faults) in found.stores.items():
-        print(f"{'FAULTY' if faults else 'whole':7} {store}: {n_clips} clips")
+        say(f"{'FAULTY' if faults else 'whole':7} {store}: {n_clips} clips")
         for fault in faults:
-            print(f"        {fault.where}: {fault.text}")
+            say(f"        {fault.where}: {fault.text}")
     for item in found.remade:
         told = f"differs by {item.difference:.1e} of its largest value"
-        print(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
+        say(f"{'equal' if item.equal else 'FAULTY':7} {item.stream} of {item.clip}: {told}")
     remarks = {item.clip: item.remark for item in found.remade if item.remark}
     tell_first("remarks", [f"{clip}: {text}" for clip, text in remarks.items()])
     if found.remade:
-        print(f"(equal: at most {TOLERANCE:.1e}, two steps of half precision)")
+        say(f"(equal: at most {TOLERANCE:.1e}, two steps of half precision)")
     if found.n_faults:
         raise typer.Exit(1)
 
@@ -203,9 +203,9 @@ def gc(
 
     found = tidy_features(out, yes)
     for item in found:
-        print(f"{_size(item.n_bytes):>9}  {item.folder}: {len(item.files)} files, {item.why}")
+        say(f"{_size(item.n_bytes):>9}  {item.folder}: {len(item.files)} files, {item.why}")
     total = _size(sum(item.n_bytes for item in found))
-    print(f"{total} {'deleted' if yes else 'may go: musicavqa features gc --yes deletes it'}")
+    say(f"{total} {'deleted' if yes else 'may go: musicavqa features gc --yes deletes it'}")
 
 
 def _chosen(streams: str | None, method: str | None) -> list[str]:
@@ -224,16 +224,16 @@ def _print_plan(plan: Estimate, workers: int, as_json: bool) -> None:
     if as_json:
         streams = [vars(stream) for stream in plan.streams]
         facts = {**vars(plan), "streams": streams, "cpu_s": plan.cpu_s, "wall_s": wall_s}
-        print(json.dumps({**facts, "n_bytes": plan.n_bytes}, indent=1))
+        say(json.dumps({**facts, "n_bytes": plan.n_bytes}, indent=1))
         return
-    print(f"{plan.n_clips} clips to decode, {duration(plan.media_s)} of media")
-    print(f"{'stream':24}{'clips':>8}{'rows':>12}{'bytes':>12}{'CPU':>12}")
-    print(f"{'(decoding)':24}{plan.n_clips:8}{'':12}{'':12}{duration(plan.decode_cpu_s):>12}")
+    say(f"{plan.n_clips} clips to decode, {duration(plan.media_s)} of media")
+    say(f"{'stream':24}{'clips':>8}{'rows':>12}{'bytes':>12}{'CPU':>12}")
+    say(f"{'(decoding)':24}{plan.n_clips:8}{'':12}{'':12}{duration(plan.decode_cpu_s):>12}")
     for s in plan.streams:
         size, cpu = _size(s.n_bytes), duration(s.cpu_s)
-        print(f"{s.name:24}{s.n_clips:8}{s.n_rows:12}{size:>12}{cpu:>12}")
-    print(f"{'together':24}{'':8}{'':12}{_size(plan.n_bytes):>12}{duration(plan.cpu_s):>12}")
-    print(
+        say(f"{s.name:24}{s.n_clips:8}{s.n_rows:12}{size:>12}{cpu:>12}")
+    say(f"{'together':24}{'':8}{'':12}{_size(plan.n_bytes):>12}{duration(plan.cpu_s):>12}")
+    say(
         f"about {duration(wall_s)} with {_number(workers, 'worker')} on a free core each; bytes "
         f"are exact, times from {_number(plan.n_sampled, 'clip')} on this machine"
     )

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from musicavqa.terminal import plain
+
 EVERY_S = 0.2
 """Between two states of the line on a terminal."""
 LINE_S = 10.0
@@ -38,7 +40,8 @@ def progress(what: str, unit: str, clock: Callable[[], float] = time.monotonic) 
         if done == total == first[1] or now_s - told_s < (EVERY_S if terminal else LINE_S):
             return
         told_s, shown = now_s, True
-        line = _line(what, unit, done, total, _left_s(first, now_s, done, total), remark)
+        left_s = _left_s(first, now_s, done, total)
+        line = plain(_line(what, unit, done, total, left_s, remark))
         if terminal:
             width = shutil.get_terminal_size().columns - 1
             line = f"\r{line[:width]}\x1b[K"

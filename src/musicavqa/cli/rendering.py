@@ -9,6 +9,7 @@ import typer
 
 from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import Workers, app
+from musicavqa.terminal import say
 
 
 @app.command()
@@ -30,7 +31,7 @@ def render(
         from musicavqa.bandstand.sheet import draw_sheet
 
         draw_sheet(sheet)
-        print(sheet)
+        say(sheet)
         return
     from musicavqa.bandstand.produce import produce
 
@@ -44,4 +45,4 @@ def render(
             duration_s=seconds,
             progress=tell,
         )
-    print(made)
+    say(made)

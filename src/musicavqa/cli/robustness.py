@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,17 @@ import typer
 
 from musicavqa.cli.numbers import between, p_value
 from musicavqa.cli.progress import progress
-from musicavqa.cli.shared import Data, Features, Json, SetName, Split, app
+from musicavqa.cli.shared import (
+    AnsweredSet,
+    AnsweredSplit,
+    Data,
+    Features,
+    Json,
+    MethodFile,
+    app,
+    told_counts,
+)
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.metrics.bootstrap import Interval
@@ -24,33 +33,43 @@ def robustness(
     run: Annotated[Path, typer.Argument(help="A run folder, or a prediction file alone.")],
     data: Data = Path("bandstand-data"),
     features: Features = "features",
-    split: Split = "test",
+    split: AnsweredSplit = None,
     train_split: Annotated[str, typer.Option(help="Questions that the prior counts.")] = "train",
     question_only: Annotated[
-        Path | None, typer.Option(help="Predictions of a model that saw the question only.")
+        Path | None, typer.Option(help="File or run of a model that saw the question only.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the pictures (png).")] = None,
     seed: Annotated[int, typer.Option(help="Of swapped sound and shuffled seconds.")] = 0,
-    set_name: SetName = "bandstand",
+    set_name: AnsweredSet = None,
+    method_file: MethodFile = None,
     as_json: Json = False,
 ) -> None:
     """Bias and calibration of predictions; for a run folder also answers to disturbed senses."""
     from musicavqa import workflow
 
-    with progress("disturbing", "disturbances") as tell:
+    with told_counts(), progress("disturbing", "disturbances") as tell:
         found = workflow.robustness(
-            run, data, features, split, train_split, question_only, seed, set_name, tell
+            run,
+            data,
+            features,
+            split,
+            train_split,
+            question_only,
+            seed,
+            set_name,
+            tell,
+            method_file,
         )
     report, stressed = found.bias, found.stress
     pictures = _draw(report, stressed, out)
     if as_json:
         parts = {"bias": report.as_dict(), "stress": stressed and stressed.as_dict()}
-        print(json.dumps(parts, indent=1))
+        say(json.dumps(parts, indent=1))
     else:
-        print(_bias_text(report, found.prior_note))
-        print(_stress_text(stressed) if stressed else _NO_MODEL)
+        say(_bias_text(report, found.prior_note))
+        say(_stress_text(stressed) if stressed else _NO_MODEL)
     for picture in pictures:
-        print(f"picture: {picture}", file=sys.stderr if as_json else sys.stdout)
+        say(f"picture: {picture}", error=as_json)
 
 
 _NO_MODEL = "\nDisturbed senses need the model: give a run folder instead of a file."

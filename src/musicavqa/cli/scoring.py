@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from musicavqa.cli.shared import Data, DropLeaks, Json, SetName, app, told_counts
+from musicavqa.cli.shared import (
+    AnsweredSet,
+    AnsweredSplit,
+    Data,
+    DropLeaks,
+    Json,
+    app,
+    told_counts,
+)
+from musicavqa.terminal import say
 
 predictions_app = typer.Typer(help="Bring in predictions made elsewhere.", no_args_is_help=True)
 app.add_typer(predictions_app, name="predictions")
 
-Split = Annotated[str, typer.Option(help="The split that was answered.")]
-
 
 @app.command()
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="A predictions.<split>.jsonl file.")],
+    predictions: Annotated[Path, typer.Argument(help="A run folder, or a prediction file.")],
     data: Data = Path("bandstand-data"),
-    split: Split = "test",
-    set_name: SetName = "bandstand",
+    split: AnsweredSplit = None,
+    set_name: AnsweredSet = None,
     drop_leaks: DropLeaks = False,
     scorer: Annotated[
         str | None, typer.Option(help="Read kept texts anew: span, exact or contains_legacy.")
@@ -38,9 +44,9 @@ def evaluate(
     with told_counts():
         report = workflow.evaluate(predictions, data, split, set_name, drop_leaks, scorer)
     if as_csv:
-        print(report.csv(), end="")
+        say(report.csv(), end="")
     else:
-        print(json.dumps(report.as_dict(), indent=1) if as_json else report.table())
+        say(json.dumps(report.as_dict(), indent=1) if as_json else report.table())
 
 
 @predictions_app.command("import")
@@ -48,12 +54,16 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A result file of another program.")],
     set_: Annotated[str, typer.Option("--set", help="The data set that was answered.")],
     root: Annotated[Path, typer.Option(help="Folder of that data set.")],
-    split: Split = "test",
+    split: Annotated[str, typer.Option(help="The split that was answered.")] = "test",
     out: Annotated[Path, typer.Option(help="Where the predictions go.")] = Path(
         "predictions.jsonl"
     ),
     format: Annotated[
-        str | None, typer.Option(help="tspm, lmms_eval, vlmevalkit or plain; default: told apart.")
+        str | None,
+        typer.Option(help="tspm, lmms_eval, videollama2, vlmevalkit or plain."),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="In a plain table: the column of the model's answers.")
     ] = None,
     scorer: Annotated[
         str | None, typer.Option(help="How text is read: span, exact or mcq (docs/scoring.md).")
@@ -68,7 +78,8 @@ def import_(
     from musicavqa.training import runs
 
     questions = load_dataset(set_, root, split)[1]
-    imported = importers.import_predictions(file, questions, format, scorer, partly)
+    with told_counts():
+        imported = importers.import_predictions(file, questions, format, scorer, partly, column)
     runs.write_predictions(out, imported.predictions)
-    print(imported.summary(), file=sys.stderr)
-    print(out)
+    say(imported.summary(), error=True)
+    say(out)

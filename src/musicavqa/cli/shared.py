@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from musicavqa.terminal import plain, say
 
 if TYPE_CHECKING:
     from musicavqa.media import Limits
@@ -26,7 +27,7 @@ def _say_version(wanted: bool) -> None:
     if wanted:
         from musicavqa import __version__
 
-        print(f"musicavqa {__version__}")
+        say(f"musicavqa {__version__}")
         raise typer.Exit
 
 
@@ -49,7 +50,12 @@ SetName = Annotated[str, typer.Option("--set", help="Data set: musicavqa data li
 DropLeaks = Annotated[
     bool, typer.Option("--drop-leaks", help="Leave out questions that were trained on.")
 ]
-Split = Annotated[str, typer.Option(help="The split that was answered.")]
+AnsweredSet = Annotated[
+    str | None, typer.Option("--set", help="Data set; default: what the run or the keys say.")
+]
+AnsweredSplit = Annotated[
+    str | None, typer.Option("--split", help="Split; default: test, or what the keys say.")
+]
 Features = Annotated[
     str, typer.Option(help="Folder of the feature store, or its address (s3://bucket/prefix).")
 ]
@@ -60,6 +66,10 @@ MaxMemory = Annotated[
     str, typer.Option(help="Of decoded pictures and sound at once, such as 500M or 2G.")
 ]
 MAX_SECONDS, MAX_MEMORY = 14400.0, "1G"
+MethodFile = Annotated[
+    Path | None,
+    typer.Option(help="Your own .py that the checkpoint was trained with; only then it runs."),
+]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
 
 
@@ -84,13 +94,13 @@ def told_counts() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", CountedWarning)
-        plain = warnings.showwarning
+        usual = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, CountedWarning):
-                print(f"warning: {message}", file=sys.stderr)
+                say(f"warning: {message}", error=True)
             else:
-                plain(message, category, *where, **more)
+                usual(message, category, *where, **more)
 
         warnings.showwarning = show  # catch_warnings puts it back
         yield
@@ -100,13 +110,13 @@ def tell_first(what: str, lines: Sequence[str], most: int = 3) -> None:
     """How many there are, and the first of them, on stderr; nothing where there are none."""
     if not lines:
         return
-    print(f"{what}: {len(lines)}", file=sys.stderr)
+    say(f"{what}: {len(lines)}", error=True)
     for line in lines[:most]:
-        print(f"  {line}", file=sys.stderr)
+        say(f"  {line}", error=True)
     if len(lines) > most:
-        print(f"  and {len(lines) - most} more", file=sys.stderr)
+        say(f"  and {len(lines) - most} more", error=True)
 
 
 def one_line(error: BaseException) -> str:
     """The message of an error on one line."""
-    return " ".join(str(error).split())
+    return " ".join(plain(error).split())

@@ -12,10 +12,12 @@ from musicavqa.cli.shared import (
     Data,
     DropLeaks,
     Features,
+    MethodFile,
     SetName,
     app,
     told_counts,
 )
+from musicavqa.terminal import say
 
 
 @app.command()
@@ -62,7 +64,7 @@ def train(
             plugins=tuple(plugin or ()),
             tell=tell,
         )
-    print(folder)
+    say(folder)
 
 
 @app.command()
@@ -75,13 +77,16 @@ def predict(
         str | None, typer.Option("--set", help="Data set; default: the one of the run.")
     ] = None,
     drop_leaks: DropLeaks = False,
+    method_file: MethodFile = None,
 ) -> None:
     """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
     from musicavqa import workflow
 
     with told_counts(), progress("answering", "questions") as tell:
-        path = workflow.predict(run, data, features, split, set_name, drop_leaks, tell=tell)
-    print(path)
+        path = workflow.predict(
+            run, data, features, split, set_name, drop_leaks, method_file, tell=tell
+        )
+    say(path)
 
 
 def _part(text: str, data: Path) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from musicavqa.bandstand.exports import read_questions
 from musicavqa.datasets import tables
 from musicavqa.datasets.sources import Defect, File
+from musicavqa.files import file_name
 from musicavqa.records import Clip, Question
 
 CITATION = (
@@ -61,7 +62,7 @@ def _clips(folder: Path, split: str) -> list[Clip]:
             raise ValueError(
                 f"{folder / 'scenes.jsonl'} line {number} is no scene: it lacks id or duration_s."
             )
-    paths = [folder / "clips" / f"{scene['id']}.mp4" for scene in scenes]
+    paths = [folder / "clips" / f"{file_name(scene['id'])}.mp4" for scene in scenes]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise FileNotFoundError(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicavqa.files import write_text
+from musicavqa.files import parse_json, read_json, write_text
 from musicavqa.records import CountedWarning, Question
 
 SEEN = "trained_on.jsonl"
@@ -136,9 +136,7 @@ def guard_run(questions: list[Question], run: Path, asked: str, drop_leaks: bool
 def _set_of(run: Path) -> str | None:
     """Name of the data set of a finished run."""
     about = run / "run.json"
-    return (
-        json.loads(about.read_text(encoding="utf-8"))["data"]["name"] if about.is_file() else None
-    )
+    return str(read_json(about)["data"]["name"]) if about.is_file() else None
 
 
 def write_seen(path: Path, seen: Seen) -> None:
@@ -150,7 +148,7 @@ def write_seen(path: Path, seen: Seen) -> None:
 def read_seen(path: Path) -> Seen:
     """What `write_seen` wrote."""
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return Seen(frozenset((clip, sound, n, tuple(slots)) for clip, sound, n, slots in rows))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is no list of what was trained on: {error}.") from None

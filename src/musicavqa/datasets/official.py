@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from musicavqa import answers
+from musicavqa.files import parse_json
 from musicavqa.questions import INSTRUMENTS, TEMPLATES, fill, template
 from musicavqa.records import Clip, Question
 
@@ -60,7 +61,7 @@ V1 = Layout()
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSON list; ValueError when the file holds anything else."""
     try:
-        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
+        rows = parse_json(path.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         what = " ".join(str(error).split())[:120]
         raise ValueError(f"{path} is not JSON, damaged or cut short: {what}") from None
@@ -225,7 +226,7 @@ def decode_list(value: Any, column: str) -> list[str]:
     found = value
     if isinstance(value, str):
         try:
-            found = json.loads(value)
+            found = parse_json(value)
         except (ValueError, RecursionError):
             raise ValueError(f"{column} is {show(value)}, not a list in JSON.") from None
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):

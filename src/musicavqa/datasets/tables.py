@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
-from musicavqa.files import separator
+from musicavqa.files import parse_json, separator
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -41,8 +40,8 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            row = parse_json(line)
+        except ValueError as error:
             what = " ".join(str(error).split())[:120]
             raise ValueError(f"{path} line {index + 1} is not JSON: {what}") from None
         if not isinstance(row, dict):
@@ -53,8 +52,8 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 
 def _listed(path: Path, text: str) -> list[dict[str, Any]]:
     try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        rows = parse_json(text)
+    except ValueError as error:
         raise ValueError(f"{path} is not JSON: {' '.join(str(error).split())[:120]}") from None
     for index, row in enumerate(rows):
         if not isinstance(row, dict):

@@ -15,6 +15,7 @@ answers that are frequent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,6 +54,10 @@ CARD = Card(
     reference="ours",
 )
 
+CORRECTION = 10.0
+"""Unit of the learned corrections of logits."""
+MOST_ODDS = 6.0
+"""Logit that one sense adds at most to what the other says of a clip: drawn, or filmed."""
 AUDIBLE = -1.0
 """Log-mel above this in any band (-75 dB) is no silence."""
 
@@ -102,18 +107,19 @@ class Model(nn.Module):
         self.judge = Judgement(options.fit_width, options.dropout)
         self.questions = QuestionReader()
         self.pictures = Familiarity(640, 64, steepness=12.0)
-        self.sounds = Familiarity(1024, 32, steepness=4.0)
+        self.sounds = Familiarity(1024, 32, steepness=8.0)
         self.register_buffer("at_home", torch.tensor(False))
         self.prior = nn.Parameter(torch.zeros(len(TEMPLATES) + 1, len(ANSWERS)))
         self.doubt = nn.Parameter(torch.tensor(-4.0))
+        self.correction = nn.Parameter(torch.zeros(len(TEMPLATES) + 1, len(ANSWERS)))
 
     def forward(self, batch: Batch) -> Output:
         return self._learning(batch) if self.training else self._answering(batch)
 
     def _answering(self, batch: Batch) -> Output:
         readings = [self.reading(glimpse) for glimpse in self.glimpses(batch)]
-        rng = np.random.default_rng(0)
-        tables = [draw_tables(reading, self.options.tables, rng) for reading in readings]
+        n = self.options.tables
+        tables = [draw_tables(reading, n, np.random.default_rng(0)) for reading in readings]
         clips, asked = batch.clip_of.tolist(), self.questions(batch.words)
         said = [_answers(tables[clip], q) for clip, q in zip(clips, asked, strict=True)]
         logits = self._logits(asked, [tables[clip] for clip in clips], said)
@@ -146,13 +152,18 @@ class Model(nn.Module):
 
     @torch.inference_mode()
     def answer(self, reading: Reading, words: Tensor) -> Output:
-        """Answers to questions (B, W) about one clip that has been read."""
+        """Answers to questions (B, W) about one clip that has been read.
+
+        Evidence has 'applies' (B,) besides: how far the reading allows each question at all.
+        """
         asked = self.questions(words)
         tables = draw_tables(reading, self.options.tables, np.random.default_rng(0))
         said = [_answers(tables, question) for question in asked]
         logits = self._logits(asked, [tables] * len(asked), said)
         evidence = grounds([0] * len(asked), [reading], asked, logits, int(reading.duration_s))
-        return Output(logits, {}, evidence)
+        weights = np.array([table.weight for table in tables])
+        applies = [float(weights[found >= 0].sum()) for found in said]
+        return Output(logits, {}, evidence | {"applies": torch.tensor(applies)})
 
     def read(self, batch: Batch) -> list[Reading]:
         """What is perceived of each clip of the batch; its questions are not looked at."""
@@ -172,14 +183,17 @@ class Model(nn.Module):
         learned = reading_of(glimpse, self.judge(glimpse))
         if self.at_home:
             return learned
+        audible = (glimpse.logmel[:, 0] > AUDIBLE).flatten(1).any(1)
+        sound = self.sounds.odds(glimpse.yamnet[audible, : self.sounds.width])
+        picture = self.pictures.odds(glimpse.looks) if glimpse.has_picture else sound
+        sound += max(-MOST_ODDS, min(MOST_ODDS, picture))  # mostly both are of one world
+        if min(sound, picture) > MOST_ODDS:
+            return learned
         maps, yamnet, logmel = (
-            t.cpu().numpy() for t in (glimpse.photo_maps, glimpse.yamnet, glimpse.logmel)
+            t.float().cpu().numpy() for t in (glimpse.photo_maps, glimpse.yamnet, glimpse.logmel)
         )
         known = read_footage(maps, yamnet, logmel, float(glimpse.n_seconds))
-        audible = (glimpse.logmel[:, 0] > AUDIBLE).flatten(1).any(1)
-        sound = self.sounds.share(glimpse.yamnet[audible, : self.sounds.width])
-        picture = self.pictures.share(glimpse.looks) if glimpse.has_picture else sound
-        return by_sense(learned, known, picture, sound)
+        return by_sense(learned, known, _share(picture), _share(sound))
 
     def _logits(
         self,
@@ -187,7 +201,10 @@ class Model(nn.Module):
         tables: Sequence[list[Table]],
         said: Sequence[np.ndarray],
     ) -> Tensor:
-        """(B, 42) logarithms of the shares of the tables' answers, mixed with a little prior."""
+        """(B, 42) logarithms of the shares of the tables' answers, mixed with a little prior.
+
+        A learned correction per template stands for what people judge otherwise than the rules.
+        """
         votes = torch.zeros(len(asked), len(ANSWERS))
         for row, (drawn, answers) in enumerate(zip(tables, said, strict=True)):
             for table, found in zip(drawn, answers, strict=True):
@@ -198,7 +215,11 @@ class Model(nn.Module):
         votes = votes.to(prior)
         doubt = torch.sigmoid(self.doubt)
         mixed = (1 - doubt) * votes + doubt * prior
-        return (mixed / mixed.sum(1, keepdim=True)).log()
+        return (mixed / mixed.sum(1, keepdim=True)).log() + CORRECTION * self.correction[known]
+
+
+def _share(odds: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
 def _answers(tables: Sequence[Table], asked: Asked | None) -> np.ndarray:

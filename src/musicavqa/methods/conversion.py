@@ -18,20 +18,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
-import pickle
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from musicavqa.answers import ANSWERS
-from musicavqa.files import write_json
+from musicavqa.files import parse_json, write_json
 from musicavqa.methods.registry import Method, few, load_method, save_checkpoint
 from musicavqa.questions import vocabulary
+from musicavqa.tensor_files import read_torch_file, tensors_by_name
 
 OFFICIAL_WORDS = (
     "<pad>", "How", "many", "instruments", "are", "sounding", "in", "the", "video", "What", "kind",
@@ -47,8 +46,11 @@ OFFICIAL_WORDS = (
 )  # fmt: skip
 """The word list of the official training file, by first appearance."""
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Entries under which training scripts keep the weights among other things."""
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
+"""Entries under which training scripts keep the weights among other things, one in another too."""
+
+PREFIXES = ("module.", "model.", "net.", "network.")
+"""What wrappers put before the name of every tensor; `_orig_mod.` of torch.compile is anywhere."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -80,7 +82,8 @@ def convert(
     lists of the official training file. ValueError names what does not fit.
     """
     found = load_method(method)
-    official = read_official(checkpoint)
+    known = (*getattr(found.module, "OFFICIAL_KEYS", ()), *_dead_keys(found))
+    official = plain_names(read_official(checkpoint), known)
     model, left_out = official_model(found, official, options, words, answers)
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     folder = Path(out) / "music_avqa" / Path(found.name).stem / f"official-{digest[:8]}"
@@ -102,7 +105,7 @@ def convert(
     }
     write_json(folder / "run.json", about)
     dead = _dead_keys(found)
-    n_left = sum(key.removeprefix("module.").startswith(dead) for key in official)
+    n_left = sum(key.startswith(dead) for key in official)
     return Conversion(folder, n_parameters, n_left, left_out)
 
 
@@ -154,30 +157,43 @@ def official_model(
 
 
 def read_official(path: Path) -> Tensors:
-    """The tensors of a PyTorch file by name, read without running any code that it may hold."""
+    """The tensors of a PyTorch file by name, read without running any code that it may hold.
+
+    Weights are found within `WRAPPERS`; numbers and texts beside them are left out.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # guesses about pickle protocols
-            held = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise ValueError(
-            f"{path} holds more than tensors, or is no PyTorch file; only weights are read. "
-            "Save model.state_dict() from where the official code runs."
-        ) from None
-    except Exception as error:  # damaged files raise whatever the reader stumbles over
-        what = " ".join(str(error).split())[:120]
-        raise ValueError(f"{path} is no PyTorch file, or damaged: {what}") from error
-    for wrapper in WRAPPERS:
-        if isinstance(held, dict) and isinstance(held.get(wrapper), dict):
-            held = held[wrapper]
-    if not isinstance(held, dict) or not held:
+    held = read_torch_file(path)
+    while inner := next((v for v in _wrapped(held) if isinstance(v, Mapping) and v), None):
+        held = inner
+    if not isinstance(held, Mapping) or not held:
         raise ValueError(f"{path} holds a {type(held).__name__}, not weights by name.")
-    strange = [str(key) for key, value in held.items() if not _is_named_tensor(key, value)]
+    named = {key: value for key, value in held.items() if not _is_beside(value)}
+    strange = [str(key) for key, value in (named or held).items() if not _is_named(key, value)]
     if strange:
         raise ValueError(f"{path} holds what is no tensor under {few(strange)}.")
-    return dict(held)
+    return tensors_by_name(named, path)
+
+
+def plain_names(official: Mapping[str, torch.Tensor], known: Collection[str] = ()) -> Tensors:
+    """The same tensors without what wrappers put into all their names.
+
+    `known` are beginnings of official names: a prefix that begins one of those is no wrapper's.
+    """
+    state = {key.replace("_orig_mod.", ""): tensor for key, tensor in official.items()}
+    wrappers = [p for p in PREFIXES if not any(name.startswith(p) for name in known)]
+    while found := [p for p in wrappers if state and all(key.startswith(p) for key in state)]:
+        state = {key.removeprefix(found[0]): tensor for key, tensor in state.items()}
+    return state
+
+
+def _wrapped(held: Any) -> list[Any]:
+    return [held.get(name) for name in WRAPPERS] if isinstance(held, Mapping) else []
+
+
+def _is_beside(value: Any) -> bool:
+    """Whether this is a number, a text or an array of numbers that a script keeps with weights."""
+    return value is None or isinstance(value, str | int | float | np.generic | np.ndarray)
 
 
 def word_tables(method: Method, options: Any) -> tuple[str, ...]:
@@ -257,7 +273,7 @@ def _longer(shape: tuple[int, ...], n_rows: int) -> tuple[int, ...]:
     return (shape[0] + n_rows, *shape[1:]) if shape else shape
 
 
-def _is_named_tensor(key: Any, value: Any) -> bool:
+def _is_named(key: Any, value: Any) -> bool:
     return isinstance(key, str) and isinstance(value, torch.Tensor)
 
 
@@ -274,7 +290,7 @@ def read_list(path: Path) -> tuple[str, ...]:
         raise FileNotFoundError(f"There is no file {path}.")
     text = path.read_text(encoding="utf-8-sig")
     try:
-        items = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
+        items = parse_json(text) if text.lstrip().startswith("[") else text.splitlines()
     except ValueError as error:
         raise ValueError(f"{path} is neither a JSON list nor one word a line: {error}") from None
     if not all(isinstance(item, str) for item in items):

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from musicavqa.files import write_text
+from musicavqa.files import read_json, write_text
 from musicavqa.methods.registry import Method, few, list_methods, load_method
+from musicavqa.terminal import say
 
 FOLDER = Path("docs") / "methods"
 RESULTS = Path("docs") / "zoo.json"
@@ -30,11 +30,11 @@ def main(arguments: list[str]) -> None:
     """Write all pages into a folder."""
     folder = Path(arguments[0]) if arguments else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    measured = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    measured = read_json(RESULTS) if RESULTS.exists() else {}
     made = pages(list_methods(), measured)
     for name, text in made.items():
         write_text(folder / name, text)
-    print(f"{len(made)} pages in {folder}")
+    say(f"{len(made)} pages in {folder}")
 
 
 def pages(names: list[str], measured: Mapping[str, Any]) -> dict[str, str]:

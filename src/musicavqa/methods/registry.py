@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
-import importlib.util
 import json
+import math
 import pkgutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,7 +17,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from musicavqa.answers import ANSWERS
-from musicavqa.files import replacing
+from musicavqa.files import parse_json, replacing
+from musicavqa.methods.own_files import load_own_file, method_hash
 from musicavqa.questions import vocabulary
 
 if TYPE_CHECKING:
@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "musicavqa.methods"
 CHECKPOINT_FORMAT = "1"
-_NO_METHODS = {"card", "conversion", "layers", "pages", "plugins", "readers", "registry"}
+CHECKPOINT = "checkpoint.safetensors"
+_NO_METHODS = {
+    "card",
+    "conversion",
+    "layers",
+    "own_files",
+    "pages",
+    "plugins",
+    "readers",
+    "registry",
+}
 """What lies beside the method files."""
 _REQUIRED = ("CARD", "Options", "Model", "RECIPES")
 
@@ -43,6 +53,15 @@ class Method:
 
     name: str
     module: ModuleType
+    file: Path | None = None
+    """Where the module is from, if it is a file of one's own."""
+    content: str | None = None
+    """Content hash of that file when it was loaded (`own_files.method_hash`)."""
+
+    @property
+    def code(self) -> str:
+        """Short hash of the file, of what it imports from beside it, and of our shared layers."""
+        return code_hash(self.module)
 
     @property
     def card(self) -> Card:
@@ -122,8 +141,11 @@ def list_methods() -> list[str]:
 def load_method(name_or_path: str | Path) -> Method:
     """The method with this name, or the one in this .py file."""
     name = str(name_or_path)
-    if name.endswith(".py"):
-        module = _load_file(Path(name))
+    file = Path(name) if name.endswith(".py") else None
+    content = None
+    if file is not None:
+        content = method_hash(file)
+        module = load_own_file(file)
     elif name in _built_in():
         module = importlib.import_module(f"musicavqa.methods.{name}")
     elif name in (added := _added()):
@@ -136,7 +158,22 @@ def load_method(name_or_path: str | Path) -> Method:
         missing = ["RECIPES['default']"]
     if missing:
         raise ValueError(f"{name} is not a method yet: it lacks {', '.join(missing)}.")
-    return Method(name, module)
+    return Method(name, module, file, content)
+
+
+def code_hash(module: ModuleType) -> str:
+    """Short hash of the code of a method or plug-in: 16 hex digits that decide a run's folder.
+
+    `method_hash` of its file; of our own methods all shared layers count too.
+    """
+    from musicavqa.methods import layers
+
+    assert module.__file__ is not None
+    parts = [method_hash(module.__file__)]
+    if module.__name__.startswith("musicavqa."):
+        shared = sorted(Path(str(layers.__file__)).parent.glob("*.py"))
+        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in shared]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 def list_plugins() -> list[str]:
@@ -150,7 +187,7 @@ def load_plugin(name_or_path: str | Path) -> ModuleType:
     """The plug-in file with this name, or the one at this .py path."""
     name = str(name_or_path)
     if name.endswith(".py"):
-        module = _load_file(Path(name))
+        module = load_own_file(Path(name))
     elif name in list_plugins():
         module = importlib.import_module(f"musicavqa.methods.plugins.{name}")
     else:
@@ -172,44 +209,128 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, method: Method, model: Any, temperature: float = 1.0) -> None:
-    """Write weights with all that is needed to build the model again, in one safetensors file."""
+    """Write weights with all that is needed to build the model again, in one safetensors file.
+
+    Of a method file of one's own it keeps name and content hash, not the place.
+    """
     from safetensors.torch import save_file
 
     about = {
         "format": CHECKPOINT_FORMAT,
-        "method": method.name,
+        "method": method.file.name if method.file else method.name,
         "options": json.dumps(dataclasses.asdict(model.options)),
         "temperature": repr(temperature),
         "vocabulary": json.dumps(vocabulary()),
         "answers": json.dumps(ANSWERS),
     }
+    if method.content:
+        about["method_hash"] = method.content
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with replacing(path) as part:
         save_file(tensors, part, about)
 
 
-def load_checkpoint(path: Path | str) -> Checkpoint:
-    """The model in this run folder (its checkpoint.safetensors) or in this file."""
-    from safetensors import safe_open
+def load_checkpoint(path: Path | str, method_file: Path | None = None) -> Checkpoint:
+    """The model in this run folder (its checkpoint.safetensors) or in this file.
 
+    A checkpoint runs no code but that of methods which are installed. One that was trained with a
+    method file of one's own needs that file as `method_file`, with the content that it had then.
+    FileNotFoundError, or CheckpointError with what does not fit.
+    """
+    from musicavqa.tensor_files import TensorFileError, read_safetensors
+
+    path = checkpoint_file(path)
+    try:
+        tensors, about = read_safetensors(path)
+    except TensorFileError as error:
+        raise CheckpointError(str(error)) from error
+    options, temperature = _facts(path, about)
+    method = _method_of(path, about, method_file)
+    model = _rebuilt(path, method, options, tensors)
+    streams = method.streams(model.options)
+    return Checkpoint(model.eval(), method, streams, temperature)
+
+
+def checkpoint_file(path: Path | str) -> Path:
+    """The checkpoint in a run folder, or this file itself; FileNotFoundError."""
     path = Path(path)
-    path = path / "checkpoint.safetensors" if path.is_dir() else path
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no checkpoint {path}.")
-    with safe_open(path, "pt") as file:
-        about = file.metadata() or {}
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    file = path / CHECKPOINT if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {file}.")
+    return file
+
+
+def _facts(path: Path, about: Mapping[str, str]) -> tuple[dict[str, Any], float]:
+    """Values of the options, and the temperature."""
     if about.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of format {CHECKPOINT_FORMAT}.")
+    try:
+        lists = {name: parse_json(about[name]) for name in ("vocabulary", "answers")}
+        options, temperature = parse_json(about["options"]), float(about["temperature"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise _damaged(path, f"its description lacks or breaks {error}") from error
     for name, ours in (("vocabulary", vocabulary()), ("answers", ANSWERS)):
-        if tuple(json.loads(about[name])) != ours:
+        if lists[name] != list(ours):
             raise CheckpointError(f"{path} was trained with another list of {name}.")
-    method = load_method(about["method"])
-    options = method.options(json.loads(about["options"]))
+    if not isinstance(options, dict) or not 0 < temperature < math.inf:
+        raise _damaged(path, f"options {options!r:.60}, temperature {temperature}")
+    return options, temperature
+
+
+def _method_of(path: Path, about: Mapping[str, str], method_file: Path | None) -> Method:
+    """The method a checkpoint names: an installed one, or the given file if it is the same."""
+    name, content = about.get("method", ""), about.get("method_hash")
+    if content is None and method_file is None:
+        if name not in list_methods():
+            raise CheckpointError(
+                f"{path} names the method {name!r}, which is not installed; a checkpoint runs no "
+                f"file.{_hint(name, list_methods())} Is it a file of your own? Train it again."
+            )
+        return load_method(name)
+    if content is None:
+        raise CheckpointError(f"{path} was trained with the method {name!r}, not with a file.")
+    if method_file is None:
+        raise CheckpointError(
+            f"{path} was trained with a method file, {name!r}, which runs only where you name it: "
+            f"--method-file {name} (sha256 {content[:12]})."
+        )
+    if (found := method_hash(method_file)) != content:
+        raise CheckpointError(
+            f"{method_file} (sha256 {found[:12]}, with what it imports from beside it) is not what "
+            f"{path} was trained with ({content[:12]}). Give the file as it was, or train again."
+        )
+    return load_method(method_file)
+
+
+def _rebuilt(
+    path: Path, method: Method, values: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
+) -> torch.nn.Module:
+    """The model with these weights; sizes are compared before memory is taken for them."""
+    import torch
+
+    try:
+        options = method.options(values)
+        with torch.device("meta" if method.file is None else "cpu"):
+            expected = method.build(options).state_dict()
+    except Exception as error:  # values of any kind may stand where sizes should
+        reason = " ".join(str(error).split())[:100]
+        raise _damaged(path, f"its options do not make a {method.name}: {reason}") from error
+    if strange := sorted(expected.keys() ^ tensors.keys()):
+        raise _damaged(path, f"its tensors are not those of {method.name}: {few(strange)}")
+    if wrong := [key for key, wanted in expected.items() if not _alike(wanted, tensors[key])]:
+        raise _damaged(path, f"its options and its tensors differ in {few(wrong)}")
     model = method.build(options)
     model.load_state_dict(tensors)
-    temperature = float(about["temperature"])
-    return Checkpoint(model.eval(), method, method.streams(options), temperature)
+    return model
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    kinds = one.dtype.is_floating_point == other.dtype.is_floating_point
+    return kinds and one.shape == other.shape
+
+
+def _damaged(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged: {reason}. Copy it again, or train again.")
 
 
 def _built_in() -> list[str]:
@@ -220,19 +341,6 @@ def _built_in() -> list[str]:
 
 def _added() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    mark = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(f"own_method_{path.stem}_{mark}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
 
 
 def _hint(name: str, names: list[str]) -> str:

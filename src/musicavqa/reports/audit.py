@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from musicavqa.metrics.paired import holm
 from musicavqa.reports.survey import Bar
 
 OUTCOMES = ("avg", "a_avg", "v_avg", "av_avg", "av_comp", "av_temp")
@@ -147,16 +148,6 @@ def design(bars: Sequence[Bar]) -> np.ndarray:
     for name in present[1:]:
         columns.append(np.array([float(bar.method.backbone == name) for bar in bars]))
     return np.stack(columns, axis=1)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrected p-values in the given order (Holm 1979)."""
-    order = np.argsort(p_values, kind="stable")
-    corrected, highest = np.empty(len(p_values)), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = highest
-    return corrected.tolist()
 
 
 def _residuals(values: np.ndarray, covariates: np.ndarray) -> np.ndarray:

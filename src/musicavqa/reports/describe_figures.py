@@ -22,6 +22,7 @@ ORIGINS = ("#1f5f99", "#d9691a", "#3f9c76", "#8c6bb1", "#c9a227", "#7d8b99", "#c
 def draw(summary: Summary, folder: Path) -> None:
     """Write cells.png, answers.png, bias.png and instruments.png into `folder`."""
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("Pictures need matplotlib: pip install 'musicavqa[plots]'") from error
@@ -32,8 +33,8 @@ def draw(summary: Summary, folder: Path) -> None:
         ("instruments.png", _instruments),
     ):
         figure = Figure(layout="constrained")
-        paint(figure, summary)
-        with replacing(folder / name) as part:
+        with rc_context({"text.parse_math": False}), replacing(folder / name) as part:
+            paint(figure, summary)
             figure.savefig(part, format="png", dpi=150)
 
 

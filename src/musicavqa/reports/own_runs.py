@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from musicavqa.files import parse_json
 
 _COLUMNS = {
     "A-Counting": "a_count",
@@ -48,8 +49,8 @@ def read(path: Path) -> OwnRun:
             f"There is no evaluation {path}. Make one: musicavqa evaluate --json"
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = parse_json(path.read_bytes())
+    except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
     groups = _groups(content)
     if "overall" not in groups:

@@ -193,6 +193,7 @@ def _pyplot() -> Any:
     plt.rcParams.update(
         {
             "svg.fonttype": "none",
+            "text.parse_math": False,
             "font.family": "sans-serif",
             "font.size": 9,
             "axes.titlesize": 10,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musicavqa.files import replacing
 from musicavqa.scoring.bias import Confidence
 
 if TYPE_CHECKING:
@@ -96,4 +97,5 @@ def _finish(figure: Figure, panels: list[Axes] | list[Any], path: Path) -> None:
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with replacing(path) as part:
+        figure.savefig(part, format=path.suffix[1:].lower(), dpi=130)

@@ -20,6 +20,7 @@ from musicavqa.metrics.accuracy import GROUPS, KeyMismatchError
 from musicavqa.metrics.bootstrap import Interval
 from musicavqa.questions import CELLS
 from musicavqa.records import Question
+from musicavqa.training import runs
 from musicavqa.training.runs import predictions_path, read_predictions
 
 ALPHA, POWER = 0.05, 0.8
@@ -117,13 +118,16 @@ class Study:
         }
 
 
-def compare(paths: Sequence[Path], questions: Sequence[Question], split: str) -> Study:
+def compare(
+    paths: Sequence[Path], questions: Sequence[Question], split: str, set_name: str | None = None
+) -> Study:
     """Compare the predictions at these paths (files or run folders) with those at the first.
 
-    `split` names the file of a run folder. Differences are points of accuracy, with 95 % intervals
-    over clips. ValueError where paths hold one system only, KeyMismatchError where an answer lacks.
+    `split` and `set_name` name the file of a run folder, None the set that each was trained on.
+    Differences are points of accuracy, with 95 % intervals over clips. ValueError where paths hold
+    one system only, KeyMismatchError where an answer lacks.
     """
-    systems = read_systems(paths, questions, split)
+    systems = read_systems(paths, questions, split, set_name)
     if len(systems) < 2:
         raise ValueError(
             f"{len(paths)} prediction files are one system ({systems[0].name}); a comparison needs "
@@ -150,12 +154,14 @@ def compare(paths: Sequence[Path], questions: Sequence[Question], split: str) ->
     )
 
 
-def read_systems(paths: Sequence[Path], questions: Sequence[Question], split: str) -> list[System]:
+def read_systems(
+    paths: Sequence[Path], questions: Sequence[Question], split: str, set_name: str | None = None
+) -> list[System]:
     """The predictions at these paths, runs that differ only in their seed put together.
 
     Raises KeyMismatchError, with the file and counts, where a file answers other questions.
     """
-    files = [predictions_path(path, split) if path.is_dir() else path for path in paths]
+    files = [predictions_path(path, split, set_name) if path.is_dir() else path for path in paths]
     if len({path.resolve() for path in files}) < len(files):
         raise ValueError("A prediction file is named twice; each counts once.")
     together: dict[str, list[Path]] = {}
@@ -205,14 +211,13 @@ def _identity(path: Path) -> str:
     about = _about(path)
     if about is None:
         return str(path.resolve())
-    settings = {name: about[name] for name in ("method", "options", "data")}
-    recipe = {name: value for name, value in about["recipe"].items() if name != "seed"}
+    settings = {name: about.get(name) for name in ("method", "options", "data", "code", "plugins")}
+    recipe = {name: value for name, value in about.get("recipe", {}).items() if name != "seed"}
     return json.dumps([settings, recipe, path.name], sort_keys=True)
 
 
 def _about(path: Path) -> dict[str, Any] | None:
-    run = path.parent / "run.json"
-    return json.loads(run.read_text(encoding="utf-8")) if run.is_file() else None
+    return runs.about(path.parent) if (path.parent / runs.ABOUT).is_file() else None
 
 
 def _names(groups: Sequence[Sequence[Path]]) -> list[str]:

@@ -58,16 +58,19 @@ def disturb(
     return {n: Disturbed(store, reader) if n in touched else store for n, store in streams.items()}
 
 
-def why_not(name: Disturbance, streams: Sequence[str]) -> str | None:
+def why_not(name: Disturbance, streams: Sequence[str], n_clips: int | None = None) -> str | None:
     """Why this disturbance says nothing about a method that reads these streams; None if it does.
 
     Time shuffled in one sense alone is left out where there is no other: it is 'shuffled time'.
+    `n_clips` is how many clips can be read; None stands for enough.
     """
     touched = _touched(name, streams)
     if not touched:
         return "the method reads no such stream"
     if name in ("shuffled audio", "shuffled video") and len(touched) == len(streams):
         return "the method reads no other sense, see 'shuffled time'"
+    if name == "swapped sound" and n_clips is not None and n_clips < 2:
+        return f"sound is swapped between clips, and {n_clips} can be read"
     return None
 
 

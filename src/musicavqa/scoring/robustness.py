@@ -5,9 +5,8 @@ Every disturbance is answered into its own prediction file, so that a run that w
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +35,18 @@ class Examination:
     run: Path
     clips: Sequence[Clip]
     questions: Sequence[Question]
-    split: str
+    path: Path
+    """The run's predictions of these questions, undisturbed."""
     streams: Mapping[str, ClipStore]
     texts: Mapping[str, Mapping[str, np.ndarray]]
     seed: int = 0
     """Of the swapped sound tracks and the shuffled seconds."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """What answers are made from, name -> hash; see `runs.pending`."""
+    without_media: Set[str] = frozenset()
+    """Keys of questions whose clip has no media that can be read."""
+    method_file: Path | None = None
+    """Of a run that was trained with a method file of one's own."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,11 @@ class StressReport:
 
 def stress(examination: Examination, progress: Progress | None = None) -> StressReport:
     """Answer every question undisturbed and under each disturbance that the method can feel."""
-    checkpoint = load_checkpoint(examination.run)
-    about = json.loads((examination.run / "run.json").read_text(encoding="utf-8"))
-    muted = tuple(about["data"]["mute"])
+    checkpoint = load_checkpoint(examination.run, examination.method_file)
+    muted = tuple(runs.about(examination.run)["data"]["mute"])
     heard = [n for n in examination.streams if not n.startswith(_prefixes(muted))]
-    reasons = {name: why_not(name, heard) for name in DISTURBANCES}
+    asked = _readable(examination)
+    reasons = {name: why_not(name, heard, len(asked)) for name in DISTURBANCES}
     tried = [name for name, reason in reasons.items() if reason is None]
     before = _answer(examination, checkpoint, muted, None)
     after: dict[str, list[Prediction]] = {}
@@ -98,17 +104,26 @@ def _answer(
 ) -> list[Prediction]:
     """Predictions in the order of the questions; those already in the file are not made again."""
     questions, streams = examination.questions, dict(examination.streams)
-    path = runs.predictions_path(examination.run, examination.split)
+    path, lost = examination.path, examination.without_media
     if disturbance is not None:
-        asked = sorted({question.clip for question in questions})
-        streams = disturb(disturbance, streams, asked, examination.seed)
-        folder = f"robustness.{examination.split}-s{examination.seed}"
+        streams = disturb(disturbance, streams, _readable(examination), examination.seed)
+        split = path.stem.removeprefix("predictions.")
+        folder = f"robustness.{split}-s{examination.seed}"
         path = examination.run / folder / f"{disturbance.replace(' ', '-')}.jsonl"
-    todo = runs.pending(path, questions)
     collation = Collation(mute=muted, texts=examination.texts)
-    batches = make_batches(examination.clips, todo, streams, collation=collation)
-    loop.write_answers(path, checkpoint, batches)
+    with runs.appending(path) as append:
+        todo = runs.pending(path, questions, examination.sources)
+        append([Prediction(q.key, None, "no media") for q in todo if q.key in lost])
+        todo = [question for question in todo if question.key not in lost]
+        batches = make_batches(examination.clips, todo, streams, collation=collation)
+        loop.write_answers(append, checkpoint, batches)
     return runs.read_predictions(path, questions)
+
+
+def _readable(examination: Examination) -> list[str]:
+    """The clips asked about that have media."""
+    lost = examination.without_media
+    return sorted({q.clip for q in examination.questions if q.key not in lost})
 
 
 def _rows(

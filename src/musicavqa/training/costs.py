@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import warnings
 
 import torch
@@ -23,9 +21,3 @@ def count_flops(model: torch.nn.Module, batch: Batch) -> int:
         with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
             model(batch)  # with gradients: the counter's hooks want a graph
     return counter.get_total_flops()
-
-
-def peak_mb() -> float:
-    """Largest memory that this process has had, in MB (2**20 bytes)."""
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -32,18 +32,21 @@ from musicavqa.methods.plugins.contract import Chain, connect
 from musicavqa.methods.registry import (
     Checkpoint,
     Method,
+    code_hash,
     load_checkpoint,
     load_method,
     load_plugin,
     save_checkpoint,
 )
 from musicavqa.metrics.calibration import fit_temperature
+from musicavqa.processes import peak_mb
 from musicavqa.records import Batch, Clip, Output, Prediction, Question
+from musicavqa.tensor_files import read_safetensors
 from musicavqa.training.batches import Collation, make_batches, scene_truth
-from musicavqa.training.costs import count_flops, peak_mb
+from musicavqa.training.costs import count_flops
 from musicavqa.training.runs import (
+    Append,
     Progress,
-    append_predictions,
     load_progress,
     load_state,
     run_folder,
@@ -96,6 +99,9 @@ def train(
 ) -> Path:
     """Train one model and return its run folder; a finished run is returned as it is.
 
+    The folder's name comes from all that decides the result: options, recipes, data, the code of
+    method and plug-ins. Where any of it has changed, another run begins.
+
     `options` is the method's Options (None: its defaults), `recipe` and `stages` None take the
     method's own for this data set, `stages={}` goes straight to answering, `out` is the folder of
     all runs. `plugins` maps names or paths of plug-ins to their Options (None: the defaults).
@@ -107,7 +113,7 @@ def train(
     stages = found.stages(data.name) if stages is None else stages
     _check_stages(found, stages)
     added = _load_plugins(plugins or {}, found)
-    settings = _settings(options, recipe, stages, data, added)
+    settings = {**_settings(options, recipe, stages, data, added), "code": _code(found, added)}
     folder = run_folder(out, data.name, found.name, settings)
     if resume and (folder / "run.json").exists():
         return folder
@@ -169,6 +175,10 @@ class _Run:
         phases = {**self.stages, ANSWERING: self.recipe}
         saved = load_progress(self.state) if resume and self.state.exists() else None
         names = list(phases)
+        if saved and saved.stage not in names:
+            raise ValueError(
+                f"{self.state} is in a stage {saved.stage!r}, which is none. Delete it."
+            )
         for name in names[names.index(saved.stage) if saved else 0 :]:
             self.optimizer = _optimizer(self.learner, phases[name])
             if saved:
@@ -205,10 +215,11 @@ class _Run:
         """What training took in all epochs, and what one question about one clip takes.
 
         cpu_seconds: with validation; step_cpu_ms: of the fastest epoch, batches included;
-        peak_mb: of this process; gflops: of the forward pass.
+        peak_mb: of this process, None where the system does not tell; gflops: of the forward pass.
         """
         log = [row for row in self.progress.log if "steps" in row]
         totals = {name: sum(row[name] for row in log) for name in ("questions", "cpu_seconds")}
+        peak = peak_mb()
         fastest = min(log, key=lambda row: row["step_cpu_ms"], default={})
         collation = Collation(texts=self.data.texts)
         asked = make_batches(
@@ -217,7 +228,7 @@ class _Run:
         return {
             **totals,
             "step_cpu_ms": fastest.get("step_cpu_ms"),
-            "peak_mb": round(peak_mb()),
+            "peak_mb": None if peak is None else round(peak),
             "gflops": count_flops(self.model.eval(), next(asked).to(self.device)) / 1e9,
         }
 
@@ -357,7 +368,7 @@ def predict(
 
 
 def write_answers(
-    path: Path,
+    append: Append,
     checkpoint: Checkpoint,
     batches: Iterable[Batch],
     n_questions: int | None = None,
@@ -369,7 +380,7 @@ def write_answers(
     """
     n_done = 0
     for batch in batches:
-        append_predictions(path, predict(checkpoint.model, [batch], checkpoint.temperature))
+        append(predict(checkpoint.model, [batch], checkpoint.temperature))
         n_done += len(batch.keys)
         if tell is not None:
             tell(n_done, n_questions, "")
@@ -409,7 +420,7 @@ def _settings(
     data: Data,
     plugins: Mapping[str, tuple[Any, Any]],
 ) -> dict[str, Any]:
-    """All that decides the result of a run, besides the code of method and plug-ins."""
+    """All that decides the result of a run, besides the `_code` of method and plug-ins."""
     added = {name: dataclasses.asdict(values) for name, (_, values) in plugins.items()}
     recipes = {name: dataclasses.asdict(stage) for name, stage in stages.items()}
     return {
@@ -429,9 +440,15 @@ def _settings(
     }
 
 
+def _code(method: Method, plugins: Mapping[str, tuple[Any, Any]]) -> dict[str, str]:
+    """Content hashes of the files of method and plug-ins, by name."""
+    added = {name: code_hash(module) for name, (module, _) in plugins.items()}
+    return {**added, Path(method.name).stem: method.code}
+
+
 def _write_run(run: _Run, settings: dict[str, Any]) -> None:
     """Fit the temperature of the best weights, then write run.json, which ends the run."""
-    run.model.load_state_dict(load_checkpoint(run.checkpoint).model.state_dict())
+    run.model.load_state_dict(read_safetensors(run.checkpoint)[0])
     temperature = fit_temperature(*run.validation())
     save_checkpoint(run.checkpoint, run.method, run.model, temperature)
     versions = {"musicavqa": musicavqa.__version__, "python": platform.python_version()}

@@ -1,14 +1,17 @@
 """Run folders, runs/<set>/<method>/<hash8>-s<seed>/, and the files in them.
 
 run.json, log.jsonl, checkpoint.safetensors, state.safetensors (to go on after a kill), and
-predictions.<split>.jsonl, one line per question, joined by key.
+predictions.<split>.jsonl, one line per question, joined by key. Beside predictions that a run made,
+predictions.<split>.sources.json tells by hashes what they were made from.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence, Set
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -16,13 +19,20 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from musicavqa.answers import ANSWERS
-from musicavqa.files import replacing, write_text
+from musicavqa.features.store import folder as place
+from musicavqa.features.store.claims import waited_for
+from musicavqa.files import file_name, parse_json, read_json, replacing, write_json, write_text
 from musicavqa.metrics.accuracy import check_keys
 from musicavqa.metrics.calibration import probabilities
-from musicavqa.records import Prediction, Question, Status
+from musicavqa.records import BusyWarning, Prediction, Question, Status
 
 if TYPE_CHECKING:
     import torch
+
+
+ABOUT = "run.json"
+"""Ends a run, and says all that decided its result."""
+CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass
@@ -45,24 +55,102 @@ def run_folder(root: Path, data_set: str, method: str, settings: Mapping[str, An
     return root / data_set / Path(method).stem / f"{mark}-s{settings['seed']}"
 
 
-def predictions_path(folder: Path, split: str) -> Path:
-    """Where a run keeps its predictions of a split."""
-    return folder / f"predictions.{split}.jsonl"
+@dataclass(frozen=True)
+class Answered:
+    """A prediction file, and of which data set and split it answers the questions."""
+
+    path: Path
+    set_name: str
+    split: str
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """What run.json tells of the run in this folder; ValueError where it is damaged."""
+    path = folder / ABOUT
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} is no run folder: it has no {ABOUT}.")
+    told: dict[str, Any] = read_json(path)
+    if not _is_about(told):
+        raise ValueError(f"{path} is damaged: it lacks method, data or mute. Train this run again.")
+    return told
+
+
+def _is_about(told: Any) -> bool:
+    """Whether this has the parts of run.json that are read of any run."""
+    data = told.get("data") if isinstance(told, dict) else None
+    if not isinstance(data, dict) or not isinstance(data.get("mute"), list):
+        return False
+    identity = data.get("identity", {})
+    streams = identity.get("streams", {}) if isinstance(identity, dict) else None
+    if not isinstance(streams, dict) or not isinstance(told.get("recipe", {}), dict):
+        return False
+    texts = [told.get("method"), data.get("name"), *data["mute"], *streams.values()]
+    return all(isinstance(text, str) for text in texts)
+
+
+def predictions_path(folder: Path, split: str, set_name: str | None = None) -> Path:
+    """Where a run keeps its predictions of a split; None is the set that it was trained on."""
+    is_own = set_name is None or set_name == about(folder)["data"]["name"]
+    return folder / f"predictions.{file_name(split if is_own else f'{set_name}.{split}')}.jsonl"
+
+
+def answered(place: Path, set_name: str | None = None, split: str | None = None) -> Answered:
+    """The predictions at `place`, a run folder or a prediction file.
+
+    Names that are None are read off it: of a run, the set that it was trained on and its test
+    split; of a file, what its keys begin with.
+    """
+    if place.is_dir():
+        asked, part = set_name or about(place)["data"]["name"], split or "test"
+        return Answered(predictions_path(place, part, asked), asked, part)
+    if set_name is None or split is None:
+        first = next(iter(load_predictions(place)), None)
+        name, _, rest = (first.key if first else "").partition("/")
+        part, _, _ = rest.rpartition("/")
+        if not (name and part):
+            raise ValueError(f"{place} does not tell what it answers. Say --set and --split.")
+        set_name, split = set_name or name, split or part
+    return Answered(place, set_name, split)
+
+
+Append = Callable[[Iterable[Prediction]], None]
+"""Adds lines to a prediction file; flushed line by line, so that a killed run loses little."""
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Append]:
+    """Hold the right to add to a prediction file, which one process has at a time, and say how.
+
+    Whoever comes meanwhile waits (BusyWarning tells for whom) and so finds what is left to do.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def wait_for(owner: str) -> None:
+        warnings.warn(BusyWarning(f"{path} is being written by {owner}; waiting."), stacklevel=4)
+
+    with waited_for(place(path.parent), path.name, wait_for) as claim:
+        _drop_cut_line(path)
+
+        def append(predictions: Iterable[Prediction]) -> None:
+            claim.check()
+            with path.open("a", encoding="utf-8") as handle:
+                for prediction in predictions:
+                    handle.write(_line(prediction))
+                    handle.flush()
+
+        yield append
 
 
 def append_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
-    """Add lines to a prediction file; flushed line by line, so that a killed run loses little."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _drop_cut_line(path)
-    with path.open("a", encoding="utf-8") as handle:
-        for prediction in predictions:
-            handle.write(_line(prediction))
-            handle.flush()
+    """Add lines to a prediction file, when nobody else does."""
+    with appending(path) as append:
+        append(predictions)
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write a whole prediction file, or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sources_path(path).unlink(missing_ok=True)
     write_text(path, "".join(_line(prediction) for prediction in predictions))
 
 
@@ -70,14 +158,15 @@ def load_predictions(path: Path) -> list[Prediction]:
     """All lines of a prediction file; the first that is none raises ValueError."""
     if not path.is_file():
         raise FileNotFoundError(f"There are no predictions at {path}.")
-    found = []
+    return _parsed(path, path.read_bytes())
+
+
+def _parsed(path: Path, content: bytes) -> list[Prediction]:
     try:
-        with path.open(encoding="utf-8") as handle:
-            for number, line in enumerate(handle, start=1):
-                found.append(_prediction(line, f"{path}:{number}"))
+        lines = content.decode("utf-8").removesuffix("\n").split("\n") if content else []
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text. {_ELSEWHERE}") from error
-    return found
+    return [_prediction(line, f"{path}:{n}") for n, line in enumerate(lines, start=1)]
 
 
 def read_predictions(
@@ -85,29 +174,74 @@ def read_predictions(
 ) -> list[Prediction]:
     """One prediction for each question, in their order; anything else raises, with counts.
 
-    Predictions for the keys in `ignored` are passed over.
+    Predictions for the keys in `ignored` are passed over. ValueError where the file answers other
+    questions under the same keys.
     """
+    _check_sources(path, {question.key: _asked(question) for question in questions})
     found = [prediction for prediction in load_predictions(path) if prediction.key not in ignored]
     check_keys([question.key for question in questions], [p.key for p in found])
     by_key = {prediction.key: prediction for prediction in found}
     return [by_key[question.key] for question in questions]
 
 
-def pending(path: Path, questions: Sequence[Question]) -> list[Question]:
-    """The questions that have no prediction yet; double or unknown keys in the file raise."""
+def pending(
+    path: Path, questions: Sequence[Question], sources: Mapping[str, str] | None = None
+) -> list[Question]:
+    """The questions that have no prediction yet; double or unknown keys in the file raise.
+
+    `sources`, name -> hash, is what answers are made from; it is noted with the questions beside
+    the file. ValueError where the predictions in it were made from anything that has changed.
+    A last line that was cut short is none. What is left is sure while `appending` is held.
+    """
+    now = {**(sources or {}), **{question.key: _asked(question) for question in questions}}
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(_sources_path(path), now)
         return list(questions)
-    _drop_cut_line(path)
-    done = [prediction.key for prediction in load_predictions(path)]
+    if noted := _check_sources(path, now):
+        write_json(_sources_path(path), {**noted, **now})
+    done = [prediction.key for prediction in _parsed(path, _whole_lines(path.read_bytes()))]
     check_keys([question.key for question in questions], done, partly=True)
     known = set(done)
     return [question for question in questions if question.key not in known]
+
+
+def _sources_path(path: Path) -> Path:
+    return path.with_suffix(".sources.json")
+
+
+def _check_sources(path: Path, now: Mapping[str, str]) -> dict[str, str]:
+    """What the predictions were made from, {} where nobody noted it; ValueError if it changed."""
+    noted_at = _sources_path(path)
+    noted = read_json(noted_at) if noted_at.is_file() else {}
+    if not isinstance(noted, dict):
+        raise ValueError(f"{noted_at} is damaged. Delete it and {path.name}, and predict again.")
+    changed = [name for name, mark in now.items() if noted.get(name, mark) != mark]
+    if changed:
+        raise ValueError(
+            f"{path} was made from what has changed since: {', '.join(changed[:3])}"
+            f"{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}. Delete it and "
+            f"predict again."
+        )
+    return noted
+
+
+def _asked(question: Question) -> str:
+    """Short hash of what is asked, without the answer."""
+    text = f"{question.text}\0{question.sound_from or ''}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def to_predictions(
     keys: Sequence[str], logits: np.ndarray, temperature: float = 1.0
 ) -> list[Prediction]:
     """Logits (N, 42) as predictions: the best answer and its runner-up, with confidences."""
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"{(~finite).sum()} of {len(keys)} answers (first: {keys[finite.argmin()]}) are no "
+            "numbers: features or weights are damaged. Run: musicavqa features verify"
+        )
     confidences = probabilities(logits, temperature)
     best = np.argsort(-confidences, axis=1, kind="stable")[:, :2]
     return [
@@ -137,27 +271,52 @@ def save_state(
 
 def load_progress(path: Path) -> Progress:
     """How far a saved state had come."""
-    from safetensors import safe_open
+    from musicavqa.tensor_files import read_safetensors
 
-    with safe_open(path, "pt") as file:
-        return Progress(**json.loads(file.metadata()["progress"]))
+    try:
+        found = Progress(**parse_json(read_safetensors(path)[1]["progress"]))
+        if type(found.epoch) is not int or not isinstance(found.log, list):
+            raise ValueError(f"epoch is {found.epoch!r:.20}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    return found
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())[:160]
+    return ValueError(f"{path} is damaged ({reason}). Delete it: training begins anew without it.")
 
 
 def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Put a saved state into model and optimizer; the optimizer keeps its own settings."""
-    from safetensors import safe_open
+    from musicavqa.tensor_files import read_safetensors
 
-    with safe_open(path, "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    tensors = read_safetensors(path)[0]
     weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+        optimizer.load_state_dict(_optimizer_state(optimizer, tensors))
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _optimizer_state(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> dict[str, Any]:
+    """Its own settings with saved moments; ValueError where these are not of its parameters."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer/"):
             _, row, name = key.split("/")
             state.setdefault(int(row), {})[name] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    parameters: list[torch.Tensor] = [p for g in optimizer.param_groups for p in g["params"]]
+    for number, moments in state.items():
+        if not 0 <= number < len(parameters):
+            raise ValueError(f"it has moments of parameter {number} of {len(parameters)}")
+        for name, tensor in moments.items():
+            if tensor.ndim and tensor.shape != parameters[number].shape:
+                raise ValueError(f"{name} of parameter {number} is {tuple(tensor.shape)}")
+    return {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
 
 
 def _line(prediction: Prediction) -> str:
@@ -168,7 +327,7 @@ def _line(prediction: Prediction) -> str:
 
 def _prediction(line: str, where: str) -> Prediction:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is no line of JSON. {_ELSEWHERE}") from error
     if not (isinstance(row, dict) and _NEEDED <= row.keys() <= _FIELDS):
@@ -212,6 +371,11 @@ def _drop_cut_line(path: Path) -> None:
     """Cut off a last line without its end, which a killed run may leave."""
     if not path.exists():
         return
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        path.write_bytes(content[: content.rfind(b"\n") + 1])
+    whole = _whole_lines(path.read_bytes())
+    if len(whole) < path.stat().st_size:
+        with replacing(path) as part:
+            part.write_bytes(whole)
+
+
+def _whole_lines(content: bytes) -> bytes:
+    return content[: content.rfind(b"\n") + 1]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from musicavqa.features.encoders.cache import WeightError
+from musicavqa.files import read_json
+from musicavqa.tensor_files import (
+    TensorFileError,
+    read_safetensors,
+    read_torch_file,
+    tensors_by_name,
+)
 
 NAMED = 8  # keys that a message lists
 
@@ -20,24 +24,15 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a weight file by name, on the CPU.
 
     .safetensors, or a file of torch.save (.pth, .pt, .bin) that holds nothing but tensors, or a
-    TorchScript archive (OpenAI's .pt): its parameters are read by TorchScript's own reader, which
-    builds no Python object, and its code is not run. WeightError for anything else.
+    TorchScript archive (OpenAI's .pt), of which the tensors are read and no code is run.
+    WeightError for anything else.
     """
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
     try:
-        if _is_torchscript(path):
-            state = torch.jit.load(str(path), map_location="cpu").state_dict()
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch each have their own
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightError(f"{path} cannot be read as weights ({reason}).") from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise WeightError(f"{path} holds more than tensors; a plain state dict is expected.")
-    return dict(state)
+        if path.suffix == ".safetensors":
+            return read_safetensors(path)[0]
+        return tensors_by_name(read_torch_file(path), path)
+    except (TensorFileError, FileNotFoundError) as error:
+        raise WeightError(str(error)) from error
 
 
 def load_into(
@@ -62,13 +57,6 @@ def load_into(
     network.load_state_dict({key: v.to(ours[key].dtype) for key, v in given.items()})
 
 
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
 def _few(keys: Sequence[str]) -> str:
     more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
     return ", ".join(keys[:NAMED]) + more
@@ -88,4 +76,4 @@ def config_beside(path: Path) -> dict[str, Any]:
     beside = path.parent / "config.json"
     if not beside.is_file():
         raise WeightError(f"{path.name} needs config.json beside it; add the folder of both.")
-    return json.loads(beside.read_text(encoding="utf-8"))
+    return read_json(beside)

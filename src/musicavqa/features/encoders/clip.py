@@ -6,7 +6,6 @@ official sizes, unless config.json says otherwise.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from musicavqa.features.encoders.spec import Spec
 from musicavqa.features.encoders.transformer import PictureTower, Sizes, TextTower
 from musicavqa.features.encoders.vision import CLIP, PictureEncoder, asked, fits, frozen
 from musicavqa.features.encoders.weights import weight_file
+from musicavqa.files import read_json
 
 HEAD_WIDTH = 64
 TEXT_BATCH = 64
@@ -188,7 +188,7 @@ def _sizes(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Sizes:
 def _config(path: Path) -> dict[str, Any]:
     """config.json beside the weights; OpenAI's archives need none."""
     beside = path.parent / "config.json"
-    return json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    return read_json(beside) if beside.is_file() else {}
 
 
 class TextEncoder:

@@ -45,10 +45,10 @@ SPEC = Spec(
 
 def load() -> BeatNet:
     """The three networks with their published weights."""
-    import torch
+    from musicavqa.features.encoders.checkpoints import read_state
 
     files = sorted(weight_file("beatnet").parent.glob("model_*.pt"))
-    return BeatNet([torch.load(path, map_location="cpu", weights_only=True) for path in files])
+    return BeatNet([read_state(path) for path in files])
 
 
 class BeatNet:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from musicavqa.features.encoders.checkpoints import read_state
 from musicavqa.features.encoders.spec import Spec, n_rows
 from musicavqa.features.encoders.weights import WeightError, weight_file
 from musicavqa.features.encoders.windows import mono
@@ -57,7 +58,7 @@ class Pitch:
     spec = SPEC
 
     def __init__(self, path: Path) -> None:
-        self.network = load_crepe(torch.load(path, weights_only=True))
+        self.network = load_crepe(read_state(path))
 
     def encode(self, media: Media) -> np.ndarray:
         """(rows, 2) float32; zeros without sound."""

@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from musicavqa.features.encoders.cache import WeightError
+from musicavqa.tensor_files import TensorFileError, read_torch_file
 
 
 def read_nested(path: Path) -> dict[str, Any]:
     """The mapping of a torch.save file: tensors, numbers, texts, lists and mappings only."""
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch each have their own
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightError(f"{path} cannot be read as weights ({reason}).") from error
+        loaded = read_torch_file(path)
+    except (TensorFileError, FileNotFoundError) as error:
+        raise WeightError(str(error)) from error
     if not isinstance(loaded, Mapping):
         raise WeightError(f"{path} holds a {type(loaded).__name__}, not a mapping.")
     return dict(loaded)

@@ -1,24 +1,28 @@
 """Official weights in the cache: fetched when a person says so, or added from a file or folder.
 
-A set lies in `<cache>/weights/<name>-official/` with `source.json`, which keeps the sha256 of each
-file with its size and time, so that a file is only read again for its digest when it has changed.
+A set lies in `<cache>/weights/<name>-official/` with `source.json`, which keeps the sha256 that
+each file had when it came. A file that is not of its kind or not as published is refused, and so is
+one that has changed since.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import http.client
 import shutil
-import tempfile
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
+from musicavqa.features.encoders import kept
 from musicavqa.features.encoders.cache import WeightError, weights_root
 from musicavqa.features.encoders.official import OFFICIAL, Official
-from musicavqa.files import write_json
+from musicavqa.files import read_json, temporary_folder, write_json
 
 SOURCE = "source.json"
 WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".onnx", ".txt", ".npy")
@@ -31,13 +35,37 @@ def official_folder(name: str) -> Path:
 
 def find(name: str) -> Path | None:
     """The main file of `name`, or None where nobody has supplied it."""
+    main = main_file(name)
+    return None if main is None else official_folder(name) / main
+
+
+def main_file(name: str) -> str | None:
+    """Name of the main file of `name`, or None where nobody has supplied it."""
     folder = official_folder(name)
-    if not (folder / SOURCE).is_file():
-        return None
-    main = folder / _source(folder)["main"]
-    if not main.is_file():
-        raise WeightError(f"The weights {name!r} have lost {main.name}: {how_to_supply(name)}.")
-    return main
+    return _source(name)["main"] if (folder / SOURCE).is_file() else None
+
+
+def check(name: str) -> None:
+    """Raise WeightError unless all files are there, as they were added and as published."""
+    found = faults(name)
+    if lost := [file for file, fault in found.items() if fault == "missing"]:
+        raise WeightError(
+            f"The weights {name!r} have lost {', '.join(lost)}: {how_to_supply(name)}."
+        )
+    if found:
+        raise WeightError(
+            f"The weights {name!r} are not those that were added or published "
+            f"({', '.join(found)}): {how_to_supply(name)}."
+        )
+
+
+def faults(name: str, by_hash: bool = False) -> dict[str, str]:
+    """Files that are 'missing' or 'changed'; {} where nobody has supplied any."""
+    given = digests(name)
+    found = kept.faults(official_folder(name), given, by_hash)
+    published = OFFICIAL[name].sha256
+    wrong = [file for file in given if not given[file].startswith(published.get(file, ""))]
+    return {**dict.fromkeys(wrong, "changed"), **found}
 
 
 def how_to_supply(name: str) -> str:
@@ -55,16 +83,10 @@ def how_to_supply(name: str) -> str:
 
 
 def digests(name: str) -> dict[str, str]:
-    """File name -> sha256 of the files that are really there; {} where there are none."""
+    """File name -> sha256 when it was added; {} where there are none."""
     if find(name) is None:
         return {}
-    folder = official_folder(name)
-    source = _source(folder)
-    stale = [file for file, known in source["files"].items() if _stamp(folder / file) != known[1:]]
-    if stale:
-        source["files"] |= {file: _described(folder / file) for file in stale}
-        write_json(folder / SOURCE, source)
-    return {file: known[0] for file, known in source["files"].items()}
+    return {file: known[0] for file, known in _source(name)["files"].items()}
 
 
 def digest(name: str) -> str:
@@ -76,16 +98,6 @@ def digest(name: str) -> str:
         if len(found) == 1
         else hashlib.sha256(lines.encode()).hexdigest()
     )
-
-
-def unpublished(name: str) -> list[str]:
-    """Files whose sha256 is not the published one, where one is published."""
-    published = OFFICIAL[name].sha256
-    return [
-        file
-        for file, digest in digests(name).items()
-        if file in published and not digest.startswith(published[file])
-    ]
 
 
 def fetch_official(name: str) -> Path:
@@ -133,14 +145,17 @@ def _keep(name: str, origin: str, fill: Callable[[Path], list[str]]) -> Path:
     """Let `fill` put files into a new folder, describe them, and rename it into place."""
     folder = official_folder(name)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as work:
-        new = Path(work) / "new"
+    with temporary_folder(folder) as work:
+        new = work / "new"
         new.mkdir()
         files = fill(new)
-        described = {file: _described(new / file) for file in files}
+        for file in files:
+            check_body(name, new / file)
+        _check_published(name, OFFICIAL[name], new, files)
+        described = {file: [kept.sha256_of(new / file)] for file in files}
         write_json(new / SOURCE, {"origin": origin, "main": files[0], "files": described})
         if folder.exists():  # what was there is replaced as a whole
-            folder.rename(Path(work) / "old")
+            folder.rename(work / "old")
         new.rename(folder)
     return folder / files[0]
 
@@ -153,16 +168,18 @@ def _from_address(name: str, official: Official, folder: Path) -> list[str]:
             (folder / file).open("wb") as target,
         ):
             shutil.copyfileobj(answer, target, 1 << 20)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            promised = answer.headers.get("Content-Length")
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise _not_fetched(name, error) from error
-    _check_published(name, official, folder, [file])
+    came = (folder / file).stat().st_size
+    if promised is not None and promised != str(came):
+        raise _not_fetched(name, ValueError(f"{came} of {promised} bytes came"))
     return [file]
 
 
 def _from_hub(name: str, official: Official, folder: Path) -> list[str]:
     files = [_hub_file(name, official, entry.split("|"), folder) for entry in official.files]
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's notes on its download
-    _check_published(name, official, folder, files)
     return files
 
 
@@ -203,7 +220,7 @@ def _not_fetched(name: str, error: Exception) -> WeightError:
 
 def _check_published(name: str, official: Official, folder: Path, files: list[str]) -> None:
     for file in files:
-        digest, expected = sha256_of(folder / file), official.sha256.get(file, "")
+        digest, expected = kept.sha256_of(folder / file), official.sha256.get(file, "")
         if not digest.startswith(expected):
             raise WeightError(
                 f"The weights {name!r} were not kept: {file} has sha256 {digest}, published is "
@@ -211,26 +228,44 @@ def _check_published(name: str, official: Official, folder: Path, files: list[st
             )
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
-    digest = hashlib.sha256()
+def check_body(name: str, path: Path) -> None:
+    """Raise WeightError where a file is not of the kind that its name says: a web page, cut short.
+
+    (An address may answer with a page that says why there is no file.)
+    """
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        head = file.read(64)
+    if not head or head.lstrip()[:1] == b"<" or not _is_of_its_kind(path, head):
+        shown = "is empty" if not head else f"begins with {head[:16]!r}"
+        raise WeightError(
+            f"The weights {name!r} were not kept: {path.name} is no {path.suffix} file (it {shown})"
+            f". Get the file on another way and run `musicavqa doctor --add {name}=PATH`."
+        )
 
 
-def _described(path: Path) -> list[Any]:
-    """Digest, size in bytes, time of the last change in ns."""
-    return [sha256_of(path), *_stamp(path)]
+def _is_of_its_kind(path: Path, head: bytes) -> bool:
+    try:
+        if path.suffix == ".json":
+            return isinstance(read_json(path), dict | list)
+        if path.suffix == ".safetensors":
+            with safe_open(path, "np"):
+                return True
+    except (ValueError, SafetensorError):
+        return False
+    if path.suffix in (".pth", ".pt", ".bin", ".ckpt"):
+        is_pickle = head[0] == 0x80 and len(head) > 1 and head[1] in range(2, 6)
+        return is_pickle or zipfile.is_zipfile(path)
+    return head.startswith(b"\x93NUMPY") if path.suffix == ".npy" else True
 
 
-def _stamp(path: Path) -> list[int]:
-    if not path.is_file():
-        raise WeightError(f"{path} is gone; add or fetch these weights again.")
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _source(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / SOURCE).read_text(encoding="utf-8"))
+def _source(name: str) -> dict[str, Any]:
+    """What is noted of files that were supplied; WeightError where that is damaged."""
+    path = official_folder(name) / SOURCE
+    try:
+        source = read_json(path)
+        files = {file: str(known[0]) for file, known in source["files"].items()}
+        if any(Path(file).name != file for file in files) or source["main"] not in files:
+            raise ValueError(f"{source['main']!r} is none of {list(files)}")
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise WeightError(f"{path} is damaged ({error}): {how_to_supply(name)}.") from error
+    return source

@@ -17,6 +17,7 @@ import numpy as np
 from musicavqa.features.encoders.cache import WeightError
 from musicavqa.features.encoders.spec import Spec
 from musicavqa.features.encoders.weights import weight_file
+from musicavqa.files import replacing
 
 N_WORDS = 32
 WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
@@ -75,9 +76,8 @@ def read_table(path: Path) -> tuple[list[str], np.ndarray]:
         return kept["words"].tobytes().decode().split("\n"), kept["vectors"]
     words, vectors = _read_text(path)
     letters = np.frombuffer("\n".join(words).encode(), np.uint8)
-    beside = copy.with_name(f".{copy.name}.new")
-    save_file({"words": letters, "vectors": vectors}, beside)
-    beside.replace(copy)
+    with replacing(copy) as part:
+        save_file({"words": letters, "vectors": vectors}, part)
     return words, vectors
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from musicavqa.features.encoders.checkpoints import read_state
 from musicavqa.features.encoders.spec import Spec
 from musicavqa.features.encoders.weights import weight_file
 
@@ -43,13 +44,16 @@ class MiniLM:
     spec = SPEC
 
     def __init__(self, path: Path) -> None:
-        from safetensors.torch import load_file
         from tokenizers import Tokenizer
 
-        self.state = load_file(path)
+        self.state = read_state(path)
         self.tokenizer = Tokenizer.from_file(str(path.parent / "tokenizer.json"))
         self.tokenizer.enable_truncation(LONGEST)
         self.tokenizer.enable_padding()
+
+    def has_word(self, word: str) -> bool:
+        """Whether this word (lower case) is known whole, as common English words are."""
+        return self.tokenizer.token_to_id(word) is not None
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """(n, 384) float32, rows of length one, so that a dot product is the cosine."""

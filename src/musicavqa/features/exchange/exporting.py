@@ -11,6 +11,7 @@ import numpy as np
 from musicavqa.features.exchange.layouts import Clips, Layout, Part, layout
 from musicavqa.features.store import FeatureError, Store
 from musicavqa.features.streams import open_streams
+from musicavqa.files import file_name, replacing
 
 Progress = Callable[[int, int], None]
 
@@ -88,18 +89,16 @@ def _seconds(store: Store, clip: str) -> int:
 def _write_part(
     part: Part, n_rows: int, ids: Sequence[str], stores: Mapping[str, Store], out: Path
 ) -> None:
-    """One .npy per clip; a file is there whole or not at all."""
-    from musicavqa.files import replacing
-
+    """One .npy per clip, named by `file_name`; a file is there whole or not at all."""
     store = stores[part.stream]
     if store.description.shape != part.shape:
         raise FeatureError(
             f"{store.folder} has rows {store.description.shape}; the layout wants {part.shape} in "
             f"{part.folder}."
         )
+    out.mkdir(parents=True, exist_ok=True)
     for clip in ids:
-        path = out / f"{clip}.npy"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = out / f"{file_name(clip)}.npy"
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, rows_of(store, clip, n_rows))
 
@@ -112,8 +111,6 @@ def _write_hierarchy(
         import h5py
     except ImportError:
         raise ImportError("This layout needs h5py: pip install 'musicavqa[hdf5]'") from None
-    from musicavqa.files import replacing
-
     if stray := [clip for clip in ids if not clip.isdecimal()]:
         raise FeatureError(f"This layout wants whole numbers as ids; {stray[0]!r} is none.")
     grid = (clips.n_clips, clips.n_frames)

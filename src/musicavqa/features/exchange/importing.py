@@ -10,17 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from musicavqa.features.exchange.layouts import published_shape
 from musicavqa.features.extraction import CLAIMS, Note
-from musicavqa.features.extraction.claims import waited_for
 from musicavqa.features.store import IMPORTED, Description, FeatureError, Folder, Writer, folder
+from musicavqa.features.store.claims import waited_for
 from musicavqa.features.store.shards import group_of
+from musicavqa.files import file_name
 from musicavqa.records import Clip
 
 Reader = Callable[[], np.ndarray]
+"""Opens the array of one clip."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def import_features(
 ) -> Imported:
     """Import <source>/<clip>.npy, or an HDF5 file with one data set per clip, into `root`.
 
+    A file may be called by the id of its clip or by `file_name` of that.
     A `stream` given by name is that of our encoder, or as published. Clips need a `duration_s`.
     Rows must be as many as the clip owes (one more or less is rounding); `cut` allows more and
     drops them, for arrays that were filled up to a fixed length. Of a stream that keeps every n-th
@@ -91,8 +95,10 @@ def import_features(
         imported_from=source_name or source.name,
     )
     report = Imported(place / description.folder_name)
-    with _opened(source) as arrays:
+    with _opened(source) as found:
         known = {clip.id: clip for clip in clips}
+        ours = {file_name(clip_id): clip_id for clip_id in known}
+        arrays = {n if n in known else ours.get(n, n): reader for n, reader in found.items()}
         report.unknown = sorted(arrays.keys() - known.keys())
         report.missing = [clip.id for clip in clips if clip.id not in arrays]
         if len(report.missing) == len(clips):
@@ -129,18 +135,32 @@ def _take(
             report.n_present += 1
             continue
         try:
-            writer.add(clip.id, fitted(arrays[clip.id](), stream, clip.duration_s, cut))
+            writer.add(clip.id, _rows(arrays[clip.id], stream, clip.duration_s, cut))
             report.n_written += 1
-        except (ValueError, OSError) as error:  # an array that is no array, or of another kind
+        except FeatureError as error:
             report.refused.append(Note(clip.id, str(error)))
     writer.flush()
+
+
+def _rows(read: Reader, stream: Stream, duration_s: float | None, cut: bool) -> np.ndarray:
+    """The rows of one clip that are stored; FeatureError for whatever is wrong with its file."""
+    try:
+        return np.asarray(fitted(read(), stream, duration_s, cut)[:])
+    except FeatureError:
+        raise
+    except Exception as error:  # a damaged file is anything, from EOFError to SyntaxError
+        text = " ".join(str(error).split()) or "nothing in it"
+        raise FeatureError(f"it cannot be read ({type(error).__name__}: {text})") from error
 
 
 def fitted(
     array: np.ndarray, stream: Stream, duration_s: float | None, cut: bool = False
 ) -> np.ndarray:
-    """The rows that are stored; FeatureError where shape or number of rows is not right."""
-    if array.shape[1:] != stream.shape:
+    """The rows that are stored; FeatureError where shape or number of rows is not right.
+
+    Of an array that lies in a file no more is read.
+    """
+    if not array.shape or array.shape[1:] != stream.shape:
         wanted = ", ".join(map(str, stream.shape))
         raise FeatureError(f"the array is {array.shape}; {stream.name} has (rows, {wanted})")
     if len(array) == 0:
@@ -178,14 +198,34 @@ def _opened(source: Path) -> Iterator[Mapping[str, Reader]]:
         paths = sorted(source.glob("*.npy"))
         if not paths:
             raise FileNotFoundError(f"There is no .npy file in {source}.")
-        yield {path.stem: partial(np.load, path, allow_pickle=False) for path in paths}
+        yield {path.stem: partial(_in_file, path) for path in paths}
     elif source.suffix in (".h5", ".hdf5") and source.is_file():
         try:
             import h5py
         except ImportError:
             raise ImportError("This needs h5py: pip install 'musicavqa[hdf5]'") from None
-        with h5py.File(source, "r") as file:
-            names = [name for name in file if isinstance(file[name], h5py.Dataset)]
-            yield {name: partial(np.asarray, file[name]) for name in names}
+        try:
+            file = h5py.File(source, "r")
+        except OSError as error:
+            raise FeatureError(f"{source} is no readable HDF5 file ({error}).") from None
+        with file:
+            yield {name: partial(_in_hdf5, file, name) for name in file}
     else:
         raise FileNotFoundError(f"{source} is neither a folder of .npy files nor an .h5 file.")
+
+
+def _in_file(path: Path) -> np.ndarray:
+    """The array of an .npy file, where it lies; ValueError if its header promises more."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(array, np.ndarray):
+        return array
+    array.close()
+    raise FeatureError("it is an .npz archive, not one array")
+
+
+def _in_hdf5(file: Any, name: str) -> Any:
+    """A data set, which has shape and slices as an array has."""
+    found = file[name]
+    if not hasattr(found, "shape"):
+        raise FeatureError(f"{name!r} is a group, not one array")
+    return found

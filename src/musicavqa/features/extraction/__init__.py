@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicavqa.features.extraction.claims import FOLDER as CLAIMS
-from musicavqa.features.extraction.claims import remove_dead, waited_for
 from musicavqa.features.extraction.encoding import (
     Encoder,
     describe,
@@ -24,6 +22,8 @@ from musicavqa.features.extraction.engines import open_engine, run
 from musicavqa.features.extraction.plan import Job, Note, Outcome, check_clips, jobs
 from musicavqa.features.extraction.work import Task
 from musicavqa.features.store import Folder, Writer, folder
+from musicavqa.features.store.claims import FOLDER as CLAIMS
+from musicavqa.features.store.claims import remove_dead, waited_for
 from musicavqa.media import LIMITS, Limits
 from musicavqa.records import Clip
 

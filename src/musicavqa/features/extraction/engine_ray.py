@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from musicavqa.features.extraction.claims import FOLDER as CLAIMS
-from musicavqa.features.extraction.claims import last_clip
 from musicavqa.features.extraction.plan import Died, Job, Outcome
-from musicavqa.features.extraction.work import Task, Tick, do, use_one_thread
+from musicavqa.features.extraction.work import Task, Tick, do
+from musicavqa.features.store.claims import FOLDER as CLAIMS
+from musicavqa.features.store.claims import last_clip
 
 SUBMITTED_PER_CORE = 2
 """Jobs that wait at the cluster, so that no core is idle while an outcome travels."""
@@ -83,6 +83,8 @@ class Cluster:
 
 
 def _do(job: Job, task: Task) -> Outcome:
+    from musicavqa.workers import use_one_thread
+
     use_one_thread()
     return do(job, task, _say_nothing)
 

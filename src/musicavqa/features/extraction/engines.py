@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from musicavqa.features.extraction.claims import EXPIRY_S
 from musicavqa.features.extraction.plan import Died, Job, Note, Outcome
 from musicavqa.features.extraction.work import Task, Tick, do
+from musicavqa.features.store.claims import expiry_s
 
 ASK_AGAIN_S = 1.0
 NAMES = ("local", "ray")
@@ -124,7 +124,7 @@ def _still_held(before: _Waiting | None, job: Job, seen: str) -> _Waiting:
 
 def _again(waiting: _Waiting) -> Job:
     """The same job; with leave to take the claim over once that has stood still for long."""
-    stands_still = time.monotonic() - waiting.since >= EXPIRY_S
+    stands_still = time.monotonic() - waiting.since >= expiry_s(waiting.seen)
     return replace(waiting.job, stale=waiting.seen if stands_still else None)
 
 
@@ -133,7 +133,7 @@ def _after_death(job: Job, death: Died, total: Outcome, tick: Tick) -> list[Job]
     if not job.careful:
         return [replace(job, careful=True, stale=None)]
     if death.clip not in {clip.id for clip in job.clips}:
-        raise RuntimeError(
+        raise ChildProcessError(
             f"A worker {death.why} twice before it read a clip (group {job.group}). Is there memory"
             " for so many workers? A script that extracts needs `if __name__ == '__main__':`."
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from musicavqa.features.encoders import list_encoders, load_spec
 from musicavqa.features.encoders.weights import WeightError
-from musicavqa.features.extraction.claims import FOLDER as CLAIMS
-from musicavqa.features.extraction.claims import dead_claims
 from musicavqa.features.store import Folder, folder
+from musicavqa.features.store.claims import FOLDER as CLAIMS
+from musicavqa.features.store.claims import dead_claims
 
 STORE = re.compile(r"(?P<encoder>.+)-(?P<version>[0-9a-f]{8})")
 OLD_S = 900.0

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from musicavqa.features.encoders import list_encoders, load_spec
-from musicavqa.features.extraction.claims import FOLDER as CLAIMS
 from musicavqa.features.extraction.encoding import Encoder, describe, load_all
 from musicavqa.features.extraction.pieces import encode_clip
-from musicavqa.features.store import Description, FeatureError, Folder, Store, folder
+from musicavqa.features.store import FeatureError, Folder, Store, folder
+from musicavqa.features.store.claims import FOLDER as CLAIMS
 from musicavqa.features.store.shards import ENDING, read_header
 from musicavqa.media import LIMITS, Limits, MediaError
 from musicavqa.records import Clip
@@ -105,7 +105,11 @@ def check_shards(address: Folder | Path | str) -> tuple[int, list[Fault]]:
     if store is None:
         return 0, faults
     for clip_id in store.ids():
-        faults += _check_array(place, store.description, clip_id, store[clip_id])
+        where = f"{place} clip {clip_id!r}"
+        if problem := store.problem(clip_id):
+            faults.append(Fault(where, problem))
+        elif store.description.dtype.startswith("f") and not np.isfinite(store[clip_id]).all():
+            faults.append(Fault(where, "has values that are not finite"))
     if store.manifest["n_clips"] != len(store):
         text = f"the manifest counts {store.manifest['n_clips']} clips, {len(store)} are there"
         faults.append(Fault(str(place), f"{text}. Run the extraction again: it mends that."))
@@ -171,18 +175,4 @@ def _check_headers(place: Folder) -> list[Fault]:
             there = place.size(shard)
             text = f"has {there} bytes, its header says {n_bytes}. Delete it and run again."
             faults.append(Fault(where, text))
-    return faults
-
-
-def _check_array(
-    place: Folder, description: Description, clip_id: str, array: np.ndarray
-) -> list[Fault]:
-    where, faults = f"{place} clip {clip_id!r}", []
-    if array.shape[1:] != description.shape or len(array) < 1:
-        text = f"is {array.shape}, the manifest says (T, {', '.join(map(str, description.shape))})"
-        faults.append(Fault(where, text))
-    if array.dtype != np.dtype(description.dtype):
-        faults.append(Fault(where, f"is {array.dtype}, the manifest says {description.dtype}"))
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        faults.append(Fault(where, "has values that are not finite"))
     return faults

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from musicavqa.features.extraction.claims import FOLDER, Busy, Claim, ClaimLostError, held
 from musicavqa.features.extraction.encoding import (
     Encoder,
     describe,
@@ -23,6 +20,7 @@ from musicavqa.features.extraction.encoding import (
 from musicavqa.features.extraction.pieces import Growing, decode
 from musicavqa.features.extraction.plan import Job, Note, Outcome
 from musicavqa.features.store import Folder, Writer
+from musicavqa.features.store.claims import FOLDER, Busy, Claim, ClaimLostError, held
 from musicavqa.media import LIMITS, Limits, MediaError, Piece
 from musicavqa.records import Clip
 
@@ -55,13 +53,6 @@ class _Ready:
     chosen: list[Encoder]
     piece: Piece
     growing: Growing
-
-
-def use_one_thread() -> None:
-    """A worker has one core, for torch and for the numeric libraries."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by torch if it is imported later
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
 
 
 def do(job: Job, task: Task, tick: Tick) -> Outcome:

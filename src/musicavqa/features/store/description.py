@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from musicavqa.features.store.places import Folder
+from musicavqa.files import parse_json
 
 FORMAT = 2
 READABLE = (1, 2)
@@ -90,7 +92,9 @@ def hint(folder: Folder, encoder: str | None = None) -> str:
 def read_manifest(folder: Folder) -> dict[str, Any]:
     """The manifest of a finished store; FileNotFoundError or FeatureError with what to run."""
     try:
-        manifest = json.loads(folder.read(MANIFEST))
+        manifest = parse_json(folder.read(MANIFEST))
+    except ValueError as error:
+        raise _damaged(folder, str(error)) from error
     except FileNotFoundError:
         if not folder.exists():
             raise FileNotFoundError(f"{folder} does not exist. Run: {hint(folder)}") from None
@@ -98,12 +102,60 @@ def read_manifest(folder: Folder) -> dict[str, Any]:
             f"{folder} has no {MANIFEST}: the run that writes it is not finished. "
             f"Run again: {hint(folder)}"
         ) from None
+    if not isinstance(manifest, dict):
+        raise _damaged(folder, f"it holds a {type(manifest).__name__}")
     if manifest.get("format") not in READABLE:
         raise FeatureError(
             f"{folder}/{MANIFEST} has format {manifest.get('format')}, this version reads "
             f"{' and '.join(map(str, READABLE))}. Update musicavqa or extract again."
         )
+    if problem := _problem(manifest):
+        raise _damaged(folder, problem)
     return manifest
+
+
+def _problem(manifest: Mapping[str, Any]) -> str | None:
+    """What of a manifest is missing or cannot be, None where it is whole."""
+    if missing := sorted({"encoder", "hash8", "shape", "n_clips", "skipped"} - manifest.keys()):
+        return f"it lacks {', '.join(missing)}"
+    for name, fits in _FITS.items():
+        if name in manifest and not fits(manifest[name]):
+            return f"{name} is {manifest[name]!r:.60}"
+    try:
+        Description.of(manifest)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "encoder": lambda value: isinstance(value, str),
+    "hash8": lambda value: isinstance(value, str),
+    "shape": lambda value: isinstance(value, list) and all(map(_is_count, value)),
+    "n_clips": _is_count,
+    "skipped": _are_texts,
+    "weights": _are_texts,
+    "rate_hz": lambda value: type(value) in (int, float) and 0 < value < math.inf,
+    "dtype": lambda value: isinstance(value, str),
+    "every_s": lambda value: _is_count(value) and value > 0,
+    "imported_from": lambda value: value is None or isinstance(value, str),
+}
+"""What the facts of a manifest must be."""
+
+
+def _damaged(folder: Folder, reason: str) -> FeatureError:
+    return FeatureError(
+        f"{folder}/{MANIFEST} is damaged ({reason}). Delete it and run again, which writes it "
+        f"anew: {hint(folder)}"
+    )
 
 
 def write_manifest(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from musicavqa.files import cache_folder
-
-PART = ".part"
+from musicavqa.files import PART, cache_folder, create, replacing
 
 
 class Folder(Protocol):
@@ -135,25 +132,12 @@ class DiskFolder:
 
     def write(self, name: str, data: Iterable[bytes | memoryview]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        part = self.path / f"{name}.{os.getpid()}-{secrets.token_hex(4)}{PART}"  # one per writer
-        try:
-            with part.open("wb") as file:
-                file.writelines(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path / name)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        with replacing(self.path / name) as part, part.open("wb") as file:
+            file.writelines(data)
 
     def create(self, name: str, data: bytes) -> bool:
         self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            with (self.path / name).open("xb") as file:
-                file.write(data)
-        except FileExistsError:
-            return False
-        return True
+        return create(self.path / name, data)
 
     def remove(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import mmap
 from collections import OrderedDict
@@ -13,8 +14,9 @@ import numpy as np
 
 from musicavqa.features.store.description import Description, FeatureError, hint, read_manifest
 from musicavqa.features.store.places import Folder, folder
-from musicavqa.features.store.shards import Entry, index
+from musicavqa.features.store.shards import Entry, damaged, fingerprint, index
 
+REMAKE = "Delete its shard and extract again: what is whole is kept."
 MOST_MAPS = 256
 """Shards that a store holds open: each takes one of the process's file descriptors."""
 
@@ -48,17 +50,47 @@ class Store:
         Nothing is read until it is used, and of a slice only the slice.
         """
         self.require([clip_id])
+        if problem := self.problem(clip_id):
+            raise FeatureError(f"{self.folder}: clip {clip_id!r} {problem}. {REMAKE}")
         entry = self.entries[clip_id]
         whole = self._mapped(entry.shard)
         dtype, n = np.dtype(entry.dtype), math.prod(entry.shape)
         n_header = 8 + int.from_bytes(whole[:8], "little")
         start = n_header + entry.end - n * dtype.itemsize
+        if n_header + entry.end > len(whole):
+            raise damaged(self.folder, entry.shard)
         return np.frombuffer(whole, dtype, n, start).reshape(entry.shape)
+
+    def problem(self, clip_id: str) -> str | None:
+        """How the header of a clip differs from the manifest, None where it does not."""
+        entry, shape = self.entries[clip_id], self.description.shape
+        if entry.shape[1:] != shape or entry.shape[0] < 1:
+            return f"is {entry.shape}, the manifest says (T, {', '.join(map(str, shape))})"
+        if entry.dtype != self.description.dtype:
+            return f"is {entry.dtype}, the manifest says {self.description.dtype}"
+        return None
 
     def n_rows(self, clip_id: str) -> int:
         """Rows of one clip, from the header."""
         self.require([clip_id])
         return self.entries[clip_id].shape[0]
+
+    def fingerprint(self, clip_id: str) -> str:
+        """sha256 of the rows of one clip: noted when they were imported, or taken now."""
+        self.require([clip_id])
+        return self.entries[clip_id].sha256 or fingerprint([self[clip_id]])
+
+    def identity(self, clip_ids: Iterable[str]) -> str:
+        """What the rows of these clips are: the folder's name tells our encoder and its weights.
+
+        Of imported rows, where nothing is known of these, it tells their source and a hash of them.
+        """
+        source = self.description.imported_from
+        if source is None:
+            return self.folder.name
+        marks = "".join(f"{name}\0{self.fingerprint(name)}\n" for name in sorted(set(clip_ids)))
+        content = hashlib.sha256(marks.encode()).hexdigest()[:16]
+        return f"{self.folder.name} from {source} ({content})"
 
     def __contains__(self, clip_id: object) -> bool:
         return clip_id in self.entries
@@ -89,8 +121,11 @@ class Store:
 
     def _mapped(self, shard: str) -> mmap.mmap:
         if shard not in self._maps:
-            with self.folder.local(shard).open("rb") as file:
-                self._maps[shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            try:
+                with self.folder.local(shard).open("rb") as file:
+                    self._maps[shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError as error:  # it is empty by now
+                raise damaged(self.folder, shard) from error
         self._maps.move_to_end(shard)
         if len(self._maps) > MOST_MAPS:
             self._maps.popitem(last=False)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -19,11 +20,14 @@ import numpy as np
 from musicavqa.features.store.description import Description, FeatureError
 from musicavqa.features.store.places import Folder
 from musicavqa.features.store.strip import Strip
+from musicavqa.files import parse_json
 
 ENDING = ".safetensors"
 DTYPES = {"F16": "float16", "F32": "float32", "U8": "uint8", "BOOL": "bool"}
 NAMES = {name: kind for kind, name in DTYPES.items()}
 METADATA = "__metadata__"
+REMARK, SHA256 = "remark ", "sha256 "
+"""Begin the names of what the metadata tells about a clip."""
 HEAD_BYTES = 16384  # one read gets most headers
 
 
@@ -38,11 +42,13 @@ class Entry:
     """Bytes from the end of the header to the end of the array."""
     remark: str = ""
     """What is unusual about the clip."""
+    sha256: str | None = None
+    """Of the rows, where the writer of an imported store noted it."""
 
 
 def digest(clip_id: str) -> str:
     """Sixteen hex digits of a clip id."""
-    return hashlib.sha256(clip_id.encode()).hexdigest()[:16]
+    return hashlib.sha256(clip_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def group_of(clip_id: str) -> str:
@@ -50,18 +56,34 @@ def group_of(clip_id: str) -> str:
     return digest(clip_id)[:2]
 
 
-def write_shard(
-    folder: Folder, strips: Mapping[str, Strip], remarks: Mapping[str, str] | None = None
-) -> None:
-    """Write arrays by clip id as one shard, named after the first; remarks are its metadata.
+def fingerprint(parts: Iterable[np.ndarray]) -> str:
+    """sha256 (hex) of rows that come in parts, in the store's type."""
+    mark = hashlib.sha256()
+    for part in parts:
+        mark.update(np.ascontiguousarray(part).data)
+    return mark.hexdigest()
 
-    The file is one of safetensors, whose own writer would hold all of it twice more.
+
+def write_shard(
+    folder: Folder,
+    strips: Mapping[str, Strip],
+    fingerprints: bool = False,
+    remarks: Mapping[str, str] | None = None,
+) -> None:
+    """Write arrays by clip id as one shard, named after the first.
+
+    Its metadata tells the `remarks` about clips and, with `fingerprints`, the sha256 of the rows of
+    each. The file is one of safetensors, whose own writer would hold all of it twice more.
     """
-    header: dict[str, Any] = {METADATA: dict(remarks)} if remarks else {}
+    metadata = {REMARK + clip_id: remark for clip_id, remark in (remarks or {}).items()}
+    if fingerprints:
+        marks = {SHA256 + clip_id: fingerprint(strip.parts()) for clip_id, strip in strips.items()}
+        metadata |= marks
+    header: dict[str, Any] = {METADATA: metadata} if metadata else {}
     end = 0
     for clip_id, strip in strips.items():
         start, end = end, end + strip.nbytes
-        header[clip_id] = {
+        header[_key(clip_id)] = {
             "dtype": NAMES[strip.dtype.name],
             "shape": strip.shape,
             "data_offsets": (start, end),
@@ -73,28 +95,51 @@ def write_shard(
     folder.write(name, chain([len(text).to_bytes(8, "little"), text], data))
 
 
+def _key(clip_id: str) -> str:
+    """What the header calls a clip: its id, but for the one name that safetensors keeps."""
+    return f"%{clip_id}" if clip_id.lstrip("%") == METADATA else clip_id
+
+
+def _clip_of(key: str) -> str:
+    return key[1:] if key.lstrip("%") == METADATA else key
+
+
 def read_header(folder: Folder, shard: str) -> tuple[dict[str, Entry], int]:
     """Entries by clip id, and the size in bytes that the file must have."""
     head = folder.read(shard, HEAD_BYTES)
     n_header = 8 + int.from_bytes(head[:8], "little")
     try:
         if n_header > len(head):
+            if n_header > (folder.size(shard) or 0):
+                raise ValueError("the header is longer than the file")
             head = folder.read(shard, n_header)
-        header: dict[str, Any] = json.loads(head[8:n_header])
-        remarks = header.pop(METADATA, {})
-        entries = {
-            name: Entry(
-                shard,
-                tuple(e["shape"]),
-                DTYPES[e["dtype"]],
-                e["data_offsets"][1],
-                remarks.get(name, ""),
-            )
-            for name, e in header.items()
-        }
-    except (ValueError, KeyError, TypeError, MemoryError, OverflowError):
-        raise FeatureError(f"{folder}/{shard} is damaged. Delete it and run again.") from None
+        header: dict[str, Any] = parse_json(head[8:n_header])
+        metadata = header.pop(METADATA, {})
+        entries = {_clip_of(k): _entry(shard, _clip_of(k), e, metadata) for k, e in header.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
+        raise damaged(folder, shard) from error
     return entries, n_header + max((entry.end for entry in entries.values()), default=0)
+
+
+def _entry(shard: str, clip_id: str, said: Mapping[str, Any], metadata: Mapping[str, Any]) -> Entry:
+    """One array as the header tells; ValueError where its numbers do not fit each other."""
+    shape, (start, end) = tuple(said["shape"]), said["data_offsets"]
+    dtype = DTYPES[said["dtype"]]
+    if not all(type(n) is int and n >= 0 for n in (*shape, start, end)) or not shape:
+        raise ValueError(f"shape {shape} from {start} to {end}")
+    if end - start != math.prod(shape) * np.dtype(dtype).itemsize:
+        raise ValueError(f"{shape} does not fill {end - start} bytes")
+    remark, mark = metadata.get(REMARK + clip_id, ""), metadata.get(SHA256 + clip_id)
+    if not isinstance(remark, str) or not isinstance(mark, str | None):
+        raise ValueError(f"remark {remark!r:.60} and sha256 {mark!r:.60} are no texts")
+    return Entry(shard, shape, dtype, end, remark, mark)
+
+
+def damaged(folder: Folder, shard: str) -> FeatureError:
+    """The error of a shard that is not as it was written."""
+    return FeatureError(
+        f"{folder}/{shard} is damaged. Delete it and extract again: what is whole is kept."
+    )
 
 
 def index(folder: Folder, group: str = "") -> dict[str, Entry]:

@@ -79,7 +79,8 @@ class Writer:
         if not self.waiting:
             return
         self.before_writing()
-        write_shard(self.folder, self.waiting, self.remarks)
+        imported = self.description.imported_from is not None
+        write_shard(self.folder, self.waiting, imported, self.remarks)
         self.stored |= set(self.waiting)
         self.waiting, self.remarks = {}, {}
 

@@ -7,6 +7,8 @@ Tipping and Bishop 1999). What lies far outside is from another world: a photogr
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -40,11 +42,11 @@ class Familiarity(nn.Module):
         total = (along.square() / self.variances).sum(1) + beside / self.rest
         return torch.log(total / self.width)
 
-    def share(self, rows: Tensor) -> float:
-        """Probability that a clip with these rows is like those learned from, by its median row."""
+    def odds(self, rows: Tensor) -> float:
+        """Logit that a clip with these rows is like those learned from, by its median row."""
         if self.usual.isinf() or not len(rows):
-            return 1.0
-        return float(torch.sigmoid(self.steepness * (self.usual - self.strangeness(rows).median())))
+            return math.inf
+        return float(self.steepness * (self.usual - self.strangeness(rows).median()))
 
     @torch.no_grad()
     def learn(self, rows: Tensor, usual: float) -> None:

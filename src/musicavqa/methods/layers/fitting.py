@@ -13,6 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from musicavqa.questions import INSTRUMENTS
+
+N = len(INSTRUMENTS)
+NAMES = 6
+"""Numbers that stand for an instrument: a bow moves otherwise than a stick."""
 TICKS = 10
 ZONES, ROWS, COLUMNS = 4, 3, 7
 """Heights of a performer that are looked at, and the points of each."""
@@ -25,6 +30,8 @@ ABOVE, BELOW = 0.55, 0.45
 """What is looked at above and below his middle, in his own heights."""
 EDGE_PAN = 0.8
 """Panning of a performer at the edge of the picture."""
+LAGS = (-1, 0, 1, 2)
+"""Ticks by which a movement may come after a sound that it belongs to."""
 SOUNDS = 6
 """Numbers that describe the sound of an instrument at a tick; see `sound_of`."""
 
@@ -61,20 +68,56 @@ class Fitting(nn.Module):
             nn.GELU(),
         )
         self.plays = nn.Conv1d(width, 1, 1)
-        self.whole = nn.Sequential(nn.Linear(3 * width, width), nn.GELU(), nn.Linear(width, 2))
+        self.names = nn.Linear(N, NAMES, bias=False)
+        together = 2 * 2 * len(LAGS) * MOVEMENTS // 2
+        self.whole = nn.Sequential(
+            nn.Linear(3 * width + together + NAMES, width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, 2),
+        )
 
-    def forward(self, movement: Tensor, sound: Tensor, equal: Tensor) -> Fit:
-        """movement (P, K, 16), sound (P, K, 6), equal (P, P) share that two have one instrument."""
+    def forward(self, movement: Tensor, sound: Tensor, shares: Tensor) -> Fit:
+        """movement (P, K, 16), sound (P, K, 6), shares (P, 22) of instruments."""
+        equal = shares @ shares.T
         own = self.read(torch.cat([movement, sound], 2).transpose(1, 2))  # (P, D, K)
         others = equal * (1 - torch.eye(len(equal), device=equal.device))
         n_others = others.sum(1, keepdim=True)
         mean = torch.einsum("pq,qdk->pdk", others / n_others.clamp(min=1e-3), own)
         alone = n_others.clamp(max=1)[..., None].expand(-1, 1, own.shape[2])
         joined = self.join(torch.cat([own, mean, alone], 1))
-        active = sound[..., :1].transpose(1, 2)
+        plays = self.plays(joined)
+        active = sound[..., :1].transpose(1, 2) * torch.sigmoid(plays)
         heard = (joined * active).sum(2) / active.sum(2).clamp(min=1e-3)
-        whole = self.whole(torch.cat([heard, joined.mean(2), joined.amax(2)], 1))
-        return Fit(self.plays(joined)[:, 0], whole[:, 0], whole[:, 1])
+        go = together(movement, sound)
+        others_go = others @ go / n_others.clamp(min=1e-3)
+        facts = [heard, joined.mean(2), joined.amax(2), go, others_go, self.names(shares)]
+        whole = self.whole(torch.cat(facts, 1))
+        return Fit(plays[:, 0], whole[:, 0], whole[:, 1])
+
+
+def together(movement: Tensor, sound: Tensor) -> Tensor:
+    """(P, 64) correlations over time of movement with the sound of the same instrument.
+
+    Of each kind of movement with onsets and with activity, at every lag.
+    """
+    moved = _standardised(movement[..., : MOVEMENTS // 2])  # (P, K, 8)
+    heard = _standardised(sound[..., [1, 0]])  # (P, K, 2)
+    found = []
+    for lag in LAGS:
+        first, last = max(0, -lag), min(heard.shape[1], heard.shape[1] - lag)
+        if last <= first:
+            found.append(moved.new_zeros(len(moved), MOVEMENTS // 2, 2))
+            continue
+        later = moved[:, first + lag : last + lag]
+        found.append(torch.einsum("pkm,pks->pms", later, heard[:, first:last]) / (last - first))
+    return torch.stack(found, 1).flatten(1)
+
+
+def _standardised(curves: Tensor) -> Tensor:
+    """Curves (P, K, n) with mean 0 and deviation 1 over time."""
+    centred = curves - curves.mean(1, keepdim=True)
+    return centred / centred.square().mean(1, keepdim=True).sqrt().clamp(min=0.02)
 
 
 def movement_around(movement: Tensor, x: Tensor, y: Tensor, height: Tensor) -> Tensor:

@@ -70,13 +70,13 @@ def perceive(
                 frames=peaks(own) if has_picture else [[] for _ in shown[row]],
                 outdoor=own.outdoor,
                 hearing=heard[row],
-                movement=batch.streams["visual_movement"][row, :n].flatten(0, 1),
+                movement=batch.streams["visual_movement"][row, :n].flatten(0, 1).half(),
                 has_sound=bool((sound[row, :n, 0] > SILENCE).any() and sound[row, :n].any()),
                 has_picture=has_picture,
                 photo_maps=shown[row][:, sum(FOLDED) :],
                 looks=_looks(shown[row]),
-                logmel=sound[row, :n],
-                yamnet=batch.streams["audio_yamnet"][row, :n],
+                logmel=sound[row, :n].half(),
+                yamnet=batch.streams["audio_yamnet"][row, :n].half(),
                 sight=own if learning else None,
             )
         )

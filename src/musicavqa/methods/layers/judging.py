@@ -18,6 +18,8 @@ from musicavqa.methods.layers.listening import TICKS, Hearing
 from musicavqa.methods.layers.performers import Performer, evidence, gather
 from musicavqa.records import Reading, Seen
 
+WINDOW = 600
+"""Ticks of movement and sound that are held against each other at once."""
 SMOOTH = 5
 """Ticks over which activity is averaged before its highest value is taken."""
 
@@ -49,6 +51,10 @@ class Judgement(nn.Module):
         self.audible = nn.Linear(3, 1)
         self.spoken = nn.Linear(2, 1)
         self.outside = nn.Linear(1, 1)
+        for judge in (self.there, self.audible, self.spoken, self.outside):
+            nn.init.zeros_(judge.weight)  # at first the surest look or sound alone counts
+            nn.init.zeros_(judge.bias)
+            nn.init.ones_(judge.weight[:, :1])
 
     def forward(self, glimpse: Glimpse) -> Judged:
         found = gather(glimpse.frames)
@@ -79,12 +85,28 @@ class Judgement(nn.Module):
             for f in ("x", "y", "height")
         )
         shares, hearing = names.detach().exp(), glimpse.hearing
-        activity = torch.sigmoid(hearing.activity).detach()
-        onsets, pan = hearing.onsets.exp().detach(), hearing.pan.detach()
-        sound = sound_of(shares, x, activity, onsets, pan)
-        return self.fitting(
-            movement_around(glimpse.movement, x, y, height), sound, shares @ shares.T
-        )
+        fits, active = [], []
+        for start in range(0, n_ticks, WINDOW):  # of hours, all performers at once would not fit
+            part = slice(start, start + WINDOW)
+            activity = torch.sigmoid(hearing.activity[part]).detach()
+            onsets, pan = hearing.onsets[part].exp().detach(), hearing.pan[part].detach()
+            sound = sound_of(shares, x, activity, onsets, pan)
+            movement = movement_around(glimpse.movement[part].float(), x, y, height)
+            fits.append(self.fitting(movement, sound, shares))
+            active.append(sound[..., 0].sum(1))
+        return _over_time(fits, torch.stack(active))
+
+
+def _over_time(fits: list[Fit], active: Tensor) -> Fit:
+    """One judgement of the windows of a clip, by how long each instrument sounds in them (W, P)."""
+    if len(fits) == 1:
+        return fits[0]
+    weight = (active + 1e-3) / (active + 1e-3).sum(0)
+    return Fit(
+        torch.cat([fit.plays for fit in fits], 1),
+        (torch.stack([fit.sounds for fit in fits]) * weight).sum(0),
+        torch.stack([fit.moves for fit in fits]).amax(0),
+    )
 
 
 def heard_by(hearing: Hearing) -> Tensor:
@@ -122,7 +144,7 @@ def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
             y=performer.mean("y"),
             height=performer.mean("height"),
             x_spread=0.0,
-            plays=plays[i].cpu().numpy(),
+            plays=plays[i].float().cpu().numpy(),
             sounds=float(sounds[i]),
             moves=float(moves[i]),
         )
@@ -133,9 +155,9 @@ def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
         tick_s=1 / TICKS,
         seen=seen,
         heard=heard.cpu().double().numpy(),
-        activity=activity.cpu().numpy(),
-        level_db=level.cpu().numpy(),
-        onset_rate=rate.cpu().numpy(),
+        activity=activity.float().cpu().numpy(),
+        level_db=level.float().cpu().numpy(),
+        onset_rate=rate.float().cpu().numpy(),
         voiceover=float(torch.sigmoid(judged.voiceover).detach()),
         outdoor=float(torch.sigmoid(judged.outdoor).detach()),
         has_sound=glimpse.has_sound,

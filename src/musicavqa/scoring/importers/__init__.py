@@ -2,23 +2,32 @@
 
 A table format has `fits(columns)`, `check(table)` and `given(line, row)`; to add one, write the
 file and name it in `TABLES`. Every reader gives all rows, or raises a ValueError of one line.
+A plain table (`PLAIN`) has no fixed columns: which one is the model's is never guessed.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from musicavqa.answers.scorers import read_answer, rule_name
-from musicavqa.records import Prediction, Question
-from musicavqa.scoring.importers import lmms_eval, plain, tables, tspm, vlmevalkit
+from musicavqa.records import CountedWarning, Prediction, Question
+from musicavqa.scoring.importers import lmms_eval, plain, tables, tspm, videollama2, vlmevalkit
 from musicavqa.scoring.importers.given import Given
 from musicavqa.scoring.importers.joining import join
 
-TABLES = {"lmms_eval": lmms_eval, "plain": plain, "vlmevalkit": vlmevalkit}
-FORMATS = ("tspm", *TABLES)
+TABLES = {"lmms_eval": lmms_eval, "videollama2": videollama2, "vlmevalkit": vlmevalkit}
+PLAIN = "plain"
+FORMATS = ("tspm", *TABLES, PLAIN)
+
+
+class GoldWarning(CountedWarning):
+    """Answers that are all right, as those of an annotation are."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +55,19 @@ def import_predictions(
     format: str | None = None,
     scorer: str | None = None,
     partly: bool = False,
+    column: str | None = None,
 ) -> Imported:
     """Read a file of answers to `questions`.
 
-    `format` is one of `FORMATS`, None to tell it from the file; `scorer` reads free text, None for
+    `format` is one of `FORMATS`, None to tell it from the file; `column` names the model's answers
+    in a plain table, None where only one column can be them; `scorer` reads free text, None for
     'mcq' where the file has options and 'span' elsewhere. With `partly`, questions without an
-    answer become 'no media'. Raises ValueError or FileNotFoundError, never drops a row.
+    answer become 'no media'. Raises ValueError or FileNotFoundError, never drops a row; answers
+    that are all right are told by GoldWarning.
     """
     path = Path(path)
-    format = format or sniff(path)
-    given = read(path, format)
+    format = format or (PLAIN if column else sniff(path))
+    given = read(path, format, column)
     joined = join(given, questions, path, partly)
     scorer = scorer or ("mcq" if any(item.options for item in given) else "span")
     bare = [item for item in given if len(item.options) < 2]
@@ -65,18 +77,24 @@ def import_predictions(
             f"options to choose from. Say --scorer span to read them as free text."
         )
     answers = [_prediction(question, joined.get(question.key), scorer) for question in questions]
+    _warn_of_gold(questions, answers, path)
     return Imported(answers, format, len(given))
 
 
-def read(path: Path, format: str) -> list[Given]:
-    """All rows of a file of this format."""
+def read(path: Path, format: str, column: str | None = None) -> list[Given]:
+    """All rows of a file of this format; `column` is that of the answers, in a plain table."""
+    if format not in FORMATS:
+        raise ValueError(f"There is no format {format!r}; there are {', '.join(FORMATS)}.")
+    if column and format != PLAIN:
+        raise ValueError(f"--column goes with plain tables; {format} names its columns itself.")
     if format == "tspm":
         return tspm.read(path)
-    if format not in TABLES:
-        raise ValueError(f"There is no format {format!r}; there are {', '.join(FORMATS)}.")
     table = tables.load(path)
+    if format == PLAIN:
+        found = plain.answer_column(table, column)
+        return list(_rows(table, partial(plain.given, column=found)))
     TABLES[format].check(table)
-    return list(_rows(table, format))
+    return list(_rows(table, TABLES[format].given))
 
 
 def sniff(path: Path) -> str:
@@ -89,6 +107,8 @@ def sniff(path: Path) -> str:
     if columns >= {"key", "answer", "status"}:
         raise ValueError(f"{path} is a prediction file already. Run: musicavqa evaluate {path}")
     fitting = [name for name, format in TABLES.items() if format.fits(columns)]
+    if plain.fits(columns) or (plain.asks(columns) and not fitting):
+        fitting.insert(0, PLAIN)
     if len(fitting) != 1:
         known = f"may be {' or '.join(fitting)}" if fitting else "is of no known format"
         shown = ", ".join(sorted(columns)[:12]) or "none that every row has"
@@ -98,12 +118,22 @@ def sniff(path: Path) -> str:
     return fitting[0]
 
 
-def _rows(table: tables.Table, format: str) -> Iterable[Given]:
+def _rows(table: tables.Table, given: Callable[[int, dict[str, Any]], Given]) -> Iterator[Given]:
     for line, row in table.rows:
         try:
-            yield TABLES[format].given(line, row)
+            yield given(line, row)
         except ValueError as error:
             raise ValueError(f"{table.path}, line {line}: {error}") from error
+
+
+def _warn_of_gold(
+    questions: Sequence[Question], predictions: Sequence[Prediction], path: Path
+) -> None:
+    """Tell where every answer is the right one, which no model is known to reach."""
+    right = [p.answer == q.answer for q, p in zip(questions, predictions, strict=True)]
+    if len(right) > 1 and all(right):
+        told = f"All {len(right)} answers in {path} are the right ones. Are they a model's?"
+        warnings.warn(GoldWarning(told), stacklevel=3)
 
 
 def _prediction(question: Question, given: Given | None, scorer: str) -> Prediction:

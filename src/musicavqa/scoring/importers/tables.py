@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from musicavqa.files import separator
+from musicavqa import files
 from musicavqa.scoring.importers.given import shorten
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".xlsx")
@@ -63,18 +63,19 @@ def read_text(path: Path) -> str:
 def parse_json(text: str, where: str) -> Any:
     """One JSON value; ValueError naming `where` when it is damaged."""
     try:
-        return json.loads(text)
+        return files.parse_json(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where} is no JSON ({error.msg}, column {error.colno}).") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is no readable JSON ({type(error).__name__}).") from error
+    except ValueError as error:
+        raise ValueError(f"{where} is no readable JSON: {error}.") from error
 
 
 def _text_rows(path: Path, suffix: str) -> Iterator[tuple[int, dict[str, Any]]]:
     text = read_text(path)
     if suffix in (".csv", ".tsv"):
-        return _separated(path, text, "\t" if suffix == ".tsv" else separator(text))
-    return _lines(path, text) if suffix == ".jsonl" else _list(path, text)
+        return _separated(path, text, "\t" if suffix == ".tsv" else files.separator(text))
+    is_lines = suffix == ".jsonl" or (text.startswith("{") and "\n{" in text)  # lines in .json
+    return _lines(path, text) if is_lines else _list(path, text)
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:

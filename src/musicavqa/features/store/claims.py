@@ -11,26 +11,26 @@ finds another name before it writes a shard, and drops its work.
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from musicavqa.features.store import Folder
+from musicavqa.features.store.places import Folder
+from musicavqa.processes import has_ended, machine, start_of, this_process
 
 FOLDER = "claims"
 ENDING = ".claim"
 BEAT_S = 10.0
 EXPIRY_S = 60.0
+NAMELESS_S = 2.0
+"""Claims are whole from their first moment where there are links; elsewhere a moment later."""
 SETTLE_S = 0.5
 
 
-class ClaimLostError(RuntimeError):
+class ClaimLostError(OSError):
     """Another worker took this claim over, because it had not been heard of for too long."""
 
 
@@ -117,18 +117,26 @@ def last_clip(folder: Folder, name: str) -> str | None:
 
 
 @contextmanager
-def waited_for(folder: Folder, name: str) -> Iterator[Claim]:
-    """Hold the claim `name`, however long others hold it."""
-    seen, since = "", time.monotonic()
+def waited_for(
+    folder: Folder, name: str, told: Callable[[str], None] = lambda owner: None
+) -> Iterator[Claim]:
+    """Hold the claim `name`, however long others hold it; `told` hears once who that is."""
+    seen, since = None, time.monotonic()
     while True:
-        stands_still = time.monotonic() - since >= EXPIRY_S
+        stands_still = seen is not None and time.monotonic() - since >= expiry_s(seen)
         with held(folder, name, seen if stands_still else None) as claim:
             if isinstance(claim, Claim):
                 yield claim
                 return
+            if seen is None:
+                told(_owner(claim.seen))
             if claim.seen != seen:
                 seen, since = claim.seen, time.monotonic()
         time.sleep(SETTLE_S)
+
+
+def _owner(said: str) -> str:
+    return f"process {_fact(said, 'pid')} on {_fact(said, 'host')}"
 
 
 def dead_claims(folder: Folder, older_than_s: float = float("inf")) -> list[str]:
@@ -151,24 +159,17 @@ def remove_dead(folder: Folder) -> None:
         folder.remove(file)
 
 
-def this_process() -> dict[str, object]:
-    """Host, process id and start, so that a number that is used again is not mistaken."""
-    pid = os.getpid()
-    return {"machine": _machine(), "host": socket.gethostname(), "pid": pid, "start": _start(pid)}
-
-
 def is_dead(said: str) -> bool:
     """Whether the owner was a process of this machine and no longer runs."""
     pid = _fact(said, "pid")
-    if _fact(said, "machine") != _machine() or not isinstance(pid, int):
+    if _fact(said, "machine") != machine() or not isinstance(pid, int):
         return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return _start(pid) != _fact(said, "start")
+    return has_ended(pid) or start_of(pid) != _fact(said, "start")
+
+
+def expiry_s(said: str) -> float:
+    """How long a claim must stand still to be dead: one that names nobody, not long at all."""
+    return EXPIRY_S if _fact(said, "token") is not None else NAMELESS_S
 
 
 def _take(claim: Claim, stale: str | None) -> Busy | None:
@@ -197,7 +198,7 @@ def _give_back(claim: Claim) -> None:
 
 
 def _said(folder: Folder, name: str) -> str | None:
-    """Text of the claim, None where there is none; an empty one is just being written."""
+    """Text of the claim, None where there is none."""
     try:
         return folder.read(name + ENDING).decode("utf-8", "replace")
     except FileNotFoundError:
@@ -214,25 +215,3 @@ def _fact(said: str, name: str) -> object:
 def _age_s(said: str) -> float:
     beat = _fact(said, "time")
     return time.time() - beat if isinstance(beat, float) else 0.0
-
-
-def _machine() -> str:
-    """Differs between machines, boots and process-id namespaces (containers)."""
-    parts = [socket.gethostname()]
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    if boot.is_file():
-        parts += [boot.read_text().strip(), os.readlink("/proc/self/ns/pid")]
-    return " ".join(parts)
-
-
-def _start(pid: int) -> str:
-    """Start of a process in clock ticks since boot; empty where the system does not tell.
-
-    A process that has ended and that nobody has collected yet counts as gone.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    state, *rest = text.rpartition(")")[2].split()
-    return "ended" if state in "ZX" else rest[18]

@@ -1,0 +1,185 @@
+"""The score of a performance: one lane for each performer, and for each instrument only heard.
+
+A reading is unsure, and its senses are joined only where tables are drawn from it (`rules.tables`).
+So the score is what those tables, from which questions are answered, say on the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from musicavqa.questions import INSTRUMENTS
+from musicavqa.records import Reading, Seen
+from musicavqa.rules.facts import Player, region
+from musicavqa.rules.tables import Table, draw_tables
+
+N_TABLES = 200
+TOLD = 0.2
+"""Who is there, or sounds, with a smaller share has no lane."""
+RARE = 0.05
+"""What fewer tables allow at all is not asked of them."""
+
+Drawn = list[tuple[float, Player]]
+"""Weight of a table, and somebody in it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lane:
+    """Somebody in the picture, or an instrument that is only heard; shares are probabilities."""
+
+    names: tuple[tuple[str, float], ...]
+    """Instruments and their shares, the likeliest first, sight and hearing joined."""
+    seen: Seen | None
+    """None for an instrument that is only heard."""
+    there: float
+    """That he is there at all; for an instrument that is only heard, that it is heard."""
+    sounds: float
+    """That he is there and sounds."""
+    sure: np.ndarray
+    """(K,) that he sounds at each tick."""
+    enters_s: float | None = None
+    """This and the next: medians of the tables in which he sounds; None where he sounds in none."""
+    playing_s: float | None = None
+    level_db: float | None = None
+    """Only differences between lanes mean anything."""
+    onset_rate: float | None = None
+    """Notes per second of playing."""
+
+    @property
+    def instrument(self) -> str:
+        """The likeliest."""
+        return self.names[0][0]
+
+    @property
+    def place(self) -> str:
+        """'left', 'middle', 'right' or 'unseen'."""
+        return "unseen" if self.seen is None else region(self.seen.x)
+
+    @property
+    def title(self) -> str:
+        """'violin (left)'."""
+        return f"{self.instrument} ({self.place})"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A reading as it is shown."""
+
+    reading: Reading
+    lanes: tuple[Lane, ...]
+    """Performers from left to right, then instruments that are only heard, the surest first."""
+    fits: float | None
+    """That anybody in the picture sounds; None where hardly anybody is seen or nothing is heard."""
+
+    @property
+    def sounding(self) -> tuple[Lane, ...]:
+        """Lanes of those who sound, as far as can be told."""
+        return tuple(lane for lane in self.lanes if lane.sounds >= TOLD)
+
+    def as_dict(self) -> dict[str, object]:
+        """Lanes and fit for machines; levels against that of the loudest."""
+        lanes = [_plain(lane, self.loudest_db) for lane in self.lanes]
+        return {"lanes": lanes, "fits": None if self.fits is None else round(self.fits, 4)}
+
+    @property
+    def loudest_db(self) -> float:
+        """Level of the loudest of those who sound; 0 where nobody does."""
+        levels = [lane.level_db for lane in self.sounding if lane.level_db is not None]
+        return max(levels, default=0.0)
+
+
+def score_of(reading: Reading) -> Score:
+    """The score of this reading; the same reading gives the same score."""
+    tables = draw_tables(reading, N_TABLES, np.random.default_rng(0))
+    performers: list[Drawn] = [[] for _ in reading.seen]
+    hidden: dict[str, Drawn] = {}
+    for table in tables:
+        players, there = table.facts.players, table.choices.there
+        for index, player in zip(there, players, strict=False):
+            performers[index].append((table.weight, player))
+        for player in players[len(there) :]:
+            hidden.setdefault(player.instrument, []).append((table.weight, player))
+    seen = [
+        _lane(drawn, reading, performer)
+        for drawn, performer in zip(performers, reading.seen, strict=True)
+        if drawn
+    ]
+    heard = sorted((_lane(drawn, reading) for drawn in hidden.values()), key=lambda x: -x.sounds)
+    kept = [x for x in seen if x.there >= TOLD] + [x for x in heard if x.sounds >= TOLD]
+    return Score(reading, tuple(kept), _fits(tables))
+
+
+def _lane(drawn: Drawn, reading: Reading, performer: Seen | None = None) -> Lane:
+    """What the tables say of one of their players."""
+    there = sum(weight for weight, _ in drawn)
+    shares = np.zeros(len(INSTRUMENTS))
+    for weight, player in drawn:
+        shares[INSTRUMENTS.index(player.instrument)] += weight / max(there, 1e-12)
+    names = tuple((INSTRUMENTS[i], float(shares[i])) for i in np.argsort(-shares) if shares[i])
+    sounding = [(weight, player) for weight, player in drawn if player.heard]
+    medians = {
+        name: _median(sounding, attribute)
+        for name, attribute in {
+            "enters_s": "first_onset_s",
+            "playing_s": "playing_s",
+            "level_db": "level_db",
+            "onset_rate": "onset_rate",
+        }.items()
+    }
+    sounds = float(sum(weight for weight, _ in sounding))
+    return Lane(names, performer, float(there), sounds, _sure(sounding, reading), **medians)
+
+
+def _sure(drawn: Drawn, reading: Reading) -> np.ndarray:
+    """(K,) weight of the tables in which he sounds at each tick."""
+    n_ticks = len(reading.activity)
+    steps = np.zeros(n_ticks + 1)
+    for weight, player in drawn:
+        for start_s, stop_s in player.intervals:
+            steps[min(n_ticks, round(start_s / reading.tick_s))] += weight
+            steps[min(n_ticks, round(stop_s / reading.tick_s))] -= weight
+    return np.clip(steps.cumsum()[:-1], 0.0, 1.0)
+
+
+def _median(drawn: Drawn, attribute: str) -> float | None:
+    """Weighted median."""
+    if not drawn:
+        return None
+    values = np.array([getattr(player, attribute) for _, player in drawn])
+    order = values.argsort()
+    total = np.cumsum(np.array([weight for weight, _ in drawn])[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+
+
+def _fits(tables: Sequence[Table]) -> float | None:
+    """Of the tables with somebody seen and something heard, where anybody seen sounds."""
+    asked = [table for table in tables if table.facts.seen and table.facts.heard]
+    total = sum(table.weight for table in asked)
+    if total < RARE:
+        return None
+    return float(sum(table.weight for table in asked if table.facts.sounding) / total)
+
+
+def _plain(lane: Lane, loudest_db: float) -> dict[str, object]:
+    """A lane as plain numbers."""
+    numbers = {
+        "there": lane.there,
+        "sounds": lane.sounds,
+        "x": None if lane.seen is None else lane.seen.x,
+        "enters_s": lane.enters_s,
+        "playing_s": lane.playing_s,
+        "level_db": None if lane.level_db is None else lane.level_db - loudest_db,
+        "onset_rate": lane.onset_rate,
+    }
+    rounded = {name: None if x is None else round(x, 4) for name, x in numbers.items()}
+    names = {name: round(share, 4) for name, share in lane.names}
+    return {
+        "instruments": names,
+        "place": lane.place,
+        **rounded,
+        "box": None if lane.seen is None else [round(edge, 4) for edge in lane.seen.box],
+        "sure": lane.sure.round(4).tolist(),
+    }

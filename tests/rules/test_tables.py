@@ -1,0 +1,146 @@
+"""Tables drawn from readings: exact ones answer as the truth, unsure ones join sight and sound."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from made_readings import CERTAIN, exact_reading, made_reading, seen_at
+from musicavqa.answers import ANSWERS, index
+from musicavqa.bandstand.asked import questions
+from musicavqa.bandstand.scene import sample_scene
+from musicavqa.questions import INSTRUMENTS
+from musicavqa.rules.tables import FOOTAGE, RENDERED, draw_tables, intervals
+from musicavqa.rules.votes import votes
+
+WHOLE = [(0.0, 10.0)]
+NEAR_A_MARGIN = {4, 5, 6, 15, 24, 25, 26, 27, 28, 29}
+"""Templates that compare a number with a margin, which a tenth of a second may cross."""
+
+
+def drawn(reading, n=200, beliefs=None, seed=0):
+    return draw_tables(reading, n, np.random.default_rng(seed), beliefs)
+
+
+def share(tables, holds):
+    return sum(table.weight for table in tables if holds(table.facts))
+
+
+def exact_enough(scene):
+    """Equal instruments have one lane of activity in a reading: their times are not told apart."""
+    names = [player["instrument"] for player in scene["players"]]
+    return len(set(names)) == len(names)
+
+
+SCENES = [scene for i in range(40) if exact_enough(scene := sample_scene("val", i))][:12]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene["id"] for scene in SCENES])
+def test_exact_readings_give_the_answers_of_the_truth(scene):
+    tables = drawn(exact_reading(scene), 25, CERTAIN)
+    asked = questions(scene)
+    said = {(n, slots): votes(tables, n, slots) for n, slots, _ in asked}
+    for number, slots, truth in asked:
+        found = said[number, slots]
+        if number not in NEAR_A_MARGIN:
+            assert ANSWERS[int(found.argmax())] == truth, (number, slots)
+        assert not found.any() or found[index(truth)] > 0.3 * found.sum(), (number, slots)
+
+
+@pytest.mark.parametrize("beliefs", [RENDERED, FOOTAGE])
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_sum_to_one_whatever_is_read(beliefs, seed):
+    rng = np.random.default_rng(seed)
+    seen = [
+        replace(seen_at(x), share=rng.random(), instruments=rng.dirichlet(np.ones(22)))
+        for x in rng.random(seed)
+    ]
+    activity = rng.random((100, 22))
+    tables = drawn(made_reading(seen, heard=None, activity=activity), 50, beliefs)
+    weights = np.array([table.weight for table in tables])
+    assert len(tables) == 50
+    assert weights.sum() == pytest.approx(1)
+    assert weights.min() >= 0
+
+
+def test_the_same_generator_draws_the_same_tables():
+    reading = made_reading([seen_at(0.5, violin=0.5, erhu=0.5)], {"violin": (0.5, WHOLE)})
+    one, other = ([t.facts for t in drawn(reading, seed=3)] for _ in range(2))
+    assert str(one) == str(other)
+
+
+@pytest.mark.parametrize(("heard", "other"), [("violin", "erhu"), ("erhu", "violin")])
+def test_who_may_be_seen_under_two_names_is_what_is_heard(heard, other):
+    reading = made_reading(
+        [seen_at(0.5, **{heard: 0.4, other: 0.6})],
+        {heard: (0.98, WHOLE), other: (0.01, WHOLE)},
+    )
+    tables = drawn(reading)
+    assert share(tables, lambda f: [p.instrument for p in f.seen] == [heard]) > 0.8
+    silent = replace(reading, has_sound=False)
+    assert share(drawn(silent), lambda f: [p.instrument for p in f.seen] == [heard]) < 0.55
+
+
+def test_an_instrument_that_is_seen_is_heard_more_often_than_one_that_is_not():
+    heard = {"violin": (0.4, WHOLE), "tuba": (0.4, WHOLE)}
+    tables = drawn(made_reading([seen_at(0.5, violin=1.0)], heard))
+    assert share(tables, lambda f: any(p.instrument == "violin" for p in f.heard)) > 0.7
+    assert share(tables, lambda f: any(p.instrument == "tuba" for p in f.heard)) < 0.3
+
+
+@pytest.mark.parametrize("sounds", [0.0, 0.02, 0.5, 1.0])
+def test_of_equal_instruments_at_least_one_sounds(sounds):
+    pair = [seen_at(0.2, sounds=sounds, violin=1.0), seen_at(0.8, sounds=0.02, violin=1.0)]
+    tables = drawn(made_reading(pair, {"violin": (1.0, WHOLE)}))
+    assert all(table.facts.sounding for table in tables)
+    if sounds > 0.9:
+        left = share(tables, lambda f: [p.region for p in f.sounding] == ["left"])
+        assert left > 0.9
+
+
+def test_equal_instruments_sound_when_each_moves():
+    half = np.where(np.arange(100) < 50, 1.0, 0.0)
+    pair = [
+        replace(seen_at(0.2, violin=1.0), plays=half),
+        replace(seen_at(0.8, violin=1.0), plays=1 - half),
+    ]
+    tables = drawn(made_reading(pair, {"violin": (1.0, WHOLE)}))
+    found = votes(tables, 32, ("violin", "first"))
+    assert ANSWERS[int(found.argmax())] == "left"
+
+
+def test_without_sound_nobody_sounds_and_without_picture_nobody_is_seen():
+    reading = made_reading([seen_at(0.5, violin=1.0)], {"violin": (1.0, WHOLE)})
+    deaf = drawn(replace(reading, has_sound=False))
+    assert not any(table.facts.heard for table in deaf)
+    assert not any(table.facts.dubbed for table in deaf)
+    blind = drawn(replace(reading, seen=(), has_picture=False))
+    assert not any(table.facts.seen for table in blind)
+    assert share(blind, lambda f: [p.instrument for p in f.heard] == ["violin"]) > 0.9
+
+
+def test_shares_of_place_and_voice_are_those_of_the_reading():
+    tables = drawn(made_reading(outdoor=0.3, voiceover=0.8), 2000)
+    assert share(tables, lambda f: f.place == "outdoor") == pytest.approx(0.3, abs=0.05)
+    assert share(tables, lambda f: f.voiceover) == pytest.approx(0.8, abs=0.05)
+
+
+def test_stretches_leave_out_noise_and_bridge_short_rests():
+    sure = np.zeros(100)
+    sure[[3]] = sure[10:30] = sure[35:50] = sure[70:100] = 0.9
+    reading = made_reading(duration_s=9.7)
+    found = intervals(sure, 0.5, reading)
+    np.testing.assert_allclose(found, [(1.0, 5.0), (7.0, 9.7)])
+    assert intervals(sure, 0.95, reading) == ()
+
+
+def test_levels_and_rates_are_those_of_the_reading():
+    reading = made_reading(
+        [seen_at(0.2, violin=1.0), seen_at(0.8, cello=1.0)],
+        {"violin": (1.0, WHOLE), "cello": (1.0, WHOLE)},
+        level_db=np.where([name == "cello" for name in INSTRUMENTS], -9.0, 0.0),
+        onset_rate=np.where([name == "cello" for name in INSTRUMENTS], 6.0, 2.0),
+    )
+    tables = drawn(reading)
+    assert votes(tables, 4, ("violin", "cello"))[index("yes")] > 0.95
+    assert votes(tables, 5, ("violin", "cello"))[index("no")] > 0.95
