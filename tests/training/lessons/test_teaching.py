@@ -29,7 +29,8 @@ TINY = Lessons(
     stem_scenes=4,
     speeches=2,
     ear_short_steps=2,
-    ear_steps=2,
+    ear_steps=1,
+    ear_fine_steps=2,
     fit_scenes=2,
     fit_passes=4,
     clips=N_CLIPS,
@@ -73,7 +74,7 @@ def test_a_killed_course_goes_on_to_a_run_folder_that_answers(tmp_path, rehearsa
     check_course(course(tmp_path), TINY)
     with pytest.raises(Killed):
         teach(course(tmp_path, kill_in_the_ear), TINY, rehearsal)
-    assert (tmp_path / "lessons" / "ear-short.safetensors").exists()
+    assert (tmp_path / "lessons" / "ear-whole.safetensors").exists()
     assert not (tmp_path / "checkpoint.safetensors").exists()
     stages = []
     check_course(course(tmp_path), TINY)
@@ -92,7 +93,14 @@ def _is_a_run(folder, rehearsal):
     assert about["options"]["ear_width"] == 8
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     stages = [row["stage"] for row in log]
-    assert list(dict.fromkeys(stages)) == ["eye", "ear-short", "ear", "fit", "calibration"]
+    assert list(dict.fromkeys(stages)) == [
+        "eye",
+        "ear-short",
+        "ear-whole",
+        "ear",
+        "fit",
+        "calibration",
+    ]
     checkpoint = load_checkpoint(folder)
     learned = checkpoint.model.state_dict()
     torch.manual_seed(TINY.seed)
@@ -126,7 +134,7 @@ def test_too_few_clips_are_told_with_their_number(rehearsal, few_rounds):
     asked = [q for q in rehearsal.questions if q.clip == rehearsal.questions[0].clip]
     few = Rehearsal(rehearsal.clips, asked, rehearsal.streams)
     with pytest.raises(ValueError, match="3 rows are too few for 64 directions"):
-        calibration.calibrate(Model(TINY.options), few, lambda *_: None)
+        calibration.calibrate(Model(TINY.options), few, torch.zeros(0, 640), lambda *_: None)
 
 
 def test_a_folder_of_other_lessons_is_not_taken(tmp_path):
@@ -167,7 +175,7 @@ def test_the_command_says_which_soundfonts_are_not_here(tmp_path, command_line, 
 def test_the_command_teaches_from_nothing(tmp_path, command_line, few_rounds):
     sizes = {
         "stills": 2, "eye-passes": 1, "stem-scenes": 3, "speeches": 1, "ear-short-steps": 1,
-        "ear-steps": 1, "fit-scenes": 1, "fit-passes": 8, "clips": 23,
+        "ear-steps": 1, "ear-fine-steps": 1, "fit-scenes": 1, "fit-passes": 8, "clips": 23,
     }  # fmt: skip
     given = [part for name, size in sizes.items() for part in (f"--{name}", size)]
     code, out, err = command_line("teach", tmp_path / "run", *given)
