@@ -28,7 +28,7 @@ def teach(
     ] = 10_500,
     ear_steps: Annotated[
         int, typer.Option(min=1, help="Steps of the ear on mixes of ten seconds.")
-    ] = 3_500,
+    ] = 5_000,
     ear_fine_steps: Annotated[
         int, typer.Option(min=1, help="Likewise, with more weight on onsets and levels.")
     ] = 4_500,

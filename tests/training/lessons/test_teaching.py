@@ -1,15 +1,18 @@
 """From renderings to a checkpoint that answers, at tiny sizes; killed on the way, it goes on."""
 
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
+import typer
 
 from musicavqa.bandstand.exports import make_questions
 from musicavqa.bandstand.fonts import Fonts
 from musicavqa.bandstand.scene import sample_scene
+from musicavqa.cli import app
 from musicavqa.methods.bandleader import Model, Options
 from musicavqa.methods.registry import load_checkpoint
 from musicavqa.records import Clip
@@ -150,8 +153,12 @@ def test_lessons_of_nothing_are_told(name):
         Lessons(**{name: 0})
 
 
-def test_the_shipped_sizes_are_those_of_the_defaults():
-    assert Lessons().options.fit_width == 48
+def test_the_options_of_the_command_are_the_defaults_of_the_lessons():
+    command = typer.main.get_command(app).commands["teach"]
+    given = {option.name: option.default for option in command.params}
+    for field in dataclasses.fields(Lessons):
+        if field.name != "options":
+            assert given[field.name] == field.default, field.name
 
 
 def test_the_command_says_which_soundfonts_are_not_here(tmp_path, command_line, monkeypatch):

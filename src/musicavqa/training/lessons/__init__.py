@@ -57,7 +57,7 @@ class Lessons:
     """Announcements."""
     ear_short_steps: int = 10_500
     """Of the ear, on mixes of two seconds."""
-    ear_steps: int = 3_500
+    ear_steps: int = 5_000
     """Of the ear, on mixes of ten seconds."""
     ear_fine_steps: int = 4_500
     """Likewise, with more weight on onsets and levels."""
