@@ -43,7 +43,7 @@ class Steps:
 def learn_ear(ear: Listener, bank: Bank, steps: Steps, desk: Desk) -> None:
     """One way after the other, each from what the one before came to."""
     batches = {n: Batches(bank, mixes, n, desk.seed) for n, mixes in ((2, 72), (10, 16))}
-    ways = (
+    ways: tuple[tuple[str, int, float, int, dict[str, float]], ...] = (
         ("ear-short", steps.short, 1.5e-3, 2, {}),
         ("ear-whole", steps.whole, 8e-4, 10, {}),
         ("ear", steps.fine, 5e-4, 10, FINE),
