@@ -85,8 +85,8 @@ def spectrum(wave):
 
 def test_stems_of_many_are_those_of_each_alone():
     font = sound.font_bytes(USUAL)
-    scenes = [sample_scene("train", index) for index in (0, 1, 2)]
-    players = [player for scene in scenes for player in scene["players"] if player["notes"]]
+    scenes = [sample_scene("train", index) for index in (0, 2)]
+    players = [player for scene in scenes for player in scene["players"] if player["notes"]][:3]
     together = stems.dry_stems([(p, sorted(p["notes"])) for p in players], font)
     assert len(together) == len(players)
     for player, stem in zip(players, together, strict=True):

@@ -29,13 +29,13 @@ SHAPES = {
 TINY = Lessons(
     stills=3,
     eye_passes=2,
-    stem_scenes=4,
+    stem_scenes=2,
     speeches=2,
     ear_short_steps=2,
     ear_steps=1,
     ear_fine_steps=2,
-    fit_scenes=2,
-    fit_passes=4,
+    fit_scenes=1,
+    fit_passes=8,
     clips=N_CLIPS,
     options=Options(eye_width=8, eye_blocks=1, ear_width=8, fit_width=8),
 )
