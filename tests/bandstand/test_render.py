@@ -12,6 +12,7 @@ import pytest
 from musicavqa.bandstand.gestures import Gestures, motion_at
 from musicavqa.bandstand.pose import Motion
 from musicavqa.bandstand.render import frames, instruments, render, scene_hash
+from musicavqa.bandstand.scene import sample_scene
 from musicavqa.bandstand.sound import mix
 from musicavqa.questions import INSTRUMENTS
 
@@ -123,6 +124,16 @@ def test_an_mp4_decodes_to_the_scene(scene, tmp_path):
     original = mix(scene).T
     assert decoded.shape == original.shape
     assert np.square(decoded - original).mean() < 0.1 * np.square(original).mean()
+
+
+def test_the_same_scene_gives_the_same_file_whatever_memory_held_before(tmp_path):
+    busy, files = sample_scene("train", 0, duration_s=3.0), set()
+    for number in range(6):
+        held = [np.full(100_003 * (number + place), 20 * place, np.uint8) for place in range(1, 12)]
+        del held[::2]
+        render(busy, tmp_path / "clip.mp4")
+        files.add((tmp_path / "clip.mp4").read_bytes())
+    assert len(files) == 1
 
 
 def test_a_failed_render_leaves_no_file(scene, tmp_path):
