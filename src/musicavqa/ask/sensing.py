@@ -77,7 +77,8 @@ def sense(
     wanted = [FRAMES, SOUND, *(item for encoder in encoders for item in encoder.spec.reads)]
     around_s = max(encoder.spec.sees_s or 0 for encoder in encoders)
     shown, glimpses, done_s = Shown(), [], 0.0
-    expected_s = announced_s(path)
+    announced = announced_s(path)
+    expected_s = None if announced is None else min(announced, limits.seconds)
     pieces = read_pieces(path, wanted, PIECE_S, around_s, require="any", limits=limits)
     for piece in pieces:
         own = piece.around(0)

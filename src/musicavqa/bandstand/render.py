@@ -20,7 +20,7 @@ from musicavqa.files import replacing
 if TYPE_CHECKING:
     from musicavqa.bandstand.canvas import Canvas, Pen
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Raise this when the same scene gives other pictures or another sound than before."""
 AUDIO_BITS_PER_S = 96_000
 

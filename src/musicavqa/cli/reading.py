@@ -20,6 +20,7 @@ from musicavqa.cli.shared import (
     app,
     limits,
 )
+from musicavqa.terminal import say
 
 if TYPE_CHECKING:
     from musicavqa.ask.asking import Performance
@@ -64,14 +65,14 @@ def read_performance(
         heard = Music(left_out="as --no-music says")
     if as_json:
         parts = {"reading": plain(reading), "score": score.as_dict(), "music": heard.as_dict()}
-        print(json.dumps({"media": account.as_dict(), **parts}, allow_nan=False))
+        say(json.dumps({"media": account.as_dict(), **parts}, allow_nan=False))
     else:
         columns = min(WIDEST, shutil.get_terminal_size().columns)
-        print(written(score, heard, columns, _marks()))
-        print(f"\nfile: {account.line}\n{asking.CAVEAT}")
+        say(written(score, heard, columns, _marks()))
+        say(f"\nfile: {account.line}\n{asking.CAVEAT}")
     if picture is not None:
         _draw(score, performance, picture)
-        print(f"score: {picture}", file=sys.stderr if as_json else sys.stdout)
+        say(f"score: {picture}", error=as_json)
 
 
 def _marks() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from musicavqa.cli.progress import Tell, progress
 from musicavqa.cli.shared import Workers, app
+from musicavqa.terminal import say
 
 
 @app.command()
@@ -61,7 +61,7 @@ def teach(
     _say_missing(fonts)
     with _stages() as tell:
         folder = workflow.teach(out, lessons, fonts=fonts, workers=workers, tell=tell)
-    print(folder)
+    say(str(folder))
 
 
 @contextmanager
@@ -87,4 +87,4 @@ def _say_missing(folder: Path | None) -> None:
     missing = soundfonts(folder).missing
     if missing:
         names = ", ".join(f"{font.file} ({font.package})" for font in missing)
-        print(f"Learned without these soundfonts, which are not here: {names}.", file=sys.stderr)
+        say(f"Learned without these soundfonts, which are not here: {names}.", error=True)

@@ -9,6 +9,7 @@ network's own classifier says around each cell (`photo_maps`).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,10 @@ class KeyFrames:
         if pictures is None:
             return np.zeros((n, *SPEC.shape), np.float16)
         kept = pictures[::EVERY_S][:n]
-        return held(np.concatenate([self.row(picture) for picture in kept]), n)
+        rows = [self.row(kept[0])]
+        for before, picture in pairwise(kept):  # a picture that stands still is seen once
+            rows.append(rows[-1] if np.array_equal(before, picture) else self.row(picture))
+        return held(np.concatenate(rows), n)
 
     @torch.inference_mode()
     def row(self, picture: np.ndarray) -> np.ndarray:
