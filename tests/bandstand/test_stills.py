@@ -72,18 +72,29 @@ def test_jitter_changes_colours_and_not_places():
         assert np.corrcoef(other.mean(2).ravel(), picture.mean(2).ravel())[0, 1] > 0.9
 
 
+def loudness(wave):
+    """Of each twentieth of a second."""
+    return np.sqrt((wave.reshape(200, -1) ** 2).mean(1))
+
+
+def spectrum(wave):
+    """In bands of 100 Hz: vibrato has no fixed phase."""
+    power = np.abs(np.fft.rfft(wave))[:-1] ** 2
+    return np.sqrt(power.reshape(-1, 1000).sum(1))
+
+
 def test_stems_of_many_are_those_of_each_alone():
     font = sound.font_bytes(USUAL)
-    scenes = [sample_scene("train", index) for index in (0, 1, 2)]
-    players = [player for scene in scenes for player in scene["players"] if player["notes"]]
+    scenes = [sample_scene("train", index) for index in (0, 2)]
+    players = [player for scene in scenes for player in scene["players"] if player["notes"]][:3]
     together = stems.dry_stems([(p, sorted(p["notes"])) for p in players], font)
     assert len(together) == len(players)
     for player, stem in zip(players, together, strict=True):
         (alone,) = stems.dry_stems([(player, sorted(player["notes"]))], font)
         sounding = sound.active(player["notes"], len(stem))
         assert np.sqrt(np.mean(stem[sounding] ** 2)) == pytest.approx(0.1, rel=1e-3)
-        both = [np.abs(np.fft.rfft(wave)) for wave in (stem, alone)]
-        assert np.corrcoef(*both)[0, 1] > 0.95
+        assert np.corrcoef(loudness(stem), loudness(alone))[0, 1] > 0.95
+        assert np.corrcoef(spectrum(stem), spectrum(alone))[0, 1] > 0.95
         late = round((max(note[1] for note in player["notes"]) + 0.2) * sound.RATE_HZ)
         assert not stem[late:].any()
 

@@ -28,7 +28,10 @@ def teach(
     ] = 10_500,
     ear_steps: Annotated[
         int, typer.Option(min=1, help="Steps of the ear on mixes of ten seconds.")
-    ] = 9_000,
+    ] = 5_000,
+    ear_fine_steps: Annotated[
+        int, typer.Option(min=1, help="Likewise, with more weight on onsets and levels.")
+    ] = 4_500,
     fit_scenes: Annotated[int, typer.Option(min=1, help="Scenes with equal instruments.")] = 700,
     fit_passes: Annotated[int, typer.Option(min=1, help="How often each of these is seen.")] = 16,
     clips: Annotated[int, typer.Option(min=1, help="Rendered clips to weigh all on.")] = 300,
@@ -49,6 +52,7 @@ def teach(
         speeches=speeches,
         ear_short_steps=ear_short_steps,
         ear_steps=ear_steps,
+        ear_fine_steps=ear_fine_steps,
         fit_scenes=fit_scenes,
         fit_passes=fit_passes,
         clips=clips,

@@ -103,7 +103,8 @@ def losses(said: Hearing, truth: dict[str, Tensor]) -> dict[str, Tensor]:
     panned = (truth["stereo"][:, None, None] & playing).float()
     return {
         "activity": 10 * F.binary_cross_entropy_with_logits(said.activity, activity),
-        "onsets": 0.5 * counted + (rate * ~playing).mean(),
+        "onsets": 0.5 * counted,
+        "rests": (rate * ~playing).mean(),
         "levels": 0.15 * _level_loss(said.level_db, activity, truth["level_db"]),
         "pan": 2 * (_huber(said.pan, truth["pan"]) * panned).sum() / panned.sum().clamp(min=1),
         "speech": 0.5 * F.binary_cross_entropy_with_logits(said.speech, truth["speech"]),

@@ -27,20 +27,20 @@ from musicavqa.files import write_json, write_text
 from musicavqa.methods.bandleader import Model, Options
 from musicavqa.methods.registry import load_method, save_checkpoint
 from musicavqa.training.lessons.calibration import Rehearsal, calibrate
-from musicavqa.training.lessons.ear import learn_ear
+from musicavqa.training.lessons.ear import Steps, learn_ear
 from musicavqa.training.lessons.eye import learn_eye
 from musicavqa.training.lessons.fit import learn_fit, make_scenes
 from musicavqa.training.lessons.mixes import Bank
-from musicavqa.training.lessons.shards import Tell
+from musicavqa.training.lessons.shards import Material, Tell
 from musicavqa.training.lessons.stems import make_speeches, make_stems
-from musicavqa.training.lessons.stills import make_stills
+from musicavqa.training.lessons.stills import looks_of, make_stills
 from musicavqa.training.lessons.study import Desk
 
 __all__ = ["Course", "Lessons", "Rehearsal", "teach"]
 
 METHOD = "bandleader"
-FIT_DROPOUT = 0.3
-STUDIES = ("eye", "ear-short", "ear", "fit")
+FIT_DROPOUT = 0.25
+STUDIES = ("eye", "ear-short", "ear-whole", "ear", "fit")
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,10 @@ class Lessons:
     """Announcements."""
     ear_short_steps: int = 10_500
     """Of the ear, on mixes of two seconds."""
-    ear_steps: int = 9_000
+    ear_steps: int = 5_000
     """Of the ear, on mixes of ten seconds."""
+    ear_fine_steps: int = 4_500
+    """Likewise, with more weight on onsets and levels."""
     fit_scenes: int = 700
     """Scenes for fit."""
     fit_passes: int = 16
@@ -106,10 +108,10 @@ def teach(course: Course, lessons: Lessons, rehearsal: Rehearsal) -> Path:
     with _threads(course.workers):
         model = _newborn(lessons)
         desk = Desk(course.desk, lessons.seed, course.tell)
-        _teach_eye(model, course, lessons, desk)
+        stills = _teach_eye(model, course, lessons, desk)
         _teach_ear(model, course, lessons, desk)
         _teach_fit(model, course, lessons, desk)
-        rounds = calibrate(model, rehearsal, course.tell)
+        rounds = calibrate(model, rehearsal, looks_of(stills), course.tell)
     _write_log(course, rounds)
     save_checkpoint(course.folder / "checkpoint.safetensors", load_method(METHOD), model)
     _write_run(model, course, lessons, rehearsal, time.process_time() - started_s)
@@ -146,12 +148,13 @@ def check_course(course: Course, lessons: Lessons) -> None:
         )
 
 
-def _teach_eye(model: Model, course: Course, lessons: Lessons, desk: Desk) -> None:
+def _teach_eye(model: Model, course: Course, lessons: Lessons, desk: Desk) -> Material:
     folder = course.desk / "stills"
     stills = make_stills(
         folder, lessons.stills, lessons.seed, course.workers, _of(course, "stills")
     )
     learn_eye(model.eye, stills, lessons.eye_passes, desk)
+    return stills
 
 
 def _teach_ear(model: Model, course: Course, lessons: Lessons, desk: Desk) -> None:
@@ -162,7 +165,8 @@ def _teach_ear(model: Model, course: Course, lessons: Lessons, desk: Desk) -> No
     )
     speeches = make_speeches(course.desk / "speeches", lessons.speeches, seed, workers, told)
     bank = Bank(stems, speeches)
-    learn_ear(model.ear, bank, lessons.ear_short_steps, lessons.ear_steps, desk)
+    steps = Steps(lessons.ear_short_steps, lessons.ear_steps, lessons.ear_fine_steps)
+    learn_ear(model.ear, bank, steps, desk)
 
 
 def _teach_fit(model: Model, course: Course, lessons: Lessons, desk: Desk) -> None:

@@ -23,11 +23,12 @@ from musicavqa.records import Clip, Question
 from musicavqa.training.batches import make_batches
 from musicavqa.training.lessons.shards import Tell
 
-N_ROUNDS = 50
-LEARNING_RATE = 3e-2
-FADE_ROUNDS = 55
+N_ROUNDS = 36
+LEARNING_RATE = 8e-2
+FADE_ROUNDS = 40
 """The learning rate falls in a line that would end here."""
-USUAL_STRANGENESS = 1.0
+USUAL_PICTURE, USUAL_SOUND = 1.0, 0.5
+"""Strangeness that is as likely familiar as not."""
 LEAST = 0.01
 """Count of an answer that never came."""
 LEARNED = ("heard", "voiceover", "outdoor", "there", "named")
@@ -43,14 +44,17 @@ class Rehearsal:
     streams: Mapping[str, ClipStore]
 
 
-def calibrate(model: Model, rehearsal: Rehearsal, tell: Tell) -> list[dict[str, float]]:
+def calibrate(
+    model: Model, rehearsal: Rehearsal, looks: Tensor, tell: Tell
+) -> list[dict[str, float]]:
     """Learn the small weights of `judge`, both familiarities and the prior; the senses stay.
 
-    Returns the mean losses of each round. ValueError for too few clips to know what is familiar.
+    `looks` (n, 640) are those of the stills that the eye learned from, familiar as well. Returns
+    the mean losses of each round. ValueError for too few clips to know what is familiar.
     """
     model.eval()
     glimpses = look_and_listen(model, rehearsal, tell)
-    learn_familiar(model, list(glimpses.values()))
+    learn_familiar(model, list(glimpses.values()), looks)
     scenes = {clip.id: clip for clip in rehearsal.clips}
     known = {clip: _truth(scenes[clip], glimpse) for clip, glimpse in glimpses.items()}
     rows = weigh(model.judge, [(known[clip], glimpse) for clip, glimpse in glimpses.items()], tell)
@@ -70,14 +74,15 @@ def look_and_listen(model: Model, rehearsal: Rehearsal, tell: Tell) -> dict[str,
     return glimpses
 
 
-def learn_familiar(model: Model, glimpses: Sequence[Glimpse]) -> None:
+def learn_familiar(model: Model, glimpses: Sequence[Glimpse], looks: Tensor) -> None:
     """What rendered pictures and sounds have in common, by what each sense is judged by."""
-    model.pictures.learn(torch.cat([glimpse.looks for glimpse in glimpses]), USUAL_STRANGENESS)
+    shown = torch.cat([looks, *(glimpse.looks for glimpse in glimpses)])
+    model.pictures.learn(shown, USUAL_PICTURE)
     heard = [
         glimpse.yamnet[(glimpse.logmel[:, 0] > AUDIBLE).flatten(1).any(1), : model.sounds.width]
         for glimpse in glimpses
     ]
-    model.sounds.learn(torch.cat(heard), USUAL_STRANGENESS)
+    model.sounds.learn(torch.cat(heard), USUAL_SOUND)
 
 
 def weigh(

@@ -20,24 +20,42 @@ FRESH = 60
 """Batches that are mixed before any is heard twice."""
 KEPT = 120
 """Batches that may be heard once more; every second one is."""
+FINE = {"onsets": 4.0, "levels": 2.0}
+"""Weights of losses towards the end."""
 MASKED_RATE, WIDEST_MASK = 0.3, 5
 
 Heard = tuple[np.ndarray, dict[str, np.ndarray]]
 """Rows (B, T, 2, 50, 64) and truth."""
 
 
-def learn_ear(ear: Listener, bank: Bank, n_short: int, n_whole: int, desk: Desk) -> None:
-    """`n_short` steps on 72 crops of 2 s, then `n_whole` on 16 mixes of 10 s."""
-    short = Plan("ear-short", n_short, 1.5e-3, 0.02, gradient_clip=5.0, n_warm=N_WARM)
-    whole = Plan("ear", n_whole, 8e-4, 0.02, gradient_clip=5.0, n_warm=N_WARM)
-    for plan, n_mixes, n_seconds in ((short, 72, 2), (whole, 16, 10)):
-        batches = Batches(bank, n_mixes, n_seconds, desk.seed)
-        study(ear, plan, partial(_losses, ear, batches), desk)
+@dataclass(frozen=True)
+class Steps:
+    """How long the ear learns each way."""
+
+    short: int
+    """On 72 crops of 2 s."""
+    whole: int
+    """On 16 mixes of 10 s."""
+    fine: int
+    """Likewise, with more weight on onsets and levels, which are learned last."""
+
+
+def learn_ear(ear: Listener, bank: Bank, steps: Steps, desk: Desk) -> None:
+    """One way after the other, each from what the one before came to."""
+    batches = {n: Batches(bank, mixes, n, desk.seed) for n, mixes in ((2, 72), (10, 16))}
+    ways: tuple[tuple[str, int, float, int, dict[str, float]], ...] = (
+        ("ear-short", steps.short, 1.5e-3, 2, {}),
+        ("ear-whole", steps.whole, 8e-4, 10, {}),
+        ("ear", steps.fine, 5e-4, 10, FINE),
+    )
+    for name, n_steps, rate, n_seconds, weights in ways:
+        plan = Plan(name, n_steps, rate, weight_decay=0.02, gradient_clip=5.0, n_warm=N_WARM)
+        study(ear, plan, partial(_losses, ear, batches[n_seconds], weights), desk)
 
 
 @dataclass
 class Batches:
-    """The batch of each step; mixing takes as long as learning, so many are heard twice."""
+    """The batch of each step; mixing takes a good part of a step, so many are heard twice."""
 
     bank: Bank
     n_mixes: int
@@ -74,10 +92,13 @@ def n_made(step: int) -> int:
     return step if step < FRESH else FRESH + (step - FRESH + 1) // 2
 
 
-def _losses(ear: Listener, batches: Batches, step: int) -> dict[str, Tensor]:
+def _losses(
+    ear: Listener, batches: Batches, weights: dict[str, float], step: int
+) -> dict[str, Tensor]:
     rows, known = batches.of(step)
     wanted = {name: torch.from_numpy(value) for name, value in known.items()}
     wanted["stereo"] = wanted["stereo"] > 0
     with in_short_numbers():
         said = ear(torch.from_numpy(rows).float())
-    return listening.losses(said, wanted)
+    found = listening.losses(said, wanted)
+    return {name: weights.get(name, 1.0) * loss for name, loss in found.items()}

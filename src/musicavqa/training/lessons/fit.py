@@ -33,7 +33,7 @@ SURE = 0.97
 
 Scene = dict[str, Any]
 Senses = tuple[Tensor, Tensor, Tensor]
-"""Movement (P, K, 16), sound (P, K, 6) and who is equal (P, P), as `Fitting` takes them."""
+"""Movement (P, K, 16), sound (P, K, 6), shares of instruments (P, 22), as `Fitting` takes them."""
 
 
 def make_scenes(folder: Path, n: int, workers: int, tell: Tell) -> Material:
@@ -105,7 +105,7 @@ def _losses(
     fit: Fitting, scenes: Material, place: int, rng: np.random.Generator
 ) -> dict[str, Tensor]:
     known = scenes.truths[place]
-    movement, sound, equal = perceived(scenes.rows([place])[0], known, rng)
+    movement, sound, shares = perceived(scenes.rows([place])[0], known, rng)
     n = int(rng.integers(SHORTEST, TICKS * LENGTH_S + 1))
     first = int(rng.integers(0, TICKS * LENGTH_S + 1 - n))
     piece = slice(first, first + n)
@@ -113,7 +113,7 @@ def _losses(
     active = torch.tensor(known["activity"])[piece, name].T > 0.5  # (P, K)
     plays = (torch.tensor(known["plays"])[:, piece] > 0.5).float()
     moves = torch.tensor(known["moves"])
-    said = fit(movement[:, piece], sound[:, piece], equal)
+    said = fit(movement[:, piece], sound[:, piece], shares)
     return fitting.losses(said, plays.amax(1), active.float(), plays, moves)
 
 
@@ -131,7 +131,7 @@ def perceived(movement: np.ndarray, known: dict[str, Any], rng: np.random.Genera
         moved, x, pan = moved.flip(2), 1 - x, -pan
     shares = SURE * torch.eye(N)[names] + (1 - SURE) / N
     sound = sound_of(shares, x, activity, onsets, pan)
-    return movement_around(moved, x, y, height), sound, shares @ shares.T
+    return movement_around(moved, x, y, height), sound, shares
 
 
 def _heard(known: dict[str, Any], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -25,7 +25,7 @@ LOUD_NOISE_RATE, COLOURED_RATE = 0.2, 0.2
 
 def recorded(mixed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Rows of `audio_logmel` (B, T, 2, 50, 64) float32 of mixed powers (B, 3, 50 T, 64)."""
-    n, _, n_frames, _ = mixed.shape
+    n, n_frames = len(mixed), int(mixed.shape[2])
     heard = _in_room(mixed, 0.8 * rng.random(n))
     noise = _noise(n, n_frames, rng)  # (B, 2, 50 T, 64)
     heard[:, 1:] += noise

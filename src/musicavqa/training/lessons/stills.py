@@ -6,7 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from musicavqa.methods.layers.performer_map import STAGES
 from musicavqa.training.lessons.shards import Made, Material, Tell, make_material
 
 FIRST_SCENE = 20_000_000
@@ -22,6 +25,13 @@ def make_stills(folder: Path, n: int, seed: int, workers: int, tell: Tell) -> Ma
     x and y are places in the letter-boxed picture.
     """
     return make_material(folder, n, PER_SHARD, partial(_stills, seed), workers, tell)
+
+
+def looks_of(stills: Material) -> Tensor:
+    """(n, 640) how each still looks as a whole, as `Glimpse.looks` of key frames."""
+    parts = [torch.from_numpy(part[:, : STAGES[0]].astype(np.float32)) for part in stills.parts]
+    cells = torch.cat(parts).flatten(2)
+    return torch.cat([cells.mean(2), cells.std(2)], 1)
 
 
 def _stills(seed: int, start: int, stop: int) -> Made:
