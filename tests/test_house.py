@@ -43,7 +43,7 @@ LIBRARIES = {
     "av": "media bandstand",
     "cv2": "bandstand",
     "numpy": (
-        "tensor_files metrics media features methods llm bandstand training datasets scoring"
+        "tensor_files metrics rules media features methods llm bandstand training datasets scoring"
         " reports workflow ask"
     ),
     "matplotlib": "reports scoring ask",
