@@ -108,9 +108,6 @@ def make_streams(
             clip.id: rng.standard_normal((length, *SHAPES[name])).astype(np.float16)
             for clip, length in zip(clips, lengths, strict=True)
         }
-        if name == "audio_yamnet":  # behind its embedding stand probabilities
-            for rows in streams[name].values():
-                rows[:, 1024:] = np.abs(rows[:, 1024:]).clip(0, 1)
     return streams
 
 

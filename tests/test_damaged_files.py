@@ -25,6 +25,7 @@ from musicavqa.bandstand.scene import sample_scene
 from musicavqa.datasets import load_dataset
 from musicavqa.features.encoders import load_spec, weights
 from musicavqa.features.store import Description, Writer
+from musicavqa.features.streams import open_streams
 from musicavqa.methods.card import Recipe
 from musicavqa.records import Question
 from musicavqa.training import loop
@@ -68,7 +69,7 @@ def world(tmp_path_factory) -> Path:
     write_split(root / "data" / "train", 4)
     write_features(root / "features", clips)
     known, questions = load_dataset("bandstand", root / "data", "test")
-    streams = workflow.open_streams(root / "features", STREAMS)
+    streams = open_streams(root / "features", STREAMS)
     facts = loop.Data("bandstand", known, questions[:4], questions[4:], streams)
     options, recipe = small_options("gru"), Recipe(epochs=1, batch_clips=2)
     run = loop.train("gru", options, recipe, facts, root / "made")

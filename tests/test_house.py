@@ -43,8 +43,8 @@ LIBRARIES = {
     "av": "media bandstand",
     "cv2": "bandstand",
     "numpy": (
-        "tensor_files metrics rules media features methods llm bandstand training datasets scoring"
-        " reports workflow ask"
+        "records tensor_files metrics rules media features methods llm bandstand training datasets"
+        " scoring reports workflow ask"
     ),
     "matplotlib": "reports scoring ask",
     "typer": "cli",

@@ -106,7 +106,7 @@ def test_a_question_with_signs_of_formulas_and_of_terminals_is_drawn(performance
         "Is the \x1b[2J\udcff there, 100 % & <b>?",
     ):
         odd = dataclasses.replace(reply, question=text)
-        draw(performance.media, odd, tmp_path / f"evidence.{ending}")
+        draw(performance, odd, tmp_path / f"evidence.{ending}")
     assert [path.name for path in tmp_path.iterdir()] == [f"evidence.{ending}"]
 
 

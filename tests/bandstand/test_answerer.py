@@ -34,6 +34,8 @@ def player(instrument: str, x: float = 0.5, behaviour: str = "plays", **facts: A
         "instrument": instrument,
         "visible": visible,
         "x": x,
+        "depth": 0.3,
+        "person": {"height": 1.0},
         "behaviour": behaviour if visible else "still",
         "notes": notes if behaviour in ("plays", "still", "hidden") else [],
         "gestures": notes if behaviour in ("plays", "mimes") else [],

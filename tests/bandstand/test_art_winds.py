@@ -12,14 +12,8 @@ from musicavqa.bandstand import art_keys, art_winds
 from musicavqa.bandstand.camera import degrade, move_camera
 from musicavqa.bandstand.canvas import Canvas, Pen
 from musicavqa.bandstand.pose import Hold, Look, Motion
-from musicavqa.bandstand.stage import (
-    OCCLUDERS,
-    SCENES,
-    floor_y,
-    paint_occluder,
-    paint_stage,
-    player_scale,
-)
+from musicavqa.bandstand.scene import floor_y, player_scale
+from musicavqa.bandstand.stage import OCCLUDERS, SCENES, paint_occluder, paint_stage
 
 INSTRUMENTS = {**art_winds.INSTRUMENTS, **art_keys.INSTRUMENTS}
 CASES = [(name, variant) for name in INSTRUMENTS for variant in range(4)]

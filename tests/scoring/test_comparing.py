@@ -175,7 +175,9 @@ def answers_of(tmp_path, set_name, split, trained_on=None):
     if trained_on is None:
         path = tmp_path / "lone.jsonl"
     else:
-        write_json_folder(tmp_path / "run", {"data": {"name": trained_on, "mute": []}})
+        write_json_folder(
+            tmp_path / "run", {"method": "gru", "data": {"name": trained_on, "mute": []}}
+        )
         named = split if set_name == trained_on else f"{set_name}.{split}"
         path = tmp_path / "run" / f"predictions.{named}.jsonl"
     runs.append_predictions(path, rows)
@@ -214,13 +216,17 @@ def test_what_does_not_tell_its_set_is_asked_back(tmp_path):
 def test_every_verb_takes_a_run_folder_or_its_file(world, command_line):
     root, run = world
     stores = ("--data", root / "data", "--features", root / "features")
-    path = command_line("predict", run, *stores)[1].strip()
+    own = ("--method-file", root / "signs.py")
+    code, out, err = command_line("predict", run, *stores, *own)
+    assert code == 0, err
+    path = out.strip()
     scores = []
     for place in (run, path):
         code, out, err = command_line("evaluate", place, *stores[:2], "--json")
         assert code == 0, err
         scores.append(json.loads(out)["groups"])
-        assert command_line("robustness", place, *stores, "--question-only", run)[0] == 0
+        asked = ("robustness", place, *stores, "--question-only", run, *own)
+        assert command_line(*asked)[0] == 0
     assert scores[0] == scores[1]
 
 

@@ -26,7 +26,7 @@ GOLDEN = {
 
 def question(place, template, cell, answer, part=None):
     slots = ("violin", "cello")[: len(TEMPLATES[template - 1].slots)]
-    key, clip = f"set/test/{place}", f"clip-{place // 2}"
+    key, clip = f"bandstand/test/{place}", f"clip-{place // 2}"
     return Question(key, clip, fill(template, slots), template, slots, cell, answer, part=part)
 
 
@@ -84,7 +84,7 @@ def test_kinds_parts_and_macro_are_counted_by_hand():
 def test_the_page_says_what_every_number_is():
     page = evaluate(ASKED, said("2", "no", "yes and no", "I cannot tell.", "")).table()
     for told in (
-        "set test: 5 questions about 3 clips", "A, micro", "A, macro", "overall, micro",
+        "bandstand test: 5 questions about 3 clips", "A, micro", "A, macro", "overall, micro",
         "by kind of answer", "by part", "read by span/1: exact 1, alias 1, ambiguous 1, refusal 1, "
         "empty 1", 'without the clip (chosen on these questions): always "yes" 40.00',
     ):  # fmt: skip
@@ -164,11 +164,12 @@ def test_a_foreign_file_is_imported_and_evaluated_by_the_command_line(command_li
     place = ("--set", "bandstand", "--root", folder, "--out", made)
     code, out, err = command_line("predictions", "import", source, *place)
     assert (code, out) == (1, "")
-    assert "Of 5 questions: 1 predictions missing (first: set/test/0)" in err
+    assert "Of 5 questions: 1 predictions missing (first: bandstand/test/0)" in err
     code, out, err = command_line("predictions", "import", source, *place, "--partly")
     assert (code, out.strip()) == (0, str(made))
     assert "4 of 5 answers from plain; read by span/1: span 4; 1 missing" in err
-    code, out, _ = command_line("evaluate", made, "--data", folder, "--json")
+    code, out, err = command_line("evaluate", made, "--data", folder, "--json")
+    assert code == 0, err
     assert (code, json.loads(out)["headline"]) == (0, 80.0)
     code, out, _ = command_line("evaluate", made, "--data", folder, "--csv", "--scorer", "exact")
     assert (code, out.splitlines()[0].split(",")[:3]) == (0, ["table", "name", "accuracy"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
 from musicavqa.cli import (
     answering,
@@ -53,7 +54,8 @@ __all__ = [
 def main() -> None:
     """Entry point: errors a user can mend become one line and exit code 1."""
     for stream in (sys.stdout, sys.stderr):  # names may hold what is no text
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     _keep_fonts_in_cache()
     try:
         app()

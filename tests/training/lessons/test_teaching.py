@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -165,7 +166,7 @@ def test_the_command_says_which_soundfonts_are_not_here(tmp_path, command_line, 
     from musicavqa import workflow
 
     monkeypatch.setattr(workflow, "teach", lambda out, lessons, **rest: out)
-    monkeypatch.setattr("musicavqa.bandstand.fonts.SYSTEM", tmp_path / "none")
+    monkeypatch.setattr(sys.modules["musicavqa.bandstand.fonts"], "SYSTEM", tmp_path / "none")
     (tmp_path / "FluidR3_GM.sf2").write_bytes(b"another font")
     code, out, err = command_line("teach", tmp_path / "run", "--fonts", tmp_path)
     assert code == 0

@@ -64,7 +64,7 @@ def perceive(
     for row, n in enumerate(lengths):
         own = _part(sight, first, first + len(shown[row]))
         first += len(shown[row])
-        photo = shown[row][:, sum(FOLDED) :]
+        photo = shown[row][:, sum(FOLDED) :].clone()  # lets go of the rows around
         has_picture = shows_something(photo.cpu().numpy())
         glimpses.append(
             Glimpse(

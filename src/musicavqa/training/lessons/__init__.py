@@ -23,7 +23,7 @@ from torch import nn
 
 import musicavqa
 from musicavqa.bandstand.fonts import Fonts
-from musicavqa.files import write_json, write_text
+from musicavqa.files import parse_json, read_json, write_json, write_text
 from musicavqa.methods.bandleader import Model, Options
 from musicavqa.methods.registry import load_method, save_checkpoint
 from musicavqa.training.lessons.calibration import Rehearsal, calibrate
@@ -133,12 +133,12 @@ def _write_log(course: Course, rounds: list[dict[str, float]]) -> None:
 def check_course(course: Course, lessons: Lessons) -> None:
     """Note the settings of a new run folder; ValueError where it was begun with others."""
     course.desk.mkdir(parents=True, exist_ok=True)
-    settings = json.loads(json.dumps(_settings(course, lessons)))
+    settings = parse_json(json.dumps(_settings(course, lessons)))
     path = course.folder / "lessons.json"
     if not path.exists():
         write_json(path, settings)
         return
-    begun = json.loads(path.read_text(encoding="utf-8"))
+    begun = read_json(path)
     other = sorted(name for name in settings if begun.get(name) != settings[name])
     if other:
         name = other[0]

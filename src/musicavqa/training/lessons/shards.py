@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from musicavqa.files import replacing, write_text
+from musicavqa.files import read_json, replacing, write_text
 
 Made = tuple[np.ndarray, list[Any]]
 """Rows, and the truth of each."""
@@ -62,7 +62,7 @@ def make_material(
 
 def load_material(folder: Path, starts: Sequence[int]) -> Material:
     """Finished shards, mapped into memory."""
-    truths = [json.loads(_named(folder, s, "json").read_text(encoding="utf-8")) for s in starts]
+    truths = [read_json(_named(folder, s, "json")) for s in starts]
     parts = [np.load(_named(folder, start, "npy"), mmap_mode="r") for start in starts]
     return Material(parts, [truth for part in truths for truth in part])
 
