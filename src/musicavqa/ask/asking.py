@@ -261,5 +261,10 @@ def caveat(performance: Performance) -> str:
     reading = performance.reading
     if reading is None:
         return CAVEAT
-    heard, seen = heard_names(reading), seen_names(reading)
-    return f"{CAVEAT}\nHeard: {heard or 'no instrument surely'}. Seen: {seen or 'nobody surely'}."
+    heard = heard_names(reading) or "no instrument surely"
+    seen = seen_names(reading) or "nobody surely"
+    if not reading.has_sound:
+        heard = "nothing, as there is no sound or only silence"
+    if not reading.has_picture:
+        seen = "nobody, as there is no picture or only one colour"
+    return f"{CAVEAT}\nHeard: {heard}. Seen: {seen}."
