@@ -121,11 +121,17 @@ class Model(nn.Module):
             readings = [self.reading(glimpse) for glimpse in self.glimpses(batch)]
         n = self.options.tables
         tables = [draw_tables(reading, n, np.random.default_rng(0)) for reading in readings]
+        return self._vote(batch, readings, tables)[0]
+
+    def _vote(
+        self, batch: Batch, readings: Sequence[Reading], tables: Sequence[list[Table]]
+    ) -> tuple[Output, list[np.ndarray]]:
+        """The questions put to the tables of their clips, and what each table says to each."""
         clips, asked = batch.clip_of.tolist(), self.questions(batch.words)
         said = [_answers(tables[clip], q) for clip, q in zip(clips, asked, strict=True)]
         logits = self._logits(asked, [tables[clip] for clip in clips], said)
-        n_seconds = batch.seconds.shape[1]
-        return Output(logits, {}, grounds(clips, readings, asked, logits, n_seconds))
+        evidence = grounds(clips, readings, asked, logits, batch.seconds.shape[1])
+        return Output(logits, {}, evidence), said
 
     def _learning(self, batch: Batch) -> Output:
         """As answering, by what was learned alone, with few tables and with losses."""
@@ -134,22 +140,16 @@ class Model(nn.Module):
         readings = [reading_of(*pair) for pair in zip(glimpses, judged, strict=True)]
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
         tables = [draw_tables(r, self.options.tables_training, rng) for r in readings]
-        clips, asked = batch.clip_of.tolist(), self.questions(batch.words)
-        said = [_answers(tables[clip], q) for clip, q in zip(clips, asked, strict=True)]
-        logits = self._logits(asked, [tables[clip] for clip in clips], said)
-        losses = {}
+        output, said = self._vote(batch, readings, tables)
+        losses = output.losses
         if batch.answers is not None:
             losses["tables"] = _table_loss(batch, judged, tables, said)
         if batch.truth and self.options.truth_weight:
             learned = scene_truth.losses(batch.truth, glimpses, judged)
             losses |= {name: self.options.truth_weight * loss for name, loss in learned.items()}
         else:
-            self.at_home.fill_(
-                True
-            )  # it learns from footage: its own senses are to be trusted there
-        return Output(
-            logits, losses, grounds(clips, readings, asked, logits, batch.seconds.shape[1])
-        )
+            self.at_home.fill_(True)  # it learns from footage: there its own senses are trusted
+        return output
 
     @torch.inference_mode()
     def answer(self, reading: Reading, words: Tensor) -> Output:

@@ -41,7 +41,7 @@ class Glimpse:
     photo_maps: Tensor
     """(K, groups, 11, 14) what is known of photographs, of each key frame."""
     looks: Tensor
-    """(K, 640) how each key frame looks as a whole; see `familiarity.picture_rows`."""
+    """(K, 640) how each key frame looks as a whole; see `_looks`."""
     logmel: Tensor
     """(T, 2, 50, 64)."""
     yamnet: Tensor
