@@ -12,8 +12,9 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from typing import Any
@@ -111,6 +112,44 @@ class Pool:
         return Killed(
             f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (code {code})"
         )
+
+
+def do_all(
+    work: Work, jobs: Sequence[Any], n_workers: int, called: Callable[[Any], str]
+) -> Iterator[Any]:
+    """What `work` gives for each job, when it is done: here, or by workers if more than one.
+
+    A job whose worker was killed is tried once more; then ChildProcessError, which names the job
+    as it is `called`.
+    """
+    if n_workers <= 1 or len(jobs) < 2:
+        for job in jobs:
+            yield work(job, _nothing)
+        return
+    with closing(Pool(work, min(n_workers, len(jobs)), _nothing)) as pool:
+        yield from _by_workers(jobs, pool, called)
+
+
+def _by_workers(jobs: Sequence[Any], pool: Pool, called: Callable[[Any], str]) -> Iterator[Any]:
+    todo, again = deque(jobs), set()
+    while todo or pool.is_busy():
+        while todo and pool.has_room():
+            pool.submit(todo.popleft())
+        job, came = pool.next()
+        if not isinstance(came, Killed):
+            yield came
+        elif called(job) not in again:
+            again.add(called(job))
+            todo.append(job)
+        else:
+            raise ChildProcessError(
+                f"The process that made {called(job)} {came.why} twice. Is there memory for so "
+                "many workers? Run again with fewer --workers: what is finished is kept."
+            )
+
+
+def _nothing(*_: object) -> None:
+    """Jobs say nothing on their way."""
 
 
 def use_one_thread() -> None:

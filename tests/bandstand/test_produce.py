@@ -6,14 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
 
 import pytest
 
 from musicavqa.bandstand import render
-from musicavqa.bandstand.produce import _by_workers, produce
+from musicavqa.bandstand.produce import produce
 from musicavqa.processes import has_ended
-from musicavqa.workers import Pool
 from processes import children
 
 
@@ -101,20 +99,3 @@ def test_workers_end_with_their_parent_and_the_next_run_tidies_up(tmp_path):
     assert all(map(has_ended, workers))
     produce(tmp_path, "val", 5, duration_s=3.0)
     assert clips_in(tmp_path) == ALL
-
-
-def test_a_clip_that_kills_its_worker_twice_stops_the_run_in_one_line(tmp_path):
-    jobs = [({"kill": number == 1}, tmp_path / f"{number}.mp4") for number in range(3)]
-    with (
-        pytest.raises(ChildProcessError, match=r"1\.mp4 was killed \(SIGKILL\) twice.*--workers"),
-        closing(Pool(deadly, 2, print)) as pool,
-    ):
-        list(_by_workers(jobs, pool))
-
-
-def deadly(job, tick):
-    """A worker's job that may kill it."""
-    scene, path = job
-    if scene["kill"]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return path

@@ -7,13 +7,11 @@ version. A clip whose scene or renderer has changed since is rendered anew.
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from musicavqa.workers import Killed, Pool
+from musicavqa.workers import do_all
 
 Job = tuple[dict[str, Any], Path]
 """A scene, and where its clip goes."""
@@ -82,38 +80,10 @@ def _known(identity: Path) -> dict[str, Any]:
 def _render_all(jobs: list[Job], workers: int) -> Iterator[Path]:
     missing = [job for job in jobs if not job[1].exists()]
     yield from (path for _, path in jobs if path.exists())
-    if workers <= 1 or len(missing) < 2:
-        for job in missing:
-            yield _render_one(job)
-        return
-    with closing(Pool(_render_one, min(workers, len(missing)), _nothing)) as pool:
-        yield from _by_workers(missing, pool)
+    yield from do_all(_render_one, missing, workers, lambda job: str(job[1]))
 
 
-def _by_workers(jobs: list[Job], pool: Pool) -> Iterator[Path]:
-    """Each clip when it is done; one whose worker was killed is tried once more."""
-    todo, again = deque(jobs), set()
-    while todo or pool.is_busy():
-        while todo and pool.has_room():
-            pool.submit(todo.popleft())
-        job, came = pool.next()
-        if not isinstance(came, Killed):
-            yield came
-        elif job[1] not in again:
-            again.add(job[1])
-            todo.append(job)
-        else:
-            raise ChildProcessError(
-                f"The process that rendered {job[1]} {came.why} twice. Is there memory for so many "
-                "workers? Run again with fewer --workers: what is rendered is kept."
-            )
-
-
-def _nothing(*_: object) -> None:
-    """Clips say nothing on their way."""
-
-
-def _render_one(job: Job, tick: Callable[..., None] = _nothing) -> Path:
+def _render_one(job: Job, tick: Callable[..., None]) -> Path:
     from musicavqa.bandstand.render import render
 
     scene, path = job

@@ -164,3 +164,32 @@ def test_no_first_font_is_told():
     rows = np.zeros((1, 500, 64), np.float16)
     with pytest.raises(ValueError, match="first soundfont"):
         Bank(Material([rows], [known(0, 1)]), Material([rows], [100]))
+
+
+@pytest.fixture
+def gated():
+    """A stem that sounds for four seconds, from the third on, with a note every half second."""
+    silent = np.full((500, 64), -90, np.float16)
+    silent[150:350] = power(SOUNDS[0])[150:350]
+    onsets = [int(30 <= tick < 70 and tick % 5 == 0) for tick in range(100)]
+    truth = {**known(0, 0), "activity": [float(30 <= k < 70) for k in range(100)], "onsets": onsets}
+    return Bank(Material([silent[None]], [truth]), Material([silent[None]], [150]))
+
+
+@pytest.mark.parametrize("pace", [0.8, 1.0, 1.25])
+@pytest.mark.parametrize("moved", [0, 35])
+def test_sound_and_truth_of_another_pace_stay_together(gated, pace, moved):
+    mix = Mix([Part(0, 0.0, 0.0, None, pace, moved)], 10, 0, False)
+    found = mixes.truth(gated, mix)
+    loud = powers(gated, mix)[0].sum(1).reshape(100, 5).mean(1) > 1e-4
+    assert (loud == (found["activity"][:, 3] > 0)).mean() >= 0.97  # a tick may hold half a beat
+    n_heard = found["activity"][:, 3].sum() / 5  # beats of five ticks at the usual pace
+    assert found["onsets"].sum() == pytest.approx(n_heard * pace, abs=1.0)
+
+
+def test_a_shifted_spectrum_keeps_its_shape_and_lies_higher(bank):
+    low, high = (
+        powers(bank, Mix([Part(0, 0.0, 0.0, shift=bands)], 10, 0, False))[0].mean(0)
+        for bands in (0.0, 1.0)
+    )
+    assert high[1:] == pytest.approx(low[:-1], rel=1e-3)

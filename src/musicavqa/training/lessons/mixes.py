@@ -7,6 +7,7 @@ time that one takes as sound. What is lost is the beating between stems.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,9 @@ N_DRAWN = (0.15, 0.3, 0.3, 0.15, 0.1)
 SUBSET_RATE, APART_RATE, MONO_RATE, EQUALIZED_RATE, SPEECH_RATE = 0.4, 0.6, 0.5, 0.6, 0.35
 EQUALIZER_DB = (3.0, 3.0, 2.0, 1.5)
 """Spread of each wave over the bands, the longest first."""
+PACED_RATE, MOVED_RATE, SHIFTED_RATE = 0.5, 0.3, 0.5
+"""How often a stem is played at another pace, from another moment, or with its bands shifted."""
+PACES, WIDEST_SHIFT = (0.8, 1.25), 1.5
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,12 @@ class Part:
     """-1 left to 1 right."""
     equalizer_db: np.ndarray | None = None
     """(64,)"""
+    pace: float = 1.0
+    """Seconds of the stem that pass in one of the mix; at its end it begins again."""
+    moved: int = 0
+    """Ticks that the stem is ahead."""
+    shift: float = 0.0
+    """Bands by which its spectrum lies higher."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ def draw_mix(bank: Bank, n_seconds: int, rng: np.random.Generator) -> Mix:
     width = 0.0 if rng.random() < MONO_RATE else rng.uniform(0.5, 1)
     pans = width * rng.uniform(-0.8, 0.8, len(places))
     parts = [
-        Part(place, float(level), float(pan), _equalizer(bank, place, usual, rng))
+        Part(place, float(level), float(pan), _equalizer(bank, place, usual, rng), *_varied(rng))
         for place, level, pan in zip(places, levels, pans, strict=True)
     ]
     speech = _speech(bank, n_seconds, rng) if rng.random() < SPEECH_RATE else None
@@ -131,6 +141,14 @@ def _equalizer(bank: Bank, place: int, usual: bool, rng: np.random.Generator) ->
     return shape - 10 * np.log10(after.sum() / max(before.sum(), 1e-12))
 
 
+def _varied(rng: np.random.Generator) -> tuple[float, int, float]:
+    """Pace, ticks ahead and shift of a stem, so that few stems sound like many."""
+    pace = float(rng.uniform(*PACES)) if rng.random() < PACED_RATE else 1.0
+    moved = int(rng.integers(TICKS * LENGTH_S)) if rng.random() < MOVED_RATE else 0
+    shift = rng.uniform(-WIDEST_SHIFT, WIDEST_SHIFT) if rng.random() < SHIFTED_RATE else 0.0
+    return pace, moved, float(shift)
+
+
 def _speech(bank: Bank, n_seconds: int, rng: np.random.Generator) -> tuple[int, int, float]:
     n_frames = N_FRAMES // LENGTH_S * n_seconds
     place = int(rng.integers(len(bank.speeches)))
@@ -143,9 +161,9 @@ def powers(bank: Bank, mix: Mix) -> np.ndarray:
     """(3, 50 T, 64) power of the bands in the middle, on the left and on the right; no room."""
     n_frames = N_FRAMES // LENGTH_S * mix.n_seconds
     mixed = np.zeros((3, n_frames, BANDS), np.float32)
-    first = FRAMES_PER_TICK * mix.first_tick
     for part in mix.parts:
-        level_db = bank.stems.rows([part.place])[0, first : first + n_frames].astype(np.float32)
+        frames = _moments(part, mix, FRAMES_PER_TICK)[:-1].astype(int) % N_FRAMES
+        level_db = _shifted(bank.stems.rows([part.place])[0][frames].astype(np.float32), part.shift)
         level_db += part.level_db
         if part.equalizer_db is not None:
             level_db += part.equalizer_db.astype(np.float32)
@@ -156,6 +174,22 @@ def powers(bank: Bank, mix: Mix) -> np.ndarray:
         spoken_db = bank.speeches.rows([place])[0, :n].astype(np.float32) + np.float32(level)
         mixed[:, start : start + n] += _gains(0.0)[:, None, None] * _as_power(spoken_db)
     return mixed
+
+
+def _moments(part: Part, mix: Mix, per_tick: int) -> np.ndarray:
+    """Where in the stem each frame of the mix begins, and where the last one ends, in frames."""
+    passed = np.arange(per_tick * TICKS * mix.n_seconds + 1) * part.pace
+    return per_tick * (mix.first_tick + part.moved) + passed
+
+
+def _shifted(level_db: np.ndarray, bands: float) -> np.ndarray:
+    """The spectrum moved up by so many bands; what leaves at one edge is gone."""
+    if bands == 0:
+        return level_db
+    source = np.clip(np.arange(BANDS) - bands, 0, BANDS - 1)
+    below = np.minimum(source.astype(int), BANDS - 2)
+    share = (source - below).astype(np.float32)
+    return (1 - share) * level_db[:, below] + share * level_db[:, below + 1]
 
 
 def _gains(pan: float) -> np.ndarray:
@@ -185,13 +219,12 @@ def truth(bank: Bank, mix: Mix) -> dict[str, np.ndarray]:
     n = TICKS * mix.n_seconds
     activity, onsets, pan, loud = (np.zeros((n, N)) for _ in range(4))
     level_db, speech = np.full(N, np.nan), np.zeros(n)
-    ticks = slice(mix.first_tick, mix.first_tick + n)
     for part in mix.parts:
         known = bank.stems.truths[part.place]
         column = known["instrument"]
-        played = np.asarray(known["activity"])[ticks]
+        played, begun = _played(known, _moments(part, mix, 1))
         activity[:, column] = np.maximum(activity[:, column], played)
-        onsets[:, column] += np.asarray(known["onsets"])[ticks]
+        onsets[:, column] += begun
         level_db[column] = np.fmax(level_db[column], part.level_db)
         heard = played * 10 ** (part.level_db / 10)
         pan[:, column] += heard * part.pan
@@ -209,3 +242,11 @@ def truth(bank: Bank, mix: Mix) -> dict[str, np.ndarray]:
         "stereo": np.array(mix.stereo),
     }
     return {name: np.asarray(value, np.float32) for name, value in found.items()}
+
+
+def _played(known: dict[str, Any], moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of ticks that a stem sounds, and notes that begin, between these moments."""
+    n = TICKS * LENGTH_S
+    played = np.asarray(known["activity"])[moments[:-1].astype(int) % n]
+    begun = np.concatenate([[0.0], np.cumsum(np.tile(known["onsets"], 1 + int(moments[-1]) // n))])
+    return played, np.diff(np.interp(moments, np.arange(len(begun)), begun))

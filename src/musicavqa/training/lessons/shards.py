@@ -7,17 +7,16 @@ Rows stay on disk and are read as they are needed: all stills together would fil
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from musicavqa.files import read_json, replacing, write_text
+from musicavqa.workers import Tick, do_all
 
 Made = tuple[np.ndarray, list[Any]]
 """Rows, and the truth of each."""
@@ -55,7 +54,9 @@ def make_material(
     spans = [(start, min(start + per_shard, n)) for start in range(0, n, per_shard)]
     todo = [span for span in spans if not _named(folder, span[0], "json").exists()]
     done = len(spans) - len(todo)
-    for finished, _ in enumerate(_made(todo, partial(_write, folder, make), workers), start=1):
+    write = partial(_write, folder, make)
+    written = do_all(write, todo, workers, lambda span: f"{folder.name} {span[0]} to {span[1]}")
+    for finished, _ in enumerate(written, start=1):
         tell(min(n, per_shard * (done + finished)), n, "")
     return load_material(folder, [start for start, _ in spans])
 
@@ -67,17 +68,9 @@ def load_material(folder: Path, starts: Sequence[int]) -> Material:
     return Material(parts, [truth for part in truths for truth in part])
 
 
-def _made(
-    spans: list[tuple[int, int]], write: Callable[[tuple[int, int]], None], workers: int
-) -> Iterator[None]:
-    if workers <= 1 or len(spans) <= 1:
-        yield from map(write, spans)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(write, spans)
-
-
-def _write(folder: Path, make: Callable[[int, int], Made], span: tuple[int, int]) -> None:
+def _write(
+    folder: Path, make: Callable[[int, int], Made], span: tuple[int, int], tick: Tick
+) -> None:
     rows, truths = make(*span)
     with replacing(_named(folder, span[0], "npy")) as part, part.open("wb") as file:
         np.save(file, rows)
