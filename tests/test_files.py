@@ -157,3 +157,16 @@ def test_questions_and_predictions_that_name_a_thing_twice_are_refused(tmp_path,
                                 "folder", "--split", "mine")  # fmt: skip
     assert code == 1
     assert "mine.jsonl line 1 is not JSON: it names 'answer' twice" in err
+
+
+@pytest.mark.parametrize("place", [0, 250_000, 499_999])
+def test_a_file_is_known_by_its_size_beginning_middle_and_end(tmp_path, place):
+    path, content = tmp_path / "a.mp4", bytearray(500_000)
+    assert files.mark_of(path) is None
+    path.write_bytes(content)
+    mark = files.mark_of(path)
+    content[place] = 1
+    path.write_bytes(content)
+    assert files.mark_of(path) != mark
+    path.write_bytes(content[:3])
+    assert files.mark_of(path).startswith("3-")

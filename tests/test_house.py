@@ -31,7 +31,7 @@ ROOMS = {
     "llm": "features media methods metrics scoring training",
     "reports": "builders catalog metrics",
     "identity": "datasets features training",
-    "workflow": "bandstand datasets features identity llm methods metrics scoring training",
+    "workflow": "bandstand datasets features identity llm media methods metrics scoring training",
     "ask": "bandstand features llm media methods rules training",
 }
 ROOMS["cli"] = " ".join(ROOMS)

@@ -23,6 +23,7 @@ PART = ".part"
 """Ends the names of files and folders that are not finished."""
 OLD_S = 3600.0
 """Of another machine, what was not touched for so long is nobody's."""
+MARK_BYTES = 65536
 LONGEST_NAME = 150
 _LEFT = re.compile(rf".+\.(?P<machine>[0-9a-f]{{8}})-(?P<pid>\d{{1,9}})-[0-9a-f]{{8}}\{PART}")
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{i}" for d in ("COM", "LPT") for i in range(1, 10))}
@@ -141,6 +142,21 @@ def file_name(clip_id: str) -> str:
 def id_of(name: str) -> str:
     """The id that `file_name` made this name from."""
     return unquote_to_bytes(name.encode()).decode("utf-8", "surrogatepass")
+
+
+def mark_of(path: Path) -> str | None:
+    """Size of a file and a hash of its beginning, middle and end; None where there is none.
+
+    It tells another recording from the same one at the cost of three reads, however long it is.
+    """
+    if not path.is_file():
+        return None
+    size, mark = path.stat().st_size, hashlib.sha256()
+    with path.open("rb") as file:
+        for start in (0, (size - MARK_BYTES) // 2, size - MARK_BYTES):
+            file.seek(max(0, start))
+            mark.update(file.read(MARK_BYTES))
+    return f"{size}-{mark.hexdigest()[:16]}"
 
 
 def _beside(path: Path) -> Path:

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from musicavqa.features.extraction import Report as ExtractionReport
     from musicavqa.features.store import Store
     from musicavqa.features.streams import Stream
+    from musicavqa.media import Limits
     from musicavqa.methods.card import Recipe
     from musicavqa.scoring.bias import BiasReport
     from musicavqa.scoring.evaluation import Evaluation
     from musicavqa.scoring.robustness import StressReport
     from musicavqa.training.lessons import Lessons
 
-DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
+DEFAULT_METHOD = "bandleader"
+"""Its streams are extracted where none are named."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,21 @@ def extract_features(
     engine: Engine | int = 1,
     progress: Callable[[ExtractionProgress], None] | None = None,
     set_name: str = "bandstand",
+    limits: Limits | None = None,
 ) -> ExtractionReport:
     """Encode the clips of these splits (None: all there are) into the store under `out`.
 
-    `out` is a folder, or an address such as s3://bucket/prefix.
+    `out` is a folder, or an address such as s3://bucket/prefix. `encoders` None takes the streams
+    that bandleader reads, `limits` None those of `media`.
     """
     from musicavqa.datasets.footage import clips_of
     from musicavqa.features.extraction import extract
+    from musicavqa.media import LIMITS
+    from musicavqa.methods.registry import load_method
 
     clips = clips_of(set_name, data, splits)
-    return extract(clips, list(encoders or DEFAULT_ENCODERS), out, set_name, engine, progress)
+    names = list(encoders or load_method(DEFAULT_METHOD).streams())
+    return extract(clips, names, out, set_name, engine, progress, limits or LIMITS)
 
 
 def list_streams() -> list[Stream]:

@@ -6,11 +6,14 @@ import json
 import numpy as np
 import pytest
 
+import musicavqa
 from musicavqa.answers import ANSWERS
 from musicavqa.ask import asking
+from musicavqa.ask.reading import read
 from musicavqa.ask.timeline import draw
 from musicavqa.bandstand.render import render
 from musicavqa.bandstand.scene import sample_scene
+from musicavqa.media import Limits
 
 pytestmark = pytest.mark.usefixtures("small_default")
 
@@ -119,3 +122,10 @@ def test_a_wrong_evidence_ending_is_refused_before_any_work(command_line, clip):
 def test_asking_nothing_is_refused(clip):
     with pytest.raises(ValueError, match="at least one question"):
         asking.ask(clip)
+
+
+def test_what_lies_behind_the_limit_is_left_out_and_said(clip, small_default):
+    three = Limits(seconds=3.0)
+    assert asking.listen_and_look(clip, limits=three).account.limited
+    assert len(read(clip, limits=three).activity) == 30 < len(read(clip).activity)
+    assert musicavqa.ask(clip, "Which instrument plays first?", limits=three)[0].answer

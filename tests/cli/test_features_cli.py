@@ -17,6 +17,7 @@ from conftest import grey_frames, sine, write_media
 from musicavqa.features.encoders import load_spec
 from musicavqa.features.store import Store, folder
 from musicavqa.features.streams import open_streams
+from musicavqa.methods.registry import load_method
 
 STREAMS = "audio_logmel,visual_motion"
 
@@ -212,3 +213,9 @@ def test_stores_lie_below_one_root_by_set_and_stream(made):
     _, out = made
     names = [name.rpartition("-")[0] for name in (folder(out) / "clean").folders()]
     assert [name for name in names if name] == ["audio_logmel", "visual_motion"]
+
+
+def test_what_bandleader_reads_is_extracted_where_no_stream_is_named(command_line, videos):
+    code, out, _ = command_line("features", "extract", videos, "--dry-run", "--json")
+    named = {stream["name"] for stream in json.loads(out)["streams"]}
+    assert (code, named) == (0, set(load_method("bandleader").streams()))

@@ -111,6 +111,23 @@ def test_broken_clip_is_skipped_with_its_reason_and_taken_once_mended(tmp_path, 
     assert list(store.manifest["skipped"]) == ["unmade"]
 
 
+def test_another_video_under_an_id_that_is_stored_is_refused(tmp_path, clips):
+    path = tmp_path / "one.mp4"
+    path.write_bytes(clips[0].path.read_bytes())
+    some = [*clips[1:3], Clip("one", path, 2.0)]
+    extract(some, [Loudness()], tmp_path / "a", "set")
+    path.touch()  # the same recording, copied
+    assert extract(some, [Loudness()], tmp_path / "a", "set").n_present == 3
+    path.write_bytes(clips[5].path.read_bytes())
+    kept = contents(tmp_path / "a")
+    for encoders in ([Loudness()], [Loudness(), Brightness()]):
+        with pytest.raises(FeatureError, match=r"1 of 3 videos are not .*\(first: one .*--out"):
+            extract(some, encoders, tmp_path / "a", "set")
+    assert contents(tmp_path / "a") == kept
+    path.unlink()  # nothing is left to compare with
+    assert extract(some, [Loudness()], tmp_path / "a", "set").n_present == 3
+
+
 def test_silent_video_gives_zeros_and_is_noted(tmp_path):
     silent = Clip("silent", write_media(tmp_path / "silent.mp4", grey_frames(20)), 2.0)
     report = extract([silent], [Loudness(), Brightness()], tmp_path, "set")

@@ -186,11 +186,16 @@ def ask(
     *questions: str,
     checkpoint: Path = DEFAULT_CHECKPOINT,
     method_file: Path | None = None,
+    limits: Limits | None = None,
 ) -> list[Reply]:
-    """Answer questions about a video file, offline; see `Reply` for what comes back."""
+    """Answer questions about a video file, offline; see `Reply` for what comes back.
+
+    `limits` (`musicavqa.media.Limits`) bounds how much of the file is read; raises as
+    `listen_and_look` does.
+    """
     if not questions:
         raise ValueError('Ask at least one question, such as "Which instrument plays first?".')
-    return listen_and_look(path, checkpoint, method_file).ask(questions)
+    return listen_and_look(path, checkpoint, method_file, limits=limits).ask(questions)
 
 
 def _record(key: str, match: Match) -> Question:

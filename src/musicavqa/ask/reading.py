@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,15 +12,20 @@ from musicavqa.ask.asking import DEFAULT_CHECKPOINT, Performance, listen_and_loo
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Reading
 
+if TYPE_CHECKING:
+    from musicavqa.media import Limits
+
 DIGITS = 4
 
 
-def read(path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT) -> Reading:
+def read(
+    path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT, limits: Limits | None = None
+) -> Reading:
     """What is perceived of a video file, offline; see `Reading`.
 
     ValueError where the method of this checkpoint makes no reading; else raises as `ask` does.
     """
-    return reading_in(listen_and_look(path, checkpoint))
+    return reading_in(listen_and_look(path, checkpoint, limits=limits))
 
 
 def reading_in(performance: Performance) -> Reading:

@@ -210,13 +210,13 @@ def gc(
 
 def _chosen(streams: str | None, method: str | None) -> list[str]:
     from musicavqa.methods.registry import load_method
-    from musicavqa.workflow import DEFAULT_ENCODERS
+    from musicavqa.workflow import DEFAULT_METHOD
 
     if streams and method:
         raise ValueError("Give --streams or --method, not both.")
-    if method:
-        return list(load_method(method).streams())
-    return [name.strip() for name in streams.split(",")] if streams else list(DEFAULT_ENCODERS)
+    if streams:
+        return [name.strip() for name in streams.split(",")]
+    return list(load_method(method or DEFAULT_METHOD).streams())
 
 
 def _print_plan(plan: Estimate, workers: int, as_json: bool) -> None:

@@ -19,7 +19,7 @@ from musicavqa.features.extraction.encoding import (
     specs,
 )
 from musicavqa.features.extraction.engines import open_engine, run
-from musicavqa.features.extraction.plan import Job, Note, Outcome, check_clips, jobs
+from musicavqa.features.extraction.plan import Job, Note, Outcome, check_clips, check_sources, jobs
 from musicavqa.features.extraction.work import Task
 from musicavqa.features.store import Folder, Writer, folder
 from musicavqa.features.store.claims import FOLDER as CLAIMS
@@ -80,7 +80,8 @@ def extract(
     """Encode `clips` into <root>/<set>/<encoder>-<hash8>/ and say what was skipped and why.
 
     A clip that cannot be read is recorded and tried again by the next run; an error inside an
-    encoder stops the run. `engine` may be a number of workers. Any number of runs may write to one
+    encoder stops the run. FeatureError where a clip's file is another one than its stored rows were
+    made of. `engine` may be a number of workers. Any number of runs may write to one
     root at once. `progress` is called after each clip.
     """
     engine = Engine(workers=engine) if isinstance(engine, int) else engine
@@ -91,6 +92,7 @@ def extract(
     facts = {name: describe(spec) for name, spec in cards.items()}
     writers = {name: Writer(place / fact.folder_name, fact) for name, fact in facts.items()}
     order = {clip.id: index for index, clip in enumerate(clips)}
+    check_sources(clips, [writer.sources for writer in writers.values()], place)
     present = {name: writer.done() & set(order) for name, writer in writers.items()}
     todo = jobs(clips, present)
     counter = _Counter(len(clips), sum(len(job.clips) for job in todo), progress)

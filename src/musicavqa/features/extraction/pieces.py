@@ -85,7 +85,9 @@ class Growing:
     that needs the whole clip gets it with the last piece, so what it reads is kept until then.
     """
 
-    def __init__(self, encoders: Sequence[Encoder]) -> None:
+    def __init__(self, encoders: Sequence[Encoder], source: str | None = None) -> None:
+        self.source = source
+        """Mark of the file that the pieces come from."""
         self._rows: dict[str, Strip] = {}
         whole = [encoder.spec for encoder in encoders if encoder.spec.sees_s is None]
         self._read = list(dict.fromkeys(item for spec in whole for item in spec.reads))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from musicavqa.features.store import FeatureError, Folder
 from musicavqa.features.store.shards import group_of
+from musicavqa.files import mark_of
 from musicavqa.records import Clip
 
 
@@ -64,6 +66,27 @@ def check_clips(clips: Sequence[Clip]) -> None:
         if clip.id in seen:
             raise ValueError(f"Clip {clip.id!r} is listed twice. Give each clip once.")
         seen.add(clip.id)
+
+
+def check_sources(
+    clips: Sequence[Clip], sources: Sequence[Mapping[str, str]], place: Folder
+) -> None:
+    """Refuse clips whose file is not the one that rows in `place` were made of.
+
+    `sources` has a mapping for each stream: clip id to the mark of its file. Files that are gone
+    are not looked for: their rows are all that is left.
+    """
+    changed = []
+    for clip in clips:
+        noted = {found[clip.id] for found in sources if clip.id in found}
+        now = mark_of(clip.path) if noted and clip.path is not None else None
+        if now is not None and noted != {now}:
+            changed.append(f"{clip.id} ({clip.path})")
+    if changed:
+        raise FeatureError(
+            f"{len(changed)} of {len(clips)} videos are not those that {place} was made of (first: "
+            f"{changed[0]}). Give another --name or --out, or delete that folder."
+        )
 
 
 def jobs(clips: Sequence[Clip], done: Mapping[str, set[str]]) -> list[Job]:

@@ -21,6 +21,7 @@ from musicavqa.features.extraction.pieces import Growing, decode
 from musicavqa.features.extraction.plan import Job, Note, Outcome
 from musicavqa.features.store import Folder, Writer
 from musicavqa.features.store.claims import FOLDER, Busy, Claim, ClaimLostError, held
+from musicavqa.files import mark_of
 from musicavqa.media import LIMITS, Limits, MediaError, Piece
 from musicavqa.records import Clip
 
@@ -121,7 +122,7 @@ def _decoded(
     for clip, chosen in todo:
         if say is not None:
             say(clip.id)
-        growing = Growing(chosen)
+        growing = Growing(chosen, mark_of(clip.path) if clip.path else None)
         try:
             for piece in decode(clip, chosen, limits=limits):
                 yield _Ready(clip, chosen, piece, growing)
@@ -221,7 +222,7 @@ def _encode(
             ready.growing.add(encoder.spec, ready.piece, rows)
             if ready.piece.last:
                 said = "; ".join(remarks(ready.piece.media, [encoder]))
-                writer.add(ready.clip.id, ready.growing.rows(name), said)
+                writer.add(ready.clip.id, ready.growing.rows(name), said, ready.growing.source)
                 outcome.n_written += 1
     for ready in batch:
         if ready.piece.last:

@@ -26,7 +26,7 @@ ENDING = ".safetensors"
 DTYPES = {"F16": "float16", "F32": "float32", "U8": "uint8", "BOOL": "bool"}
 NAMES = {name: kind for kind, name in DTYPES.items()}
 METADATA = "__metadata__"
-REMARK, SHA256 = "remark ", "sha256 "
+REMARK, SHA256, SOURCE = "remark ", "sha256 ", "source "
 """Begin the names of what the metadata tells about a clip."""
 HEAD_BYTES = 16384  # one read gets most headers
 
@@ -44,6 +44,8 @@ class Entry:
     """What is unusual about the clip."""
     sha256: str | None = None
     """Of the rows, where the writer of an imported store noted it."""
+    source: str | None = None
+    """Mark of the file that the rows were made of (`files.mark_of`), where it was noted."""
 
 
 def digest(clip_id: str) -> str:
@@ -69,13 +71,16 @@ def write_shard(
     strips: Mapping[str, Strip],
     fingerprints: bool = False,
     remarks: Mapping[str, str] | None = None,
+    sources: Mapping[str, str] | None = None,
 ) -> None:
     """Write arrays by clip id as one shard, named after the first.
 
-    Its metadata tells the `remarks` about clips and, with `fingerprints`, the sha256 of the rows of
-    each. The file is one of safetensors, whose own writer would hold all of it twice more.
+    Its metadata tells the `remarks` about clips, the marks of their `sources` and, with
+    `fingerprints`, the sha256 of the rows of each. The file is one of safetensors, whose own writer
+    would hold all of it twice more.
     """
     metadata = {REMARK + clip_id: remark for clip_id, remark in (remarks or {}).items()}
+    metadata |= {SOURCE + clip_id: mark for clip_id, mark in (sources or {}).items()}
     if fingerprints:
         marks = {SHA256 + clip_id: fingerprint(strip.parts()) for clip_id, strip in strips.items()}
         metadata |= marks
@@ -130,9 +135,10 @@ def _entry(shard: str, clip_id: str, said: Mapping[str, Any], metadata: Mapping[
     if end - start != math.prod(shape) * np.dtype(dtype).itemsize:
         raise ValueError(f"{shape} does not fill {end - start} bytes")
     remark, mark = metadata.get(REMARK + clip_id, ""), metadata.get(SHA256 + clip_id)
-    if not isinstance(remark, str) or not isinstance(mark, str | None):
-        raise ValueError(f"remark {remark!r:.60} and sha256 {mark!r:.60} are no texts")
-    return Entry(shard, shape, dtype, end, remark, mark)
+    source = metadata.get(SOURCE + clip_id)
+    if not isinstance(remark, str) or not all(isinstance(t, str | None) for t in (mark, source)):
+        raise ValueError(f"of {remark!r:.60}, {mark!r:.60} and {source!r:.60}, one is no text")
+    return Entry(shard, shape, dtype, end, remark, mark, source)
 
 
 def damaged(folder: Folder, shard: str) -> FeatureError:

@@ -48,17 +48,23 @@ class Writer:
         self.before_writing = before_writing
         self.waiting: dict[str, Strip] = {}
         self.remarks: dict[str, str] = {}  # of those that wait
-        self.stored = set(index(self.folder, group))
+        self.marks: dict[str, str] = {}  # likewise
+        entries = index(self.folder, group)
+        self.stored = set(entries)
+        self.sources = {name: entry.source for name, entry in entries.items() if entry.source}
         check_same(self.folder, description)
 
     def done(self) -> set[str]:
         """Ids of the clips that are safely written."""
         return set(self.stored)
 
-    def add(self, clip_id: str, rows: np.ndarray | Strip, remark: str = "") -> None:
+    def add(
+        self, clip_id: str, rows: np.ndarray | Strip, remark: str = "", source: str | None = None
+    ) -> None:
         """Take one clip's array (T, *shape); it is written once its shard is full or closed.
 
-        `remark` says what is unusual about the clip; it is kept beside the rows.
+        `remark` says what is unusual about the clip, `source` is the mark of the file that the
+        rows are made of; both are kept beside the rows.
         """
         if clip_id in self.stored or clip_id in self.waiting:
             raise FeatureError(
@@ -70,6 +76,8 @@ class Writer:
         )
         if remark:
             self.remarks[clip_id] = remark
+        if source:
+            self.marks[clip_id] = source
         n_bytes = sum(strip.nbytes for strip in self.waiting.values())
         if len(self.waiting) >= self.shard_clips or n_bytes >= self.shard_bytes:
             self.flush()
@@ -80,9 +88,10 @@ class Writer:
             return
         self.before_writing()
         imported = self.description.imported_from is not None
-        write_shard(self.folder, self.waiting, imported, self.remarks)
+        write_shard(self.folder, self.waiting, imported, self.remarks, self.marks)
         self.stored |= set(self.waiting)
-        self.waiting, self.remarks = {}, {}
+        self.sources |= self.marks
+        self.waiting, self.remarks, self.marks = {}, {}, {}
 
     def close(self, skipped: Mapping[str, str] | None = None) -> None:
         """Write what waits, then the manifest; `skipped` tells why a clip has no array."""
