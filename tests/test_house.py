@@ -48,7 +48,7 @@ LIBRARIES = {
     ),
     "matplotlib": "reports scoring ask",
     "typer": "cli",
-    "scipy": "",
+    "scipy": "metrics",
     "pandas": "",
 }
 

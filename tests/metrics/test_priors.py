@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from musicavqa.builders.rephrase import read_paraphrases, rephrase
 from musicavqa.metrics.accuracy import Report, score
-from musicavqa.metrics.lbfgs import minimise
 from musicavqa.metrics.priors import PRIORS, Prior, fit, fit_logistic, reference_priors
 from musicavqa.questions import template
 from musicavqa.records import Question
@@ -100,22 +99,6 @@ def test_logistic_regression_agrees_with_scipy() -> None:
     theirs = optimize.minimize(loss, np.zeros(28), method="BFGS", options={"gtol": 1e-3}).x
     assert loss(ours.ravel()) <= loss(theirs) + 1e-3
     np.testing.assert_allclose(ours[:-1], theirs.reshape(7, 4)[:-1], atol=2e-2)
-
-
-def test_minimum_of_a_narrow_valley_is_found() -> None:
-    scale = np.array([1.0, 1e3, 1e-2])
-
-    def valley(x: np.ndarray) -> tuple[float, np.ndarray]:
-        return float((scale * (x - 1) ** 2).sum()), 2 * scale * (x - 1)
-
-    np.testing.assert_allclose(minimise(valley, np.zeros(3), tolerance=1e-9), 1, atol=1e-6)
-    with pytest.raises(ValueError, match="No minimum after 2 steps"):
-        minimise(valley, np.zeros(3), tolerance=1e-9, max_steps=2)
-
-
-def test_wrong_gradient_is_noticed() -> None:
-    with pytest.raises(ValueError, match="gradient is wrong"):
-        minimise(lambda x: (float(x @ x), -2 * x), np.ones(2))
 
 
 NAMES = {

@@ -6,7 +6,9 @@ one loudness, and only then given its `level_db`; so who sounds when and how lou
 
 from __future__ import annotations
 
+import io
 import struct
+import wave
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -164,13 +166,13 @@ def _variable_length(number: int) -> bytes:
     return bytes(reversed(digits))
 
 
-def mono(wave: bytes, n: int) -> np.ndarray:
+def mono(rendered: bytes, n: int) -> np.ndarray:
     """`n` samples at 32 kHz of a 16-bit stereo WAV file."""
     import soxr
 
-    rate_hz = int.from_bytes(wave[24:28], "little")
-    start = wave.index(b"data") + 8
-    stereo = np.frombuffer(wave, np.int16, offset=start).reshape(-1, 2)
+    with wave.open(io.BytesIO(rendered)) as file:
+        rate_hz, samples = file.getframerate(), file.readframes(file.getnframes())
+    stereo = np.frombuffer(samples, np.int16).reshape(-1, 2)
     sound = (stereo[:, 0].astype(np.float32) + stereo[:, 1]) / 65536
     sound = soxr.resample(sound, rate_hz, RATE_HZ, "MQ")
     return np.pad(sound, (0, max(0, n - len(sound))))[:n]

@@ -17,13 +17,14 @@ import numpy as np
 
 from musicavqa.answers import index
 from musicavqa.metrics.accuracy import Report, score
-from musicavqa.metrics.lbfgs import minimise
 from musicavqa.questions import tokenize
 from musicavqa.records import Prediction, Question
 
 Prior = Literal["overall", "cell", "template", "question", "words", "words and slots"]
 PRIORS: tuple[Prior, ...] = get_args(Prior)
 
+GRADIENT = 1e-5
+"""No entry of the gradient is larger where a model is fitted."""
 Answerer = Callable[[Sequence[Question]], list[Prediction]]
 Features = frozenset[str]
 
@@ -131,7 +132,10 @@ def fit_logistic(features: np.ndarray, counts: np.ndarray, strength: float = 1.0
     features (N, F), whose last column is the unpenalised intercept; counts (N, A) how often each
     row was answered how; strength is C: the sum of log-losses is multiplied by it. Minimises
     C * sum of log-losses + |weights|^2 / 2, divided by C times the number of answers given.
+    ValueError where no minimum is found.
     """
+    from scipy.optimize import minimize
+
     n_answers = counts.sum()
     of_row = counts.sum(axis=1, keepdims=True)
     penalty = np.full((features.shape[1], 1), 1 / (strength * n_answers))
@@ -149,4 +153,8 @@ def fit_logistic(features: np.ndarray, counts: np.ndarray, strength: float = 1.0
         return float(value), (gradient + penalty * weights).ravel()
 
     start = np.zeros(features.shape[1] * counts.shape[1])
-    return minimise(loss, start).reshape(features.shape[1], counts.shape[1])
+    exact = {"gtol": GRADIENT, "ftol": 0, "maxiter": 2000, "maxfun": 5000}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=exact)
+    if np.abs(found.jac).max(initial=0.0) > GRADIENT:
+        raise ValueError(f"The question-only model was not fitted: {found.message}.")
+    return found.x.reshape(features.shape[1], counts.shape[1])
