@@ -92,3 +92,12 @@ def test_pictures_that_stand_still_have_no_movement_and_none_has_zeros():
     rows = load().encode(Media({WANTED: None}, 2.0, False, True))
     assert rows.shape == (2, *SPEC.shape)
     assert not rows.any()
+
+
+def test_pictures_that_are_held_move_nobody_and_change_nothing_else():
+    picture = texture()
+    shown = [seen_through(picture, right=shift) for shift in (0.0, 3.0, 0.0)]
+    held = encoded([shown[0], shown[0], shown[1], shown[1], shown[1], shown[2]])
+    assert not held[[0, 1, 3, 4]].any()
+    alone = encoded(shown)
+    assert held[[2, 5]] == pytest.approx(alone[[1, 2]], abs=1e-3)

@@ -19,6 +19,7 @@ from musicavqa.media import (
     Pictures,
     check,
     cutter,
+    one_pass,
     read,
     read_pieces,
 )
@@ -78,6 +79,26 @@ def test_seconds_are_limited_before_a_hole_is_filled(tmp_path):
     path = slides(tmp_path, 30, 590.0)
     media = read(path, [FRAMES], require="video", limits=Limits(seconds=60.0))
     assert (media.duration_s, len(media[FRAMES])) == (60.0, 60)
+
+
+def test_nothing_is_read_behind_the_limit_though_pictures_stay_away(tmp_path, monkeypatch):
+    n_read, packets = 0, one_pass._packets
+
+    def counted(sources):
+        nonlocal n_read
+        for packet in packets(sources):
+            n_read += 1
+            yield packet
+
+    monkeypatch.setattr(one_pass, "_packets", counted)
+    monkeypatch.setattr(cutter, "HELD_BYTES", 500_000)  # so the decoder is emptied on the way
+    path = slides(tmp_path, 15, 20.0, sound_s=300.0)
+    limits = Limits(seconds=45.0)
+    pieces = list(read_pieces(path, [FRAMES, SOUND], 10, require="any", limits=limits))
+    assert pieces[-1].media.account.used_s == 45.0
+    in_all, n_read = n_read, 0
+    read(path, [FRAMES, SOUND], require="any")
+    assert in_all < 0.4 * n_read
 
 
 @pytest.mark.parametrize("rate_hz", [1, 3, 100, 999])

@@ -36,6 +36,16 @@ class Clock:
             return expected_s
         return time_s - self.origin_s
 
+    def is_over(self, packet: Any) -> bool:
+        """Whether a packet, and so all that follow it, lies behind the limit.
+
+        A time that leaps far behind it is damage, and tells nothing.
+        """
+        time_s = _decoding_s(packet)
+        return time_s is not None and (
+            self.max_s + REORDERED_S < time_s - self.origin_s < self.max_s + 2 * LEAP_S
+        )
+
     def announced(self, stream: Any) -> float | None:
         """End that a stream announces, from the origin; None where it is silent."""
         if stream.duration is not None and stream.time_base is not None:

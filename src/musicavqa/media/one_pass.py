@@ -111,12 +111,15 @@ def _decode(sources: _Sources, n_threads: int) -> Iterator[None]:
     if screen is not None:
         sources.streams["video"].thread_type = "AUTO"
         sources.streams["video"].codec_context.thread_count = n_threads
+    over: set[int] = set()
     for packet in sources.joints.run_on(_packets(sources)):
-        if not sinks[packet.stream.index].full:
+        if sinks[packet.stream.index].full or sources.clock.is_over(packet):
+            over.add(packet.stream.index)
+            if len(over) == len(sinks):
+                break
+        else:
             _take(sources, packet)
             yield
-        elif all(sink.full for sink in sinks.values()):
-            break
     for stream in sources.chosen:  # after an unreadable place the decoders still hold frames
         if not sinks[stream.index].full:
             for frame in _decoded(sources, stream, None):

@@ -9,6 +9,7 @@ and Kanade 1981), twice repeated, with weights that let moving performers count 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,15 +65,22 @@ class Movement:
 
 @torch.inference_mode()
 def movement(pictures: np.ndarray) -> np.ndarray:
-    """Change (n, 24, 32) between pictures uint8 (n, 240, 320); the first is as the next."""
-    changes = np.empty((len(pictures), ROWS, COLUMNS), np.float32)
-    for start in range(0, len(pictures) - 1, BATCH):
-        grey = torch.from_numpy(pictures[start : start + BATCH + 1]).float()[:, None]
-        before, after = grey[:-1], grey[1:]
+    """Change (n, 24, 32) between pictures uint8 (n, 240, 320); the first is as the next.
+
+    Where a picture is the one before, as one that is held is, nothing is computed: it is zero.
+    """
+    changes = np.zeros((len(pictures), ROWS, COLUMNS), np.float32)
+    pairs = enumerate(pairwise(pictures), 1)
+    new = [place for place, (before, after) in pairs if not np.array_equal(before, after)]
+    for start in range(0, len(new), BATCH):
+        some = np.array(new[start : start + BATCH])
+        before, after = (
+            torch.from_numpy(pictures[places]).float()[:, None] for places in (some - 1, some)
+        )
         moved = _seen_from(before, _camera(before, after))
         cells = F.adaptive_avg_pool2d((after - moved).abs(), (ROWS, COLUMNS))[:, 0]
         cells -= cells.flatten(1).median(1).values[:, None, None]
-        changes[start + 1 : start + 1 + len(cells)] = cells.numpy()
+        changes[some] = cells.numpy()
     changes[0] = changes[1]
     return changes
 
