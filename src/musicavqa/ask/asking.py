@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from musicavqa.ask.music import Music, read_music
 from musicavqa.ask.sensing import Shown, Tell, sense
 from musicavqa.ask.telling import heard_names, seen_names, told
 from musicavqa.records import Clip, Question, Reading
 
 if TYPE_CHECKING:
+    from musicavqa.ask.further_words import Further
     from musicavqa.ask.matching import Match
     from musicavqa.media import Account, Limits
     from musicavqa.methods.registry import Checkpoint
@@ -55,6 +58,10 @@ class Reply:
     applies: float | None = None
     """How far what was perceived allows the question at all; None where nobody knows."""
     suggestions: tuple[str, ...] = field(default=())
+    rule: str | None = None
+    """The rule that answers a question beyond the benchmark's (`further`)."""
+    why: str | None = None
+    """Why such a rule does not answer."""
 
     @property
     def when(self) -> tuple[int, int] | None:
@@ -94,15 +101,37 @@ class Performance:
     """What was perceived; None with a method that has no reading."""
     streams: dict[str, np.ndarray] | None = None
     """With such a method, the rows of its streams."""
+    music: Callable[[], Music] | None = None
+    """Listens to the file once more, for tempo, beats and key; once, however often it is called."""
 
     def ask(self, questions: Sequence[str]) -> list[Reply]:
         """One reply per question, in order."""
+        from musicavqa.ask.further_words import match_further
         from musicavqa.ask.matching import match_all
 
-        matches = match_all(questions)
-        asked = {i: m for i, m in enumerate(matches) if m.template is not None}
-        answered = self._answer(asked) if asked else {}
-        return [answered.get(i) or _declined(text, matches[i]) for i, text in enumerate(questions)]
+        further = {} if self.reading is None else dict(enumerate(map(match_further, questions)))
+        replies = {i: self._further(questions[i], asked) for i, asked in further.items() if asked}
+        matches = {i: m for i, m in enumerate(match_all(questions)) if i not in replies}
+        asked = {i: m for i, m in matches.items() if m.template is not None}
+        replies |= self._answer(asked) if asked else {}
+        return [replies.get(i) or _declined(text, matches[i]) for i, text in enumerate(questions)]
+
+    def _further(self, text: str, asked: Further) -> Reply:
+        from musicavqa.ask.further import answer_further
+
+        assert self.reading is not None
+        assert self.music is not None
+        found = answer_further(asked, self.reading, self.shown.sound, self.music)
+        return Reply(
+            text,
+            asked.understood,
+            1.0,
+            answer=found.answer,
+            confidence=found.confidence,
+            facts=found.facts,
+            rule=asked.rule,
+            why=found.why or None,
+        )
 
     def _answer(self, asked: dict[int, Match]) -> dict[int, Reply]:
         output = self._output([_record(str(i), match) for i, match in asked.items()])
@@ -154,7 +183,8 @@ def listen_and_look(
     loaded = load_checkpoint(checkpoint, method_file)
     if hasattr(loaded.model, "reading"):
         reading, shown, account = sense(path, loaded, limits or LIMITS, tell)
-        return Performance(shown, account, loaded, reading=reading)
+        again = partial(read_music, path, account, reading.has_sound, limits or LIMITS)
+        return Performance(shown, account, loaded, reading=reading, music=cache(again))
     return _whole(path, loaded, limits or LIMITS)
 
 

@@ -78,7 +78,6 @@ def match(text: str, threshold: float = THRESHOLD) -> Match:
 
 def match_all(texts: Sequence[str], threshold: float = THRESHOLD) -> list[Match]:
     """As `match`, for many questions in one pass of the encoder."""
-    is_word = _encoder().has_word
     spelt = [question_words.spelt(_lower(text), WORDS, is_word) for text in texts]
     heard = [read(text) for text in spelt]
     embeddings = _encoder().embed([masked for masked, _ in heard])
@@ -215,6 +214,11 @@ def _example(number: int, found: Found) -> str:
         spare = (v for v in EXAMPLES.get(name, SLOTS[name]) if v not in slots)
         slots.append(said or next(spare))
     return fill(number, slots)
+
+
+def is_word(text: str) -> bool:
+    """Whether the sentence encoder knows it whole."""
+    return bool(_encoder().has_word(text))
 
 
 @cache

@@ -115,6 +115,8 @@ def _print_weights(rows: list[dict[str, Any]]) -> None:
 
 
 def _describe(reply: Any) -> str:
+    if reply.rule is not None:
+        return _describe_further(reply)
     if reply.answer is None:
         near = "".join(f"\n  - {text}" for text in reply.suggestions)
         why = (
@@ -139,6 +141,16 @@ def _describe(reply: Any) -> str:
             f"y {reply.where[1]:.0%}-{reply.where[3]:.0%} (from the top left)"
         )
     return "\n".join(lines)
+
+
+def _describe_further(reply: Any) -> str:
+    """An answer beyond the benchmark's questions, or why there is none."""
+    lines = [reply.question, f"  understood as: {reply.understood}  (beyond the benchmark)"]
+    facts = f"  ({'; '.join(reply.facts)})" if reply.facts else ""
+    if reply.answer is None:
+        return "\n".join([*lines, f"  I cannot tell: {reply.why}{facts}"])
+    surely = "" if reply.confidence is None else f"  ({reply.confidence:.0%})"
+    return "\n".join([*lines, f"  {reply.answer}{surely}{facts}"])
 
 
 def _check_questions(video: Path, questions: list[str]) -> None:
@@ -166,7 +178,7 @@ def _draw(performance: Any, replies: list[Any], path: Path | None) -> list[Path]
         return []
     from musicavqa.ask.timeline import draw
 
-    answered = [reply for reply in replies if reply.answer is not None]
+    answered = [reply for reply in replies if reply.seconds is not None]
     made = []
     for number, reply in enumerate(answered, start=1):
         target = path if len(answered) == 1 else path.with_stem(f"{path.stem}-{number}")
