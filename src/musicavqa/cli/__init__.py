@@ -6,6 +6,7 @@ verbs of one errand; importing them costs nothing, as each imports what it needs
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from io import TextIOWrapper
@@ -60,10 +61,12 @@ def main() -> None:
     try:
         app()
     except MemoryError as error:
+        logging.getLogger(__name__).debug("the error in full", exc_info=True)
         told = one_line(error) or "what is read needs more than this process may take"
         say(f"musicavqa: not enough memory: {told}", error=True)
         sys.exit(1)
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        logging.getLogger(__name__).debug("the error in full", exc_info=True)
         missing = what_to_install(error) if isinstance(error, ImportError) else None
         say(f"musicavqa: {missing or one_line(error)}", error=True)
         sys.exit(1)

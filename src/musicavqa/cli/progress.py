@@ -15,6 +15,8 @@ EVERY_S = 0.2
 """Between two states of the line on a terminal."""
 LINE_S = 10.0
 """Between two lines where stderr is no terminal; what is done sooner says nothing there."""
+shown = True
+"""False with --quiet."""
 
 
 class Tell(Protocol):
@@ -30,16 +32,18 @@ def progress(what: str, unit: str, clock: Callable[[], float] = time.monotonic) 
     terminal = sys.stderr.isatty()
     first: list[float] = []  # time and state of the first call: what was there before is not work
     told_s = clock() - (EVERY_S if terminal else 0.0)
-    shown = False
+    drawn = False
 
     def tell(done: float, total: float | None = None, remark: str = "") -> None:
-        nonlocal told_s, shown
+        nonlocal told_s, drawn
+        if not shown:
+            return
         now_s = clock()
         if not first:
             first.extend((now_s, done))
         if done == total == first[1] or now_s - told_s < (EVERY_S if terminal else LINE_S):
             return
-        told_s, shown = now_s, True
+        told_s, drawn = now_s, True
         left_s = _left_s(first, now_s, done, total)
         line = plain(_line(what, unit, done, total, left_s, remark))
         if terminal:
@@ -50,7 +54,7 @@ def progress(what: str, unit: str, clock: Callable[[], float] = time.monotonic) 
     try:
         yield tell
     finally:
-        if terminal and shown:
+        if terminal and drawn:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 

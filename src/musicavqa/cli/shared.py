@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from musicavqa.cli import progress
 from musicavqa.terminal import plain, say
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Ask a music performance a question, from its picture and its sound.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,8 +38,18 @@ def _every_verb(
         bool,
         typer.Option("--version", callback=_say_version, is_eager=True, help="Say it and stop."),
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log what libraries say, and whole tracebacks.")
+    ] = False,
 ) -> None:
     """Ask a music performance a question, from its picture and its sound."""
+    if quiet and verbose:
+        raise typer.BadParameter("Give --quiet or --verbose, not both.")
+    progress.shown = not quiet
+    if verbose:
+        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+        logging.getLogger("musicavqa").setLevel(logging.DEBUG)
 
 
 data_app = typer.Typer(help="Data sets: check, describe and build them.", no_args_is_help=True)
