@@ -48,6 +48,12 @@ def test_a_job_that_kills_its_worker_twice_stops_all_in_one_line():
         list(do_all(deadly, [*JOBS, (5, "always")], 2, called))
 
 
+def test_something_may_stand_for_a_job_that_kills_its_worker_twice():
+    jobs = [*JOBS, (5, "always")]
+    found = list(do_all(deadly, jobs, 2, called, lambda job, why: (job[0], why)))
+    assert set(found) == {*range(5), (5, "was killed (SIGKILL)")}
+
+
 def test_lessons_leave_no_worker_behind_when_they_are_killed(tmp_path):
     script = (
         "from pathlib import Path; from test_workers import slow\n"

@@ -210,6 +210,21 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def drop_cut_line(path: Path) -> None:
+    """Cut off a last line without its end, which a killed run may leave."""
+    if not path.exists():
+        return
+    whole = whole_lines(path.read_bytes())
+    if len(whole) < path.stat().st_size:
+        with replacing(path) as part:
+            part.write_bytes(whole)
+
+
+def whole_lines(content: bytes) -> bytes:
+    """Up to the last end of a line."""
+    return content[: content.rfind(b"\n") + 1]
+
+
 def write_text(path: Path, text: str) -> None:
     """Write text in UTF-8, whole or not at all."""
     with replacing(path) as part:

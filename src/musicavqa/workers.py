@@ -114,23 +114,33 @@ class Pool:
         )
 
 
+Lost = Callable[[Any, str], Any]
+"""What stands for a job whose worker was killed twice, and why; or it raises."""
+
+
 def do_all(
-    work: Work, jobs: Sequence[Any], n_workers: int, called: Callable[[Any], str]
+    work: Work,
+    jobs: Sequence[Any],
+    n_workers: int,
+    called: Callable[[Any], str],
+    lost: Lost | None = None,
 ) -> Iterator[Any]:
     """What `work` gives for each job, when it is done: here, or by workers if more than one.
 
-    A job whose worker was killed is tried once more; then ChildProcessError, which names the job
-    as it is `called`.
+    A job whose worker was killed is tried once more; then `lost` says what stands for it, and
+    without that ChildProcessError names the job as it is `called`.
     """
     if n_workers <= 1 or len(jobs) < 2:
         for job in jobs:
             yield work(job, _nothing)
         return
     with closing(Pool(work, min(n_workers, len(jobs)), _nothing)) as pool:
-        yield from _by_workers(jobs, pool, called)
+        yield from _by_workers(jobs, pool, called, lost)
 
 
-def _by_workers(jobs: Sequence[Any], pool: Pool, called: Callable[[Any], str]) -> Iterator[Any]:
+def _by_workers(
+    jobs: Sequence[Any], pool: Pool, called: Callable[[Any], str], lost: Lost | None
+) -> Iterator[Any]:
     todo, again = deque(jobs), set()
     while todo or pool.is_busy():
         while todo and pool.has_room():
@@ -141,6 +151,8 @@ def _by_workers(jobs: Sequence[Any], pool: Pool, called: Callable[[Any], str]) -
         elif called(job) not in again:
             again.add(called(job))
             todo.append(job)
+        elif lost is not None:
+            yield lost(job, came.why)
         else:
             raise ChildProcessError(
                 f"The process that made {called(job)} {came.why} twice. Is there memory for so "

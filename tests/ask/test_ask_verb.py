@@ -33,9 +33,10 @@ def test_what_was_held_is_said_in_a_line_and_in_json(command_line, still):
     assert code == 0
     assert "\nfile: used 6.0 s; the last picture is held for 5.9 s, as the sound goes on\n" in out
     code, out, err = command_line("ask", still, QUESTION, "--json")
-    (reply,) = json.loads(out)
+    document = json.loads(out)
+    (reply,) = document["replies"]
     assert (code, said(err)) == (0, [])
-    assert reply["media"]["held_s"] == pytest.approx(5.9, abs=0.1)
+    assert document["media"]["held_s"] == pytest.approx(5.9, abs=0.1)
     assert len(reply["seconds"]) == 6
 
 

@@ -74,7 +74,7 @@ def test_json_holds_answer_and_evidence_and_the_picture_is_drawn(command_line, c
     question = "How many instruments are sounding in the video?"
     code, out, err = command_line("ask", clip, question, "--json", "--evidence", picture)
     assert code == 0
-    reply = json.loads(out)[0]
+    reply = json.loads(out)["replies"][0]
     assert reply["answer"] in ANSWERS
     assert len(reply["seconds"]) == 5
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from musicavqa.cli.asking_many import ask_many
 from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import (
     MAX_MEMORY,
@@ -16,6 +17,7 @@ from musicavqa.cli.shared import (
     MaxMemory,
     MaxSeconds,
     MethodFile,
+    Workers,
     app,
     limits,
 )
@@ -27,8 +29,19 @@ DOUBTFUL = 0.1
 
 @app.command()
 def ask(
-    video: Annotated[Path, typer.Argument(help="Any video file with sound.")],
-    questions: Annotated[list[str], typer.Argument(help="One or more questions.")],
+    video: Annotated[
+        Path, typer.Argument(help="Any video file; with --questions, files and folders.")
+    ],
+    questions: Annotated[list[str] | None, typer.Argument(help="One or more questions.")] = None,
+    questions_file: Annotated[
+        Path | None,
+        typer.Option("--questions", help="A text file with a question a line, asked of each file."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="With --questions: for JSON lines; the same again goes on."),
+    ] = None,
+    workers: Workers = 1,
     evidence: Annotated[
         Path | None, typer.Option(help="Draw when and where (png, pdf or svg).")
     ] = None,
@@ -41,21 +54,31 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Answer questions about a performance: answer, confidence, when and where."""
-    from musicavqa.ask import asking
+    from musicavqa.ask import asking, documents
 
+    most, run = limits(max_seconds, max_memory), checkpoint or asking.DEFAULT_CHECKPOINT
+    if questions_file is not None:
+        if evidence is not None:
+            raise ValueError("--evidence is drawn of one file; leave it out with --questions.")
+        places = [video, *map(Path, questions or ())]
+        ask_many(places, questions_file, out, run, method_file, most, workers)
+        return
+    if out is not None:
+        raise ValueError("--out goes with --questions FILE.")
+    questions = questions or []
     _check_picture(evidence)
     _check_questions(video, questions)
-    most = limits(max_seconds, max_memory)
-
-    with progress("listening and looking", "s") as tell:
-        performance = asking.listen_and_look(
-            video, checkpoint or asking.DEFAULT_CHECKPOINT, method_file, limits=most, tell=tell
-        )
-        replies = performance.ask(questions)
+    try:
+        with progress("listening and looking", "s") as tell:
+            performance = asking.listen_and_look(video, run, method_file, limits=most, tell=tell)
+            replies = performance.ask(questions)
+    except (ValueError, OSError) as error:
+        if as_json:
+            say(json.dumps(documents.failure(video, error), indent=1))
+        raise
     account = performance.account
     if as_json:
-        about = {"media": account.as_dict()}
-        say(json.dumps([reply.as_dict() | about for reply in replies], indent=1))
+        say(json.dumps(documents.answers(video, performance, replies), indent=1))
     else:
         for reply in replies:
             say(_describe(reply))
@@ -157,6 +180,8 @@ def _check_questions(video: Path, questions: list[str]) -> None:
     """Refuse what was meant as something else than a question."""
     from musicavqa.media import ENDINGS
 
+    if not questions:
+        raise ValueError('Ask at least one question, such as "Which instrument plays first?".')
     for text in questions:
         if not text.strip():
             raise ValueError("A question is empty. Ask, for example: Which instrument plays first?")

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from musicavqa.answers import ANSWERS
-from musicavqa.files import parse_json, replacing
+from musicavqa.files import mark_of, parse_json, replacing
 from musicavqa.methods.own_files import load_own_file, method_hash
 from musicavqa.questions import vocabulary
 
@@ -206,6 +206,13 @@ class Checkpoint:
     streams: tuple[str, ...]
     temperature: float
     """Divides the logits before the softmax, fitted on validation questions."""
+    mark: str | None = None
+    """Of its file (`files.mark_of`)."""
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """The method's name and the mark of the file, for documents."""
+        return {"method": self.method.name, "mark": self.mark}
 
 
 def save_checkpoint(path: Path, method: Method, model: Any, temperature: float = 1.0) -> None:
@@ -248,7 +255,7 @@ def load_checkpoint(path: Path | str, method_file: Path | None = None) -> Checkp
     method = _method_of(path, about, method_file)
     model = _rebuilt(path, method, options, tensors)
     streams = method.streams(model.options)
-    return Checkpoint(model.eval(), method, streams, temperature)
+    return Checkpoint(model.eval(), method, streams, temperature, mark_of(path))
 
 
 def checkpoint_file(path: Path | str) -> Path:

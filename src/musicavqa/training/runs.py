@@ -21,7 +21,16 @@ import numpy as np
 from musicavqa.answers import ANSWERS
 from musicavqa.features.store import folder as place
 from musicavqa.features.store.claims import waited_for
-from musicavqa.files import file_name, parse_json, read_json, replacing, write_json, write_text
+from musicavqa.files import (
+    drop_cut_line,
+    file_name,
+    parse_json,
+    read_json,
+    replacing,
+    whole_lines,
+    write_json,
+    write_text,
+)
 from musicavqa.metrics.accuracy import check_keys
 from musicavqa.metrics.calibration import probabilities
 from musicavqa.records import BusyWarning, Prediction, Question, Status
@@ -129,7 +138,7 @@ def appending(path: Path) -> Iterator[Append]:
         warnings.warn(BusyWarning(f"{path} is being written by {owner}; waiting."), stacklevel=4)
 
     with waited_for(place(path.parent), path.name, wait_for) as claim:
-        _drop_cut_line(path)
+        drop_cut_line(path)
 
         def append(predictions: Iterable[Prediction]) -> None:
             claim.check()
@@ -200,7 +209,7 @@ def pending(
         return list(questions)
     if noted := _check_sources(path, now):
         write_json(_sources_path(path), {**noted, **now})
-    done = [prediction.key for prediction in _parsed(path, _whole_lines(path.read_bytes()))]
+    done = [prediction.key for prediction in _parsed(path, whole_lines(path.read_bytes()))]
     check_keys([question.key for question in questions], done, partly=True)
     known = set(done)
     return [question for question in questions if question.key not in known]
@@ -365,17 +374,3 @@ _STATUSES = get_args(Status)
 _FIELDS = {item.name for item in fields(Prediction)}
 _NEEDED = {"key", "answer"}
 _ELSEWHERE = "Predictions from elsewhere: musicavqa predictions import FILE"
-
-
-def _drop_cut_line(path: Path) -> None:
-    """Cut off a last line without its end, which a killed run may leave."""
-    if not path.exists():
-        return
-    whole = _whole_lines(path.read_bytes())
-    if len(whole) < path.stat().st_size:
-        with replacing(path) as part:
-            part.write_bytes(whole)
-
-
-def _whole_lines(content: bytes) -> bytes:
-    return content[: content.rfind(b"\n") + 1]

@@ -1,0 +1,60 @@
+"""What is said of one file, for machines: one versioned document for the command line and for HTTP.
+
+`answers.schema.json` beside this file describes it (JSON Schema 2020-12); docs/answers.md explains.
+A version only ever gains fields; a field that changes its meaning makes a new version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from musicavqa.files import mark_of
+
+if TYPE_CHECKING:
+    from musicavqa.ask.asking import Performance, Reply
+
+VERSION = 1
+
+
+def answers(path: Path | str, performance: Performance, replies: Sequence[Reply]) -> dict[str, Any]:
+    """The document of a file that was read and asked."""
+    from musicavqa.ask.lanes import score_of
+
+    reading = performance.reading
+    return {
+        **_about(path),
+        "checkpoint": performance.checkpoint.identity,
+        "media": performance.account.as_dict(),
+        "reading": None if reading is None else score_of(reading).as_dict(),
+        "replies": [reply.as_dict() for reply in replies],
+    }
+
+
+def failure(path: Path | str, error: BaseException | str) -> dict[str, Any]:
+    """The document of a file that could not be read; the message is one line."""
+    from musicavqa.terminal import plain
+
+    kind = "Killed" if isinstance(error, str) else type(error).__name__
+    return {**_about(path), "error": {"kind": kind, "message": " ".join(plain(error).split())}}
+
+
+def _about(path: Path | str) -> dict[str, Any]:
+    path = Path(path)
+    try:
+        mark = mark_of(path)
+    except OSError:  # it is there, but may not be read
+        mark = None
+    return {"version": VERSION, "file": str(path), "mark": mark}
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a document."""
+    text = files("musicavqa.ask").joinpath("answers.schema.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found

@@ -1,0 +1,132 @@
+"""Many files asked the same questions: one document a file, appended as it is made.
+
+The file of documents is the state: what it holds of a file that is still the same, by the same
+checkpoint and the same questions, is not done again; a failure is tried again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from musicavqa.ask.documents import VERSION, answers, failure
+from musicavqa.features.store import folder
+from musicavqa.features.store.claims import waited_for
+from musicavqa.files import drop_cut_line, mark_of, parse_json, whole_lines
+from musicavqa.media import LIMITS, Limits
+from musicavqa.records import BusyWarning
+from musicavqa.workers import Tick, do_all
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What is done with each file."""
+
+    questions: tuple[str, ...]
+    checkpoint: Path
+    method_file: Path | None = None
+    limits: Limits = LIMITS
+
+
+def ask_each(
+    files: Sequence[Path], errand: Errand, done: Sequence[dict[str, Any]] = (), workers: int = 1
+) -> Iterator[dict[str, Any]]:
+    """A document of each file that `done` has none of, when it is there.
+
+    A file that cannot be read, or that kills its worker twice, gets a document that says so; the
+    others go on.
+    """
+    todo = missing(files, errand, done)
+    work = partial(_ask_one, errand)
+    yield from do_all(work, todo, workers, str, _lost)
+
+
+def _lost(path: Path, why: str) -> dict[str, Any]:
+    return failure(path, f"the process that read it {why} twice")
+
+
+def missing(files: Sequence[Path], errand: Errand, done: Sequence[dict[str, Any]]) -> list[Path]:
+    """Files whose answers are not among the documents `done`."""
+    from musicavqa.methods.registry import checkpoint_file
+
+    made_by = mark_of(checkpoint_file(errand.checkpoint))
+    there = {
+        (document["file"], document["mark"])
+        for document in done
+        if "replies" in document
+        and document["checkpoint"]["mark"] == made_by
+        and tuple(reply["question"] for reply in document["replies"]) == errand.questions
+    }
+    return [path for path in files if (str(path), mark_of(path)) not in there]
+
+
+def _ask_one(errand: Errand, path: Path, tick: Tick) -> dict[str, Any]:
+    from musicavqa.ask.asking import listen_and_look
+
+    try:
+        performance = listen_and_look(
+            path, errand.checkpoint, errand.method_file, limits=errand.limits
+        )
+        return answers(path, performance, performance.ask(errand.questions))
+    except (ValueError, OSError, MemoryError) as error:
+        return failure(path, error)
+
+
+def read_documents(path: Path) -> list[dict[str, Any]]:
+    """All documents of a file; none where there is none. A line that was cut is left out.
+
+    ValueError for a file that holds anything else.
+    """
+    if not path.exists():
+        return []
+    lines = whole_lines(path.read_bytes()).splitlines()
+    documents = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            document = parse_json(line)
+            if document["version"] != VERSION or not {"file", "mark"} <= document.keys():
+                raise ValueError(f"version {document['version']}")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path} line {number} is no document of version {VERSION} ({error}). "
+                "Give another --out."
+            ) from error
+        documents.append(document)
+    return documents
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Hold the right to add documents to a file, which one process has at a time, and say how."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def wait_for(owner: str) -> None:
+        warnings.warn(BusyWarning(f"{path} is being written by {owner}; waiting."), stacklevel=4)
+
+    with waited_for(folder(path.parent), path.name, wait_for) as claim:
+        drop_cut_line(path)
+
+        def append(document: dict[str, Any]) -> None:
+            claim.check()
+            with path.open("ab") as file:
+                file.write(json.dumps(document, allow_nan=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+        yield append
+
+
+def read_questions(path: Path) -> tuple[str, ...]:
+    """Questions of a text file, one a line, without empty lines and those that begin with #."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    questions = tuple(line for line in lines if line and not line.startswith("#"))
+    if not questions:
+        raise ValueError(f"{path} holds no question; write one a line.")
+    return questions
