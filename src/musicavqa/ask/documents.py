@@ -17,6 +17,7 @@ from musicavqa.files import mark_of
 
 if TYPE_CHECKING:
     from musicavqa.ask.asking import Performance, Reply
+    from musicavqa.records import Reading
 
 VERSION = 1
 
@@ -30,7 +31,7 @@ def answers(path: Path | str, performance: Performance, replies: Sequence[Reply]
         **_about(path),
         "checkpoint": performance.checkpoint.identity,
         "media": performance.account.as_dict(),
-        "reading": None if reading is None else score_of(reading).as_dict(),
+        "reading": None if reading is None else score_of(reading).as_dict() | _setting(reading),
         "replies": [reply.as_dict() for reply in replies],
     }
 
@@ -50,6 +51,17 @@ def _about(path: Path | str) -> dict[str, Any]:
     except OSError:  # it is there, but may not be read
         mark = None
     return {"version": VERSION, "file": str(path), "mark": mark}
+
+
+def _setting(reading: Reading) -> dict[str, Any]:
+    """Facts of a reading that belong to nobody in it."""
+    return {
+        "duration_s": round(reading.duration_s, 3),
+        "voiceover": round(float(reading.voiceover), 4),
+        "outdoor": round(float(reading.outdoor), 4),
+        "has_sound": bool(reading.has_sound),
+        "has_picture": bool(reading.has_picture),
+    }
 
 
 @cache

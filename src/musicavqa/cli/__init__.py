@@ -24,6 +24,7 @@ from musicavqa.cli import (
     rendering,
     robustness,
     scoring,
+    searching,
     teaching,
     training,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "rendering",
     "robustness",
     "scoring",
+    "searching",
     "teaching",
     "training",
 ]
