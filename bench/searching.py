@@ -85,7 +85,7 @@ def main() -> None:
         about = score_of(reading).as_dict() | _setting(reading)
         documents.append({"file": clip.id, "reading": about})
         facts.append(read_truth(clip.scene))
-    store = open_streams(given.features, "bandstand", ["audio_yamnet"])["audio_yamnet"]
+    store = open_streams(given.features, ["audio_yamnet"])["audio_yamnet"]
     tags = np.stack(
         [heard(tag_strengths(store[document["file"]][:, EMBEDDING:])) for document in documents]
     )
