@@ -27,7 +27,7 @@ ROOMS = {
     "bandstand": "builders features rules",
     "datasets": "bandstand features media",
     "training": "bandstand features methods metrics",
-    "scoring": "features methods metrics training",
+    "scoring": "bandstand catalog datasets features methods metrics training",
     "llm": "features media methods metrics scoring training",
     "reports": "builders catalog metrics",
     "identity": "datasets features training",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from musicavqa.reports.survey_claims import audit_catalog as audit_catalog
     from musicavqa.scoring.comparing import compare as compare
     from musicavqa.scoring.importers import import_predictions as import_predictions
+    from musicavqa.scoring.leaderboard import leaderboard as leaderboard
     from musicavqa.workflow import evaluate as evaluate
     from musicavqa.workflow import extract_features as extract_features
     from musicavqa.workflow import list_streams as list_streams
@@ -77,6 +78,7 @@ _HOMES = {
     "extract_features": "musicavqa.workflow",
     "import_features": "musicavqa.features.exchange.importing",
     "import_predictions": "musicavqa.scoring.importers",
+    "leaderboard": "musicavqa.scoring.leaderboard",
     "list_datasets": "musicavqa.datasets",
     "list_methods": "musicavqa.methods.registry",
     "list_streams": "musicavqa.workflow",

@@ -12,6 +12,7 @@ from io import TextIOWrapper
 
 from musicavqa.cli import (
     answering,
+    boards,
     builders,
     catalog,
     comparing,
@@ -34,6 +35,7 @@ from musicavqa.terminal import say
 __all__ = [
     "answering",
     "app",
+    "boards",
     "builders",
     "catalog",
     "comparing",

@@ -20,6 +20,7 @@ from musicavqa.catalog import Catalogue, checks, load, views
 from musicavqa.catalog.schema import CELLS, FLAGS
 from musicavqa.files import write_text
 from musicavqa.reports import audit, survey_claims, survey_figures, survey_section, wording
+from musicavqa.reports.boards import boards_section, read_board
 from musicavqa.reports.markup import bullets, details, figure, paragraph, section, table
 from musicavqa.reports.own_runs import OwnRun, read_all
 from musicavqa.reports.survey_claims import Claims
@@ -37,19 +38,31 @@ _KINDS = {
 }
 
 
-def write_report(folder: Path, evaluations: Sequence[Path] = ()) -> Path:
-    """Write `index.html` into the folder and return its path."""
-    runs = read_all(evaluations)
+def write_report(
+    folder: Path, evaluations: Sequence[Path] = (), leaderboards: Sequence[Path] = ()
+) -> Path:
+    """Write `index.html` into the folder and return its path.
+
+    `evaluations` are files of `musicavqa evaluate --json`, `leaderboards` of `musicavqa leaderboard
+    --json`.
+    """
+    runs, boards = read_all(evaluations), [read_board(path) for path in leaderboards]
     catalogue = load()
-    page = build(catalogue, survey_claims.run(catalogue), runs)
+    page = build(catalogue, survey_claims.run(catalogue), runs, boards)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "index.html", page)
     return folder / "index.html"
 
 
-def build(catalogue: Catalogue, tested: Claims, runs: Sequence[OwnRun] = ()) -> str:
+def build(
+    catalogue: Catalogue,
+    tested: Claims,
+    runs: Sequence[OwnRun] = (),
+    boards: Sequence[Sequence[dict[str, Any]]] = (),
+) -> str:
     """The whole page as text; equal input gives equal text."""
     body = (
+        boards_section(boards),
         _leaderboard(catalogue, runs),
         survey_section.build(catalogue),
         _claims(catalogue, tested),
@@ -60,7 +73,8 @@ def build(catalogue: Catalogue, tested: Claims, runs: Sequence[OwnRun] = ()) -> 
     template = files("musicavqa.reports").joinpath("page.html").read_text(encoding="utf-8")
     return Template(template).substitute(
         lead=_lead(catalogue, tested),
-        body="\n".join(body),
+        own='<a href="#own">Our own</a>' if boards else "",
+        body="\n".join(part for part in body if part),
         footer=escape(
             f"Made by musicavqa {__version__}: musicavqa report. Every number has its source in "
             f"catalog/published_results.csv; unknown values stay empty."
