@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from musicavqa.datasets import list_datasets as list_datasets
     from musicavqa.datasets import load_dataset as load_dataset
     from musicavqa.features.encoders.doctor import doctor as doctor
+    from musicavqa.features.exchange.comparing import compare_features as compare_features
     from musicavqa.features.exchange.exporting import export_features as export_features
     from musicavqa.features.exchange.importing import import_features as import_features
     from musicavqa.features.extraction.tidying import tidy_features as tidy_features
@@ -70,6 +71,7 @@ _HOMES = {
     "check_catalog": "musicavqa.catalog.lookup",
     "check_dataset": "musicavqa.datasets",
     "compare": "musicavqa.scoring.comparing",
+    "compare_features": "musicavqa.features.exchange.comparing",
     "convert": "musicavqa.methods.conversion",
     "describe": "musicavqa.reports.describe",
     "doctor": "musicavqa.features.encoders.doctor",
