@@ -35,9 +35,14 @@ def main() -> None:
     compared = [sys.executable, "-m", "musicavqa.cli", "compare", *runs, "--data", settings.data]
     subprocess.run([*compared, "--table"], check=True)
     print("\nmusicavqa compare --table " + " ".join(runs))
+    grounded = [sys.executable, "-m", "musicavqa.cli", "grounding", *runs, "--data", settings.data]
+    grounded += ["--features", settings.features]
+    subprocess.run([*grounded, "--markdown"], check=True)
     as_json = subprocess.run([*compared, "--json"], check=True, stdout=subprocess.PIPE, text=True)
     if settings.results is not None:
         found = results(json.loads(as_json.stdout), settings)
+        told = subprocess.run([*grounded, "--json"], check=True, stdout=subprocess.PIPE, text=True)
+        add_grounding(found, json.loads(told.stdout))
         settings.results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
@@ -61,6 +66,20 @@ def results(study: dict[str, Any], settings: argparse.Namespace) -> dict[str, An
         f"{settings.clips_per_step} clips with {settings.questions} questions each",
         "methods": methods,
     }
+
+
+def add_grounding(found: dict[str, Any], grounded: list[dict[str, Any]]) -> None:
+    """Put what `musicavqa grounding --json` prints beside the accuracies: value, chance, centre."""
+    for item in grounded:
+        if item["measures"] and item["method"] in found["methods"]:
+            axes = found["methods"][item["method"]].setdefault("grounding", {})
+            axes[item["axis"]] = {
+                name: [
+                    round(number, 2)
+                    for number in (row["value"]["mean"], row["chance"], row["centre"])
+                ]
+                for name, row in item["measures"].items()
+            }
 
 
 def span(interval: dict[str, Any]) -> list[float]:

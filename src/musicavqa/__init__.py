@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from musicavqa.reports.page import write_report as write_report
     from musicavqa.reports.survey_claims import audit_catalog as audit_catalog
     from musicavqa.scoring.comparing import compare as compare
+    from musicavqa.scoring.grounding import grounding_of as grounding_of
     from musicavqa.scoring.importers import import_predictions as import_predictions
     from musicavqa.scoring.leaderboard import leaderboard as leaderboard
     from musicavqa.workflow import evaluate as evaluate
@@ -78,6 +79,7 @@ _HOMES = {
     "evaluate": "musicavqa.workflow",
     "export_features": "musicavqa.features.exchange.exporting",
     "extract_features": "musicavqa.workflow",
+    "grounding_of": "musicavqa.scoring.grounding",
     "import_features": "musicavqa.features.exchange.importing",
     "import_predictions": "musicavqa.scoring.importers",
     "leaderboard": "musicavqa.scoring.leaderboard",

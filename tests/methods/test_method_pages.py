@@ -60,12 +60,17 @@ def test_a_page_shows_what_was_measured():
         "seeds": 3,
         "budget": "1 pass",
         "methods": {
-            "avst": {"accuracy": {"overall": [38.14, 36.3, 39.9]}, "minus_first": [-0.4, -2, 1, 1]}
+            "avst": {
+                "accuracy": {"overall": [38.14, 36.3, 39.9]},
+                "minus_first": [-0.4, -2, 1, 1],
+                "grounding": {"time": {"pointing": [61.25, 55, 50], "inside": [1, 2, 3]}},
+            }
         },
     }
     text = page(load_method("avst"), found)
     assert "| overall | 38.1 | 36.3 to 39.9 |" in text
     assert "Minus template_prior: -0.4 (-2.0 to +1.0; p 1 after" in text
+    assert "| time | 61.2 (chance 55.0, centre 50.0) | 1.0 (chance 2.0, centre 3.0) |" in text
     assert "On bandstand" not in page(load_method("gru"), found)
 
 

@@ -144,7 +144,20 @@ def _measured(name: str, measured: Mapping[str, Any]) -> str:
             f"\nMinus {measured['first']}: {mean:+.1f} ({low:+.1f} to {high:+.1f}; p {p:.2g} after "
             "Holm's correction).\n"
         )
-    return text
+    return text + _grounded(found.get("grounding", {}))
+
+
+def _grounded(found: Mapping[str, Any]) -> str:
+    """Whether the evidence points at what is asked about; nothing where it was not measured."""
+    rows = ["| evidence | pointing, % | inside, % | overlap, % |", "|---|---|---|---|"]
+    for axis, measures in found.items():
+        cells = [
+            f"{value:.1f} (chance {chance:.1f}, centre {centre:.1f})"
+            for value, chance, centre in measures.values()
+        ]
+        rows.append(f"| {axis} | {' | '.join(cells)} |")
+    told = "Its evidence against the truth of the scenes ([what that is](../grounding.md))"
+    return f"\n{told}:\n\n{_lines(rows)}" if found else ""
 
 
 def _published_scores(name: str) -> str:

@@ -224,6 +224,11 @@ def _identity(path: Path, called: str | None = None) -> str:
     about = _about(path)
     if about is None:
         return str(path.resolve())
+    return identity_of(about)
+
+
+def identity_of(about: Mapping[str, Any]) -> str:
+    """All that decides a run but its seed, from its run.json: equal for seeds of one system."""
     settings = {name: about.get(name) for name in ("method", "options", "data", "code", "plugins")}
     recipe = {name: value for name, value in about.get("recipe", {}).items() if name != "seed"}
     return json.dumps([settings, recipe], sort_keys=True)
