@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from musicavqa.workflow import predict as predict
     from musicavqa.workflow import render as render
     from musicavqa.workflow import robustness as robustness
+    from musicavqa.workflow import shortcuts as shortcuts
     from musicavqa.workflow import teach as teach
     from musicavqa.workflow import train as train
 
@@ -95,6 +96,7 @@ _HOMES = {
     "render": "musicavqa.workflow",
     "rephrase": "musicavqa.builders.rephrase",
     "robustness": "musicavqa.workflow",
+    "shortcuts": "musicavqa.workflow",
     "teach": "musicavqa.workflow",
     "tidy_features": "musicavqa.features.extraction.tidying",
     "train": "musicavqa.workflow",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from musicavqa.scoring.bias import BiasReport
     from musicavqa.scoring.evaluation import Evaluation
     from musicavqa.scoring.robustness import StressReport
+    from musicavqa.scoring.shortcuts import Shortcuts
     from musicavqa.training.lessons import Lessons
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
@@ -337,21 +338,24 @@ def evaluate(
     set_name: str | None = None,
     drop_leaks: bool = False,
     scorer: str | None = None,
+    only: Path | None = None,
 ) -> Evaluation:
     """Score predictions, a file or those of a run folder, against the questions; joins by key only.
 
     `split` and `set_name` None are what the run or the keys say, see `runs.answered`. In a run
     folder, questions that the run was trained on are told by LeakWarning, and with
     `drop_leaks` left out of the score. `scorer` reads texts that the predictions keep anew, see
-    `evaluation.evaluate`.
+    `evaluation.evaluate`. `only` is a file with the keys that count, one a line.
     """
     from musicavqa.scoring import evaluation
+    from musicavqa.scoring.hard import only_these
     from musicavqa.training import runs
 
     found = runs.answered(Path(predictions), set_name, split)
     asked = Part(found.set_name, data, found.split)
     loaded = asked.questions()
-    questions = leaks.guard_run(loaded, found.path.parent, str(asked), drop_leaks)
+    chosen = loaded if only is None else only_these(loaded, only)[0]
+    questions = leaks.guard_run(chosen, found.path.parent, str(asked), drop_leaks)
     ignored = {question.key for question in loaded} - {question.key for question in questions}
     answers = runs.read_predictions(found.path, questions, ignored)
     return evaluation.evaluate(questions, answers, scorer)
@@ -454,3 +458,38 @@ def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None
         return None, f"not measured: {error}"
     answers = [str(prediction.answer) for prediction in fit("template", rows)(questions)]
     return answers, f"majority per template of {known.split}"
+
+
+def shortcuts(
+    places: Sequence[Path],
+    data: Path,
+    features: Path | str = "features",
+    split: str | None = None,
+    set_name: str | None = None,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    method_file: Path | None = None,
+) -> Shortcuts:
+    """Answer the same questions by all runs at or under `places` with every sense disturbed.
+
+    Answers that `robustness` made count and are not made again. ValueError where the runs answer
+    different sets, or where there is none.
+    """
+    from musicavqa.scoring.shortcuts import answers_of, find_runs, shortcuts_of
+    from musicavqa.training import runs
+
+    folders = find_runs([Path(place) for place in places])
+    asked = {run: runs.answered(run, set_name, split) for run in folders}
+    names = sorted({(found.set_name, found.split) for found in asked.values()})
+    if len(names) > 1:
+        raise ValueError(f"These runs answer {names[0][0]} and {names[1][0]}; say --set for one.")
+    part = Part(names[0][0], Path(data), names[0][1])
+    questions = part.questions()
+    rows = []
+    for done, run in enumerate(folders):
+        report = _stress(run, part, features, seed, None, method_file)
+        rows.append(answers_of(asked[run].path, questions, report))
+        if progress is not None:
+            progress(done + 1, len(folders))
+    return shortcuts_of(rows, questions, str(part), seed)

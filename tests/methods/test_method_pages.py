@@ -1,25 +1,19 @@
 """docs/methods says what the method files say."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
 
-from musicavqa.methods.pages import REMAKE, main, page, pages
+from musicavqa.methods.pages import REMAKE, main, on_record, page, pages
 from musicavqa.methods.registry import list_methods, load_method
 
 FOLDER = Path(__file__).parents[2] / "docs" / "methods"
 
 
-def measured():
-    path = FOLDER.parent / "zoo.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 @pytest.fixture(scope="module")
 def made():
-    return pages(list_methods(), measured())
+    return pages(list_methods(), on_record(FOLDER.parent))
 
 
 @pytest.mark.parametrize("name", ["README", *list_methods()])
@@ -78,3 +72,20 @@ def test_pages_are_written_where_asked(tmp_path, capsys):
     main([str(tmp_path / "new")])
     assert str(tmp_path / "new") in capsys.readouterr().out
     assert len(list((tmp_path / "new").glob("*.md"))) == len(list_methods()) + 1
+
+
+def test_whether_it_listens_is_said_as_it_was_measured():
+    lost = {"mean": 12.345, "low": 8.0, "high": 16.0}
+    claims = [
+        {"name": "hears", "by": "swapped sound", "drop": lost, "shown": True, "why_not": ""},
+        {"name": "sees", "by": "muted video", "drop": lost, "shown": False, "why_not": ""},
+        {"name": "follows time", "by": "x", "drop": None, "shown": None, "why_not": "no stream"},
+    ]
+    methods = {"gru": {"seeds": 1, "claims": claims}}
+    record = {"set": "bandstand/test", "questions": 1200, "clips": 30, "methods": methods}
+    text = page(load_method("gru"), {"shortcuts": record})
+    assert "On bandstand/test, 1,200 questions about 30 clips, 1 seed (" in text
+    assert "| hears | **yes** | +12.3 | 8.0 to 16.0 | swapped sound |" in text
+    assert "| sees | not shown | +12.3 | 8.0 to 16.0 | muted video |" in text
+    assert "| follows time | not tried |  |  | no stream |" in text
+    assert "Does it listen?" not in page(load_method("avst"), {"shortcuts": record})

@@ -25,6 +25,7 @@ from musicavqa.cli import (
     rendering,
     robustness,
     scoring,
+    shortcuts,
     teaching,
     training,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "rendering",
     "robustness",
     "scoring",
+    "shortcuts",
     "teaching",
     "training",
 ]

@@ -46,6 +46,7 @@ def leaderboard(
     questions: Annotated[
         Path | None, typer.Option(help="CSV to write: every question, and who is right.")
     ] = None,
+    only: Annotated[Path | None, typer.Option(help="File of keys: only these count.")] = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +60,7 @@ def leaderboard(
     folders = {name or "": path for name, path in named(data or ["bandstand-data"])}
     found = boards.leaderboard(
         named(places), folders, set_name, split, train_split=train_split, training=training,
-        priors=prior or (), published=published,
+        priors=prior or (), published=published, only=only,
     )  # fmt: skip
     if questions is not None:
         _write_questions(found, questions)

@@ -2,8 +2,9 @@
 
 Nothing is written twice: the docstring is the text, CARD and options give the facts, parameters are
 counted on the meta device (no memory, no numbers), published scores come from the catalogue, those
-on bandstand from docs/zoo.json, which bench/zoo.py writes. tests/methods/test_method_pages.py says
-when a page is out of date.
+on bandstand from docs/zoo.json, which bench/zoo.py writes, and whether a method listens from
+docs/shortcuts.json, which `musicavqa shortcuts --json` prints. tests/methods/test_method_pages.py
+says when a page is out of date.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from musicavqa.terminal import say
 
 FOLDER = Path("docs") / "methods"
 RESULTS = Path("docs") / "zoo.json"
+SHORTCUTS = Path("docs") / "shortcuts.json"
 REMAKE = "python -m musicavqa.methods.pages"
 _HEAD = f"<!-- made by `{REMAKE}`; edit the method's file instead -->\n"
 _MARKS = ("specialised_input", "spatial_temporal", "music_specific")
@@ -30,17 +32,26 @@ def main(arguments: list[str]) -> None:
     """Write all pages into a folder."""
     folder = Path(arguments[0]) if arguments else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    measured = read_json(RESULTS) if RESULTS.exists() else {}
-    made = pages(list_methods(), measured)
+    made = pages(list_methods(), on_record())
     for name, text in made.items():
         write_text(folder / name, text)
     say(f"{len(made)} pages in {folder}")
 
 
+def on_record(folder: Path = RESULTS.parent) -> dict[str, Any]:
+    """What was measured: zoo.json, and under 'shortcuts' shortcuts.json, where they are."""
+    found: dict[str, Any] = {}
+    for path, key in ((folder / RESULTS.name, None), (folder / SHORTCUTS.name, "shortcuts")):
+        if path.exists():
+            content = read_json(path)
+            found |= content if key is None else {key: content}
+    return found
+
+
 def pages(names: list[str], measured: Mapping[str, Any]) -> dict[str, str]:
     """File name -> text: a page for each of these methods, and README.md with the table.
 
-    `measured` is what bench/zoo.py found, or empty.
+    `measured` is what `on_record` gives, or empty.
     """
     methods = [load_method(name) for name in names]
     made = {f"{method.name}.md": page(method, measured) for method in methods}
@@ -75,6 +86,7 @@ def page(method: Method, measured: Mapping[str, Any]) -> str:
         _facts(method),
         _official(method),
         _measured(method.name, measured),
+        _listens(method.name, measured.get("shortcuts", {})),
         _published_scores(card.official_scores),
     ]
     return "\n".join(part for part in parts if part)
@@ -145,6 +157,33 @@ def _measured(name: str, measured: Mapping[str, Any]) -> str:
             "Holm's correction).\n"
         )
     return text + _grounded(found.get("grounding", {}))
+
+
+def _listens(name: str, recorded: Mapping[str, Any]) -> str:
+    """The badge: what could be shown by taking it away; nothing for a method that was not run."""
+    found = recorded.get("methods", {}).get(name)
+    if found is None:
+        return ""
+    rows = ["| | shown | points lost | 95 % interval | with |", "|---|---|---|---|---|"]
+    for claim in found["claims"]:
+        drop, shown = claim["drop"], {True: "**yes**", False: "not shown"}.get(claim["shown"])
+        cells = (
+            ("not tried", "", "", claim["why_not"])
+            if drop is None
+            else (
+                shown,
+                f"{drop['mean']:+.1f}",
+                f"{drop['low']:.1f} to {drop['high']:.1f}",
+                claim["by"],
+            )
+        )
+        rows.append(f"| {claim['name']} | {' | '.join(map(str, cells))} |")
+    seeds = found["seeds"]
+    return (
+        f"## Does it listen?\n\nOn {recorded['set']}, {recorded['questions']:,} questions about "
+        f"{recorded['clips']:,} clips, {seeds} seed{'' if seeds == 1 else 's'} "
+        f"([how](../shortcuts.md)): points lost when it is taken away.\n\n{_lines(rows)}"
+    )
 
 
 def _grounded(found: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -162,12 +162,14 @@ def read_systems(
     split: str,
     set_name: str | None = None,
     called: Mapping[Path, str] | None = None,
+    ignored: Set[str] = frozenset(),
 ) -> list[System]:
     """The predictions at these paths, runs that differ only in their seed put together.
 
     Files that are `called` alike are one system, whatever made them. Systems of two sets are the
     same where their `identity` is: the name they are called by, or all that made them but the seed.
-    Raises KeyMismatchError, with the file and counts, where a file answers other questions.
+    Predictions for the keys in `ignored` are passed over. Raises KeyMismatchError, with the file
+    and counts, where a file answers other questions.
     """
     called = called or {}
     files = [predictions_path(path, split, set_name) if path.is_dir() else path for path in paths]
@@ -180,16 +182,18 @@ def read_systems(
         together.setdefault((_identity(path, name), file), []).append(path)
     names = _names(list(together.values()), called)
     return [
-        replace(_system(name, group, questions), identity=identity)
+        replace(_system(name, group, questions, ignored), identity=identity)
         for name, ((identity, _), group) in zip(names, together.items(), strict=True)
     ]
 
 
-def _system(name: str, files: Sequence[Path], questions: Sequence[Question]) -> System:
+def _system(
+    name: str, files: Sequence[Path], questions: Sequence[Question], ignored: Set[str]
+) -> System:
     read = []
     for path in files:
         try:
-            read.append(read_predictions(path, questions))
+            read.append(read_predictions(path, questions, ignored))
         except KeyMismatchError as error:
             raise KeyMismatchError(f"{path} does not answer the same questions. {error}") from error
     status = [prediction.status for predictions in read for prediction in predictions]

@@ -20,6 +20,7 @@ from musicavqa.metrics.priors import Prior, fit
 from musicavqa.records import Question
 from musicavqa.scoring.comparing import System, read_systems
 from musicavqa.scoring.entries import Entry, Named, find_entries, folder_of
+from musicavqa.scoring.hard import only_these
 from musicavqa.scoring.per_question import PerQuestion, per_question
 from musicavqa.scoring.rank_changes import RankChange, rank_change, ranking
 from musicavqa.scoring.reproduced import Reproduced, reproduced
@@ -91,6 +92,7 @@ def leaderboard(
     training: str = "",
     priors: Sequence[str] = (),
     published: bool = True,
+    only: Path | None = None,
 ) -> Leaderboard:
     """Boards of all predictions at `places`: (name or None, run folder or prediction file).
 
@@ -99,35 +101,41 @@ def leaderboard(
     name ('' for all others). `training` says how lone files were trained ('supervised',
     'zero-shot', 'instruction'), `priors` names systems that saw and heard nothing; others are
     counted on `train_split` (of the revision that is asked, such as 'train@balance'). `published`
-    False leaves the catalogue out. Raises ValueError, FileNotFoundError or KeyMismatchError.
+    False leaves the catalogue out. `only` is a file with the keys that count, one a line. Raises
+    ValueError, FileNotFoundError or KeyMismatchError.
     """
-    catalogue = load()
+    wishes = _Wishes(train_split, training, priors, load() if published else None, only)
     boards = [
-        _board(asked, entries, folder_of(data, asked), train_split, training, priors,
-               catalogue if published else None)
+        _board(asked, entries, folder_of(data, asked), wishes)
         for asked, entries in find_entries(places, set_name, split).items()
-    ]  # fmt: skip
+    ]
     changes = [_change(first, second) for first, second in combinations(boards, 2)]
     return Leaderboard(boards, [change for change in changes if change is not None])
 
 
-def _board(
-    asked: str,
-    entries: Sequence[Entry],
-    root: Path,
-    train_split: str,
-    training: str,
-    priors: Sequence[str],
-    catalogue: Catalogue | None,
-) -> Board:
+@dataclass(frozen=True)
+class _Wishes:
+    """What `leaderboard` was asked for, for every board alike."""
+
+    train_split: str
+    training: str
+    priors: Sequence[str]
+    catalogue: Catalogue | None
+    only: Path | None
+
+
+def _board(asked: str, entries: Sequence[Entry], root: Path, wishes: _Wishes) -> Board:
     name, _, split = asked.partition("/")
-    questions = load_dataset(name, root, split)[1]
+    loaded = load_dataset(name, root, split)[1]
+    questions, ignored = (loaded, set()) if wishes.only is None else only_these(loaded, wishes.only)
     called = {entry.path: entry.name for entry in entries if entry.name is not None}
-    systems = read_systems([entry.path for entry in entries], questions, split, name, called)
-    if unknown := sorted(set(priors) - {system.name for system in systems}):
+    paths = [entry.path for entry in entries]
+    systems = read_systems(paths, questions, split, name, called, ignored)
+    if unknown := sorted(set(wishes.priors) - {system.name for system in systems}):
         raise ValueError(f"No system is called {unknown[0]!r}; {_names(systems)} are here.")
-    found, pairs = standings(systems, questions, asked, training, priors)
-    counted, note = _counted(name, root, _same_revision(train_split, split), questions)
+    apart = "" if wishes.only is None else f"only the keys of {wishes.only.name}"
+    found, pairs = standings(systems, questions, asked, wishes.training, wishes.priors, apart)
+    counted, note = _counted(name, root, _same_revision(wishes.train_split, split), questions)
     blind = {standing.name: standing.system.correct for standing in found if standing.is_prior}
     return Board(
         asked=asked,
@@ -135,14 +143,14 @@ def _board(
         n_clips=len({question.clip for question in questions}),
         standings=found,
         pairs=pairs,
-        tables=_tables(found, catalogue),
+        tables=_tables(found, wishes.catalogue),
         per_question=per_question(
             questions,
             {item.name: item.system.correct for item in found if not item.is_prior},
             {**counted, **blind},
         ),
         prior_note=note,
-        reproduced=reproduced(catalogue, found) if catalogue else [],
+        reproduced=reproduced(wishes.catalogue, found) if wishes.catalogue else [],
     )
 
 

@@ -72,18 +72,20 @@ def standings(
     asked: str,
     training: str = "",
     priors: Sequence[str] = (),
+    apart: str = "",
 ) -> tuple[list[Standing], list[Pair]]:
     """The systems from best to worst, and the difference of every two of one protocol.
 
     `training` is how lone files were trained, '' where it is not known; `priors` names systems that
-    saw and heard nothing, besides those that their run tells of.
+    saw and heard nothing, besides those that their run tells of; `apart` is what sets all of them
+    apart.
     """
     clips = np.unique([question.clip for question in questions], return_inverse=True)[1]
     members = accuracy.group_members([question.cell for question in questions])
     found = [
         Standing(
             system=system,
-            protocol=_protocol(system, questions, asked, training),
+            protocol=_protocol(system, questions, asked, training, apart),
             groups=accuracies(system, members, clips),
             seeds=seeds.seed_report(system.correct, clips) if len(system.correct) > 1 else None,
             features=_features(about),
@@ -125,9 +127,12 @@ def _about(system: System) -> dict[str, Any]:
     return runs.about(folder) if (folder / runs.ABOUT).is_file() else {}
 
 
-def _protocol(system: System, questions: Sequence[Question], asked: str, training: str) -> Protocol:
+def _protocol(
+    system: System, questions: Sequence[Question], asked: str, training: str, apart: str
+) -> Protocol:
     benchmark, part = benchmark_of(asked)
-    about, apart = _about(system), _leaked(system, questions)
+    about = _about(system)
+    apart = ", ".join(filter(None, (apart, _leaked(system, questions))))
     if about:
         trained = about["data"]["name"]
         same = trained == asked.partition("/")[0]
