@@ -32,6 +32,7 @@ ROOMS = {
     "reports": "builders catalog metrics",
     "identity": "datasets features training",
     "workflow": "bandstand datasets features identity llm methods metrics scoring training",
+    "many_runs": "scoring training workflow",
     "ask": "bandstand features llm media methods rules training",
 }
 ROOMS["cli"] = " ".join(ROOMS)

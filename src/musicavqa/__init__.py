@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from musicavqa.features.exchange.importing import import_features as import_features
     from musicavqa.features.extraction.tidying import tidy_features as tidy_features
     from musicavqa.features.extraction.verify import verify_features as verify_features
+    from musicavqa.many_runs import shortcuts as shortcuts
     from musicavqa.methods.conversion import convert as convert
     from musicavqa.methods.registry import list_methods as list_methods
     from musicavqa.methods.registry import load_method as load_method
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from musicavqa.workflow import predict as predict
     from musicavqa.workflow import render as render
     from musicavqa.workflow import robustness as robustness
-    from musicavqa.workflow import shortcuts as shortcuts
     from musicavqa.workflow import teach as teach
     from musicavqa.workflow import train as train
 
@@ -96,7 +96,7 @@ _HOMES = {
     "render": "musicavqa.workflow",
     "rephrase": "musicavqa.builders.rephrase",
     "robustness": "musicavqa.workflow",
-    "shortcuts": "musicavqa.workflow",
+    "shortcuts": "musicavqa.many_runs",
     "teach": "musicavqa.workflow",
     "tidy_features": "musicavqa.features.extraction.tidying",
     "train": "musicavqa.workflow",

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from musicavqa.scoring.bias import BiasReport
     from musicavqa.scoring.evaluation import Evaluation
     from musicavqa.scoring.robustness import StressReport
-    from musicavqa.scoring.shortcuts import Shortcuts
     from musicavqa.training.lessons import Lessons
 
 DEFAULT_ENCODERS = ("audio_logmel", "audio_yamnet", "visual_effnet", "visual_motion")
@@ -458,38 +457,3 @@ def _prior(known: Part, questions: Sequence[Question]) -> tuple[list[str] | None
         return None, f"not measured: {error}"
     answers = [str(prediction.answer) for prediction in fit("template", rows)(questions)]
     return answers, f"majority per template of {known.split}"
-
-
-def shortcuts(
-    places: Sequence[Path],
-    data: Path,
-    features: Path | str = "features",
-    split: str | None = None,
-    set_name: str | None = None,
-    *,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-    method_file: Path | None = None,
-) -> Shortcuts:
-    """Answer the same questions by all runs at or under `places` with every sense disturbed.
-
-    Answers that `robustness` made count and are not made again. ValueError where the runs answer
-    different sets, or where there is none.
-    """
-    from musicavqa.scoring.shortcuts import answers_of, find_runs, shortcuts_of
-    from musicavqa.training import runs
-
-    folders = find_runs([Path(place) for place in places])
-    asked = {run: runs.answered(run, set_name, split) for run in folders}
-    names = sorted({(found.set_name, found.split) for found in asked.values()})
-    if len(names) > 1:
-        raise ValueError(f"These runs answer {names[0][0]} and {names[1][0]}; say --set for one.")
-    part = Part(names[0][0], Path(data), names[0][1])
-    questions = part.questions()
-    rows = []
-    for done, run in enumerate(folders):
-        report = _stress(run, part, features, seed, None, method_file)
-        rows.append(answers_of(asked[run].path, questions, report))
-        if progress is not None:
-            progress(done + 1, len(folders))
-    return shortcuts_of(rows, questions, str(part), seed)

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from musicavqa import workflow
+from musicavqa import many_runs
 from musicavqa.answers import ANSWERS
 from musicavqa.files import read_json, write_json
 from musicavqa.scoring.disturbances import DISTURBANCES
@@ -33,7 +33,7 @@ def found(world, tmp_path_factory):
         about["recipe"]["seed"] = about["seed"] = seed
         write_json(runs / f"signs-s{seed}" / "run.json", about)
     asked = (root / "data", root / "features")
-    result = workflow.shortcuts([runs], *asked, method_file=root / "signs.py")
+    result = many_runs.shortcuts([runs], *asked, method_file=root / "signs.py")
     return runs, result
 
 

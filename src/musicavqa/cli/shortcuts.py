@@ -42,10 +42,10 @@ def shortcuts(
     as_json: Json = False,
 ) -> None:
     """One table for all runs: one frame, muted, swapped, shuffled, question only; who listens."""
-    from musicavqa import workflow
+    from musicavqa import many_runs
 
-    with told_counts(), progress("disturbing", "disturbances") as tell:
-        found = workflow.shortcuts(
+    with told_counts(), progress("disturbing", "runs") as tell:
+        found = many_runs.shortcuts(
             places, data, features, split, set_name,
             seed=seed, progress=tell, method_file=method_file,
         )  # fmt: skip
