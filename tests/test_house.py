@@ -12,7 +12,7 @@ import musicavqa
 
 PACKAGE = Path(musicavqa.__file__).parent
 WORDS = {"records", "questions", "answers", "files", "processes", "tensor_files", "terminal"}
-WORDS |= {"workers"}
+WORDS |= {"workers", "added"}
 
 # Which rooms a room may import, at any depth, besides the words that everybody speaks. Those stand
 # above it in this list, so there is no circle.
