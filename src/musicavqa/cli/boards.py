@@ -57,9 +57,9 @@ def leaderboard(
 
     if as_json and as_markdown:
         raise ValueError("--json and --markdown exclude each other.")
-    folders = {name or "": path for name, path in named(data or ["bandstand-data"])}
+    folders = {name or "": path for name, path in named([*(data or ["bandstand-data"])])}
     found = boards.leaderboard(
-        named(places), folders, set_name, split, train_split=train_split, training=training,
+        [*places], folders, set_name, split, train_split=train_split, training=training,
         priors=prior or (), published=published, only=only,
     )  # fmt: skip
     if questions is not None:

@@ -17,7 +17,8 @@ from typing import Any
 
 from musicavqa import __version__
 from musicavqa.catalog import Catalogue, checks, load, views
-from musicavqa.catalog.schema import CELLS, FLAGS
+from musicavqa.catalog.protocol import Protocol, of_result
+from musicavqa.catalog.schema import CELLS, FLAGS, Result
 from musicavqa.files import write_text
 from musicavqa.reports import audit, survey_claims, survey_figures, survey_section, wording
 from musicavqa.reports.boards import boards_section, read_board
@@ -94,7 +95,9 @@ def _lead(catalogue: Catalogue, tested: Claims) -> str:
 def _leaderboard(catalogue: Catalogue, runs: Sequence[OwnRun]) -> str:
     parts = [
         paragraph(
-            "Accuracy in percent, one row per method. Click a head to sort. Bold: the best among "
+            "Accuracy in percent, one row per method, one table per protocol (which questions, how "
+            "trained): scores of two tables do not rank against each other, nor do those of a "
+            "table whose protocol is not fully known. Click a head to sort. Bold: the best among "
             "methods trained on the task and scored on the whole official test set, whose averages "
             "follow from their cells and which no flag doubts. "
             "ST: spatial-temporal design by the survey's mark.",
@@ -124,11 +127,27 @@ def _leaderboard(catalogue: Catalogue, runs: Sequence[OwnRun]) -> str:
 
 
 def _board(catalogue: Catalogue, benchmark: str, own: Sequence[OwnRun]) -> str:
-    found = views.results(catalogue, views.Filter(benchmark=benchmark))
+    """One table for each protocol: first those whose rows may be ranked, the longest first."""
+    groups: dict[Protocol, list[OwnRun | Result]] = {}
+    for run in own:
+        groups.setdefault(Protocol(benchmark, "overall", run.asked, ""), []).append(run)
+    for row in views.results(catalogue, views.Filter(benchmark=benchmark)):
+        groups.setdefault(of_result(row), []).append(row)
+    ordered = sorted(groups, key=lambda found: (not found.known, -len(groups[found])))
+    return "".join(_of_protocol(catalogue, found, groups[found]) for found in ordered)
+
+
+def _of_protocol(
+    catalogue: Catalogue, protocol: Protocol, members: Sequence[OwnRun | Result]
+) -> str:
+    own = [member for member in members if isinstance(member, OwnRun)]
+    found = [member for member in members if isinstance(member, Result)]
     rows = [_own_row(run) for run in own]
     rows += [views.result_row(catalogue, row) for row in found]
-    bold = {(number + len(own), name) for number, name in views.best(catalogue, found)}
-    return table(_BOARD, rows, f"Leaderboard {benchmark}", bold, range(len(own)), ("source",))
+    best = views.best(catalogue, found) if protocol.known else frozenset()
+    bold = {(number + len(own), name) for number, name in best}
+    board = table(_BOARD, rows, f"Leaderboard {protocol}", bold, range(len(own)), ("source",))
+    return f"<h4>{escape(str(protocol))}</h4>{board}"
 
 
 def _own_row(run: OwnRun) -> dict[str, Any]:

@@ -64,8 +64,21 @@ def shown(found: Leaderboard) -> list[Shown]:
 def _standings(board: Board, table: Table) -> Shown:
     rows = [_own(row) if row.own else _published(row) for row in table.rows]
     ours = [place for place, row in enumerate(table.rows) if row.own]
+    for row in rows:
+        row["questions"] = table.protocol.questions
+        row["training"] = table.protocol.training or None
     columns = ["rank", "method", *SHOWN_AS.values()]
-    columns += ["interval", "places", "seeds", "spread", "parameters", "features", "unanswered"]
+    columns += [
+        "interval",
+        "places",
+        "seeds",
+        "spread",
+        "parameters",
+        "features",
+        "unanswered",
+        "questions",
+        "training",
+    ]
     optional = [name for name in columns if any(row.get(name) is not None for row in rows)]
     return Shown(
         title=f"{board.asked}: {table.protocol}",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from musicavqa.training import runs
 
-Named = Sequence[tuple[str | None, Path]]
-"""Places (run folders or prediction files), each with the name it was given, if any."""
+Place = str | Path | tuple[str | None, Path]
+"""A run folder or prediction file; with a name as 'NAME=PATH' or (name, path)."""
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,30 @@ class Entry:
     """What it was called; None leaves that to its run or its file."""
 
 
-def named(places: Sequence[str]) -> list[tuple[str | None, Path]]:
-    """'NAME=PATH' or 'PATH' -> name or None, and path; what is there as a whole is a path."""
-    found: list[tuple[str | None, Path]] = []
-    for place in places:
-        name, sign, rest = place.partition("=")
-        whole = not sign or Path(place).exists()
-        found.append((None, Path(place)) if whole else (name, Path(rest)))
-    return found
+def named(places: Sequence[Place]) -> list[tuple[str | None, Path]]:
+    """Name, if any, and path of each place; a text that is a path as a whole has no name."""
+    return [_named(place) for place in places]
+
+
+def _named(place: Place) -> tuple[str | None, Path]:
+    if isinstance(place, tuple):
+        return place
+    if isinstance(place, Path):
+        return None, place
+    name, sign, rest = place.partition("=")
+    is_path = not sign or Path(place).exists()
+    return (None, Path(place)) if is_path else (name, Path(rest))
 
 
 def find_entries(
-    places: Named, set_name: str | None = None, split: str | None = None
+    places: Sequence[Place], set_name: str | None = None, split: str | None = None
 ) -> dict[str, list[Entry]]:
     """'set/split' -> its prediction files, in the order named; None takes every set and split.
 
     ValueError where nothing is left, FileNotFoundError where a place is not there.
     """
     boards: dict[str, list[Entry]] = {}
-    for name, place in places:
+    for name, place in named(places):
         for path in _files(place):
             found = runs.answered(path)
             if set_name in (None, found.set_name) and split in (None, found.split):

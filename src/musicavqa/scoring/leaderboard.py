@@ -19,7 +19,7 @@ from musicavqa.datasets import load_dataset
 from musicavqa.metrics.priors import Prior, fit
 from musicavqa.records import Question
 from musicavqa.scoring.comparing import System, read_systems
-from musicavqa.scoring.entries import Entry, Named, find_entries, folder_of
+from musicavqa.scoring.entries import Entry, Place, find_entries, folder_of
 from musicavqa.scoring.hard import only_these
 from musicavqa.scoring.per_question import PerQuestion, per_question
 from musicavqa.scoring.rank_changes import RankChange, rank_change, ranking
@@ -83,7 +83,7 @@ class Leaderboard:
 
 
 def leaderboard(
-    places: Named,
+    places: Sequence[Place],
     data: Path | Mapping[str, Path],
     set_name: str | None = None,
     split: str | None = None,
@@ -94,7 +94,7 @@ def leaderboard(
     published: bool = True,
     only: Path | None = None,
 ) -> Leaderboard:
-    """Boards of all predictions at `places`: (name or None, run folder or prediction file).
+    """Boards of all predictions at `places`: run folders and prediction files, named or not.
 
     Files of one name on one set are seeds of one system, and the same system on another set; runs
     that differ in their seed only are, too. `data` is the folder of the data sets, or one for each
