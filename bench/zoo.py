@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from musicavqa.methods import measured
+
 SET_NAME = "bandstand"
 
 
@@ -35,15 +37,22 @@ def main() -> None:
     compared = [sys.executable, "-m", "musicavqa.cli", "compare", *runs, "--data", settings.data]
     subprocess.run([*compared, "--table"], check=True)
     print("\nmusicavqa compare --table " + " ".join(runs))
-    grounded = [sys.executable, "-m", "musicavqa.cli", "grounding", *runs, "--data", settings.data]
-    grounded += ["--features", settings.features]
+    places = ["--data", settings.data, "--features", settings.features]
+    grounded = [sys.executable, "-m", "musicavqa.cli", "grounding", *runs, *places]
     subprocess.run([*grounded, "--markdown"], check=True)
     as_json = subprocess.run([*compared, "--json"], check=True, stdout=subprocess.PIPE, text=True)
     if settings.results is not None:
         found = results(json.loads(as_json.stdout), settings)
-        told = subprocess.run([*grounded, "--json"], check=True, stdout=subprocess.PIPE, text=True)
-        add_grounding(found, json.loads(told.stdout))
+        found["grounding"] = measured.compact(json.loads(said(*grounded, "--json")))
+        if settings.shortcuts:
+            listens = [sys.executable, "-m", "musicavqa.cli", "shortcuts", *runs, *places]
+            found["shortcuts"] = json.loads(said(*listens, "--json"))
         settings.results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def said(*command: Any) -> str:
+    """What a command prints."""
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def results(study: dict[str, Any], settings: argparse.Namespace) -> dict[str, Any]:
@@ -68,20 +77,6 @@ def results(study: dict[str, Any], settings: argparse.Namespace) -> dict[str, An
     }
 
 
-def add_grounding(found: dict[str, Any], grounded: list[dict[str, Any]]) -> None:
-    """Put what `musicavqa grounding --json` prints beside the accuracies: value, chance, centre."""
-    for item in grounded:
-        if item["measures"] and item["method"] in found["methods"]:
-            axes = found["methods"][item["method"]].setdefault("grounding", {})
-            axes[item["axis"]] = {
-                name: [
-                    round(number, 2)
-                    for number in (row["value"]["mean"], row["chance"], row["centre"])
-                ]
-                for name, row in item["measures"].items()
-            }
-
-
 def span(interval: dict[str, Any]) -> list[float]:
     """Mean and both ends."""
     return [round(interval[end], 2) for end in ("mean", "low", "high")]
@@ -98,6 +93,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, default=4, help="per clip and epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--results", type=Path, help="for the pages of methods: docs/zoo.json")
+    parser.add_argument("--shortcuts", action="store_true", help="answer disturbed, too: ten times")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -1,11 +1,13 @@
 """docs/methods says what the method files say."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
-from musicavqa.methods.pages import REMAKE, main, on_record, page, pages
+from musicavqa.methods.measured import on_record
+from musicavqa.methods.pages import REMAKE, main, page, pages
 from musicavqa.methods.registry import list_methods, load_method
 
 FOLDER = Path(__file__).parents[2] / "docs" / "methods"
@@ -54,17 +56,12 @@ def test_a_page_shows_what_was_measured():
         "seeds": 3,
         "budget": "1 pass",
         "methods": {
-            "avst": {
-                "accuracy": {"overall": [38.14, 36.3, 39.9]},
-                "minus_first": [-0.4, -2, 1, 1],
-                "grounding": {"time": {"pointing": [61.25, 55, 50], "inside": [1, 2, 3]}},
-            }
+            "avst": {"accuracy": {"overall": [38.14, 36.3, 39.9]}, "minus_first": [-0.4, -2, 1, 1]}
         },
     }
     text = page(load_method("avst"), found)
     assert "| overall | 38.1 | 36.3 to 39.9 |" in text
     assert "Minus template_prior: -0.4 (-2.0 to +1.0; p 1 after" in text
-    assert "| time | 61.2 (chance 55.0, centre 50.0) | 1.0 (chance 2.0, centre 3.0) |" in text
     assert "On bandstand" not in page(load_method("gru"), found)
 
 
@@ -74,18 +71,42 @@ def test_pages_are_written_where_asked(tmp_path, capsys):
     assert len(list((tmp_path / "new").glob("*.md"))) == len(list_methods()) + 1
 
 
-def test_whether_it_listens_is_said_as_it_was_measured():
-    lost = {"mean": 12.345, "low": 8.0, "high": 16.0}
-    claims = [
-        {"name": "hears", "by": "swapped sound", "drop": lost, "shown": True, "why_not": ""},
-        {"name": "sees", "by": "muted video", "drop": lost, "shown": False, "why_not": ""},
-        {"name": "follows time", "by": "x", "drop": None, "shown": None, "why_not": "no stream"},
-    ]
-    methods = {"gru": {"seeds": 1, "claims": claims}}
-    record = {"set": "bandstand/test", "questions": 1200, "clips": 30, "methods": methods}
-    text = page(load_method("gru"), {"shortcuts": record})
+LOST = {"mean": 12.345, "low": 8.0, "high": 16.0}
+CLAIMS = [
+    {"name": "hears", "by": "swapped sound", "drop": LOST, "shown": True, "why_not": ""},
+    {"name": "sees", "by": "muted video", "drop": LOST, "shown": False, "why_not": ""},
+    {"name": "follows time", "by": "x", "drop": None, "shown": None, "why_not": "no stream"},
+]
+MEASURE = {"value": {"mean": 61.25}, "chance": 55.0, "centre": 50.0}
+GROUNDED = [
+    {"method": "gru", "axis": "time", "n_questions": 1500, "measures": {
+        "pointing": MEASURE, "inside": MEASURE, "overlap": MEASURE}},
+    {"method": "gru", "axis": "place", "n_questions": 0, "measures": {}},
+]  # fmt: skip
+
+
+def record(seeds=1):
+    methods = {"gru": {"seeds": seeds, "claims": CLAIMS}}
+    return {"set": "bandstand/test", "questions": 1200, "clips": 30, "methods": methods}
+
+
+def test_badge_and_evidence_are_said_as_they_were_measured(tmp_path):
+    (tmp_path / "shortcuts.json").write_text(json.dumps(record()))
+    (tmp_path / "grounding.json").write_text(json.dumps(GROUNDED))
+    text = page(load_method("gru"), on_record(tmp_path))
     assert "On bandstand/test, 1,200 questions about 30 clips, 1 seed (" in text
     assert "| hears | **yes** | +12.3 | 8.0 to 16.0 | swapped sound |" in text
     assert "| sees | not shown | +12.3 | 8.0 to 16.0 | muted video |" in text
     assert "| follows time | not tried |  |  | no stream |" in text
-    assert "Does it listen?" not in page(load_method("avst"), {"shortcuts": record})
+    assert "| time | 1,500 | 61.2 (chance 55.0, centre 50.0) |" in text
+    assert "| place |" not in text
+    other = page(load_method("avst"), on_record(tmp_path))
+    assert "Does it listen?" not in other
+    assert "Does its evidence" not in other
+
+
+def test_the_numbers_of_the_zoo_stand_before_others(tmp_path):
+    (tmp_path / "shortcuts.json").write_text(json.dumps(record()))
+    zoo = {"shortcuts": record(seeds=3), "methods": {}}
+    (tmp_path / "zoo.json").write_text(json.dumps(zoo))
+    assert "30 clips, 3 seeds (" in page(load_method("gru"), on_record(tmp_path))

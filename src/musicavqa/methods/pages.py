@@ -1,10 +1,9 @@
 """One page per method, made from its file: `python -m musicavqa.methods.pages [docs/methods]`.
 
 Nothing is written twice: the docstring is the text, CARD and options give the facts, parameters are
-counted on the meta device (no memory, no numbers), published scores come from the catalogue, those
-on bandstand from docs/zoo.json, which bench/zoo.py writes, and whether a method listens from
-docs/shortcuts.json, which `musicavqa shortcuts --json` prints. tests/methods/test_method_pages.py
-says when a page is out of date.
+counted on the meta device (no memory, no numbers), published scores come from the catalogue, what
+was measured from docs/zoo.json and beside it (`measured.py`). tests/methods/test_method_pages.py says
+when a page is out of date.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from musicavqa.files import read_json, write_text
+from musicavqa.files import write_text
+from musicavqa.methods.measured import grounded, listens, on_record
 from musicavqa.methods.registry import Method, few, list_methods, load_method
 from musicavqa.terminal import say
 
 FOLDER = Path("docs") / "methods"
-RESULTS = Path("docs") / "zoo.json"
-SHORTCUTS = Path("docs") / "shortcuts.json"
 REMAKE = "python -m musicavqa.methods.pages"
 _HEAD = f"<!-- made by `{REMAKE}`; edit the method's file instead -->\n"
 _MARKS = ("specialised_input", "spatial_temporal", "music_specific")
@@ -36,16 +34,6 @@ def main(arguments: list[str]) -> None:
     for name, text in made.items():
         write_text(folder / name, text)
     say(f"{len(made)} pages in {folder}")
-
-
-def on_record(folder: Path = RESULTS.parent) -> dict[str, Any]:
-    """What was measured: zoo.json, and under 'shortcuts' shortcuts.json, where they are."""
-    found: dict[str, Any] = {}
-    for path, key in ((folder / RESULTS.name, None), (folder / SHORTCUTS.name, "shortcuts")):
-        if path.exists():
-            content = read_json(path)
-            found |= content if key is None else {key: content}
-    return found
 
 
 def pages(names: list[str], measured: Mapping[str, Any]) -> dict[str, str]:
@@ -86,7 +74,8 @@ def page(method: Method, measured: Mapping[str, Any]) -> str:
         _facts(method),
         _official(method),
         _measured(method.name, measured),
-        _listens(method.name, measured.get("shortcuts", {})),
+        listens(method.name, measured),
+        grounded(method.name, measured),
         _published_scores(card.official_scores),
     ]
     return "\n".join(part for part in parts if part)
@@ -156,47 +145,7 @@ def _measured(name: str, measured: Mapping[str, Any]) -> str:
             f"\nMinus {measured['first']}: {mean:+.1f} ({low:+.1f} to {high:+.1f}; p {p:.2g} after "
             "Holm's correction).\n"
         )
-    return text + _grounded(found.get("grounding", {}))
-
-
-def _listens(name: str, recorded: Mapping[str, Any]) -> str:
-    """The badge: what could be shown by taking it away; nothing for a method that was not run."""
-    found = recorded.get("methods", {}).get(name)
-    if found is None:
-        return ""
-    rows = ["| | shown | points lost | 95 % interval | with |", "|---|---|---|---|---|"]
-    for claim in found["claims"]:
-        drop, shown = claim["drop"], {True: "**yes**", False: "not shown"}.get(claim["shown"])
-        cells = (
-            ("not tried", "", "", claim["why_not"])
-            if drop is None
-            else (
-                shown,
-                f"{drop['mean']:+.1f}",
-                f"{drop['low']:.1f} to {drop['high']:.1f}",
-                claim["by"],
-            )
-        )
-        rows.append(f"| {claim['name']} | {' | '.join(map(str, cells))} |")
-    seeds = found["seeds"]
-    return (
-        f"## Does it listen?\n\nOn {recorded['set']}, {recorded['questions']:,} questions about "
-        f"{recorded['clips']:,} clips, {seeds} seed{'' if seeds == 1 else 's'} "
-        f"([how](../shortcuts.md)): points lost when it is taken away.\n\n{_lines(rows)}"
-    )
-
-
-def _grounded(found: Mapping[str, Any]) -> str:
-    """Whether the evidence points at what is asked about; nothing where it was not measured."""
-    rows = ["| evidence | pointing, % | inside, % | overlap, % |", "|---|---|---|---|"]
-    for axis, measures in found.items():
-        cells = [
-            f"{value:.1f} (chance {chance:.1f}, centre {centre:.1f})"
-            for value, chance, centre in measures.values()
-        ]
-        rows.append(f"| {axis} | {' | '.join(cells)} |")
-    told = "Its evidence against the truth of the scenes ([what that is](../grounding.md))"
-    return f"\n{told}:\n\n{_lines(rows)}" if found else ""
+    return text
 
 
 def _published_scores(name: str) -> str:

@@ -34,6 +34,7 @@ _NO_METHODS = {
     "card",
     "conversion",
     "layers",
+    "measured",
     "own_files",
     "pages",
     "plugins",
