@@ -2,8 +2,8 @@
 
 Nothing is written twice: the docstring is the text, CARD and options give the facts, parameters are
 counted on the meta device (no memory, no numbers), published scores come from the catalogue, what
-was measured from docs/zoo.json and beside it (`measured.py`). tests/methods/test_method_pages.py says
-when a page is out of date.
+was measured from docs/zoo.json and beside it (`measured.py`). tests/methods/test_method_pages.py
+says when a page is out of date.
 """
 
 from __future__ import annotations
