@@ -32,8 +32,8 @@ ROOMS = {
     "reports": "builders catalog metrics",
     "identity": "datasets features training",
     "workflow": "bandstand datasets features identity llm methods metrics scoring training",
-    "many_runs": "scoring training workflow",
     "ask": "bandstand features llm media methods rules training",
+    "many_runs": "scoring training workflow",
 }
 ROOMS["cli"] = " ".join(ROOMS)
 # Which rooms may know a library.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -88,9 +89,9 @@ def environment(target):
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The example package, installed by pip into a folder of its own."""
+    pytest.importorskip("setuptools", "70.1", reason="builds the example package")
     target = tmp_path_factory.mktemp("site")
-    copy = tmp_path_factory.mktemp("source") / "example"
-    subprocess.run(["cp", "-r", str(EXAMPLE), str(copy)], check=True)
+    copy = shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("source") / "example")
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation"]
     command += ["--no-index", "--quiet", "--target", str(target), str(copy)]
     subprocess.run(command, check=True)
@@ -99,7 +100,6 @@ def installed(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_example_package_is_installed_and_trained_with(installed, tmp_path):
-    pytest.importorskip("setuptools", reason="builds the example package")
     (tmp_path / "clips").mkdir()
     for name, tone in (("low", 200), ("high", 3000), ("other", 900)):
         wave = sine(tone, 4.0)
