@@ -94,10 +94,12 @@ def _standing_notes(table: Table) -> list[str]:
     if not table.protocol.known:
         return ["Not ranked: the protocol is not fully known, so nothing is known to be like it."]
     own = sum(row.own is not None for row in table.rows)
-    notes = ["Published values have no interval: a rank beside them is of the numbers alone."]
+    notes = []
+    if 0 < own < len(table.rows):
+        notes.append("Published values have no interval: a rank beside them is of numbers alone.")
     if own > 1:
         notes.append("places: those of our rows that no significant difference speaks against.")
-    return notes if own else []
+    return notes
 
 
 def _own(row: Ranked) -> dict[str, Any]:
