@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from musicavqa.methods import measured
+
 SET_NAME = "bandstand"
 
 
@@ -35,10 +37,22 @@ def main() -> None:
     compared = [sys.executable, "-m", "musicavqa.cli", "compare", *runs, "--data", settings.data]
     subprocess.run([*compared, "--table"], check=True)
     print("\nmusicavqa compare --table " + " ".join(runs))
+    places = ["--data", settings.data, "--features", settings.features]
+    grounded = [sys.executable, "-m", "musicavqa.cli", "grounding", *runs, *places]
+    subprocess.run([*grounded, "--markdown"], check=True)
     as_json = subprocess.run([*compared, "--json"], check=True, stdout=subprocess.PIPE, text=True)
     if settings.results is not None:
         found = results(json.loads(as_json.stdout), settings)
+        found["grounding"] = measured.compact(json.loads(said(*grounded, "--json")))
+        if settings.shortcuts:
+            listens = [sys.executable, "-m", "musicavqa.cli", "shortcuts", *runs, *places]
+            found["shortcuts"] = json.loads(said(*listens, "--json"))
         settings.results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def said(*command: Any) -> str:
+    """What a command prints."""
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def results(study: dict[str, Any], settings: argparse.Namespace) -> dict[str, Any]:
@@ -79,6 +93,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, default=4, help="per clip and epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--results", type=Path, help="for the pages of methods: docs/zoo.json")
+    parser.add_argument("--shortcuts", action="store_true", help="answer disturbed, too: ten times")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 

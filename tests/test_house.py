@@ -12,7 +12,7 @@ import musicavqa
 
 PACKAGE = Path(musicavqa.__file__).parent
 WORDS = {"records", "questions", "answers", "files", "processes", "tensor_files", "terminal"}
-WORDS |= {"workers"}
+WORDS |= {"workers", "added"}
 
 # Which rooms a room may import, at any depth, besides the words that everybody speaks. Those stand
 # above it in this list, so there is no circle.
@@ -27,12 +27,13 @@ ROOMS = {
     "bandstand": "builders features rules",
     "datasets": "bandstand features media",
     "training": "bandstand features methods metrics",
-    "scoring": "features methods metrics training",
+    "scoring": "bandstand catalog datasets features methods metrics training",
     "llm": "features media methods metrics scoring training",
     "reports": "builders catalog metrics",
     "identity": "datasets features training",
     "workflow": "bandstand datasets features identity llm media methods metrics scoring training",
     "ask": "bandstand features llm media methods rules training",
+    "many_runs": "scoring training workflow",
 }
 ROOMS["cli"] = " ".join(ROOMS)
 # Which rooms may know a library.

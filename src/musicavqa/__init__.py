@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from musicavqa.datasets import list_datasets as list_datasets
     from musicavqa.datasets import load_dataset as load_dataset
     from musicavqa.features.encoders.doctor import doctor as doctor
+    from musicavqa.features.exchange.comparing import compare_features as compare_features
     from musicavqa.features.exchange.exporting import export_features as export_features
     from musicavqa.features.exchange.importing import import_features as import_features
     from musicavqa.features.extraction.tidying import tidy_features as tidy_features
     from musicavqa.features.extraction.verify import verify_features as verify_features
+    from musicavqa.many_runs import shortcuts as shortcuts
     from musicavqa.methods.conversion import convert as convert
     from musicavqa.methods.registry import list_methods as list_methods
     from musicavqa.methods.registry import load_method as load_method
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from musicavqa.reports.page import write_report as write_report
     from musicavqa.reports.survey_claims import audit_catalog as audit_catalog
     from musicavqa.scoring.comparing import compare as compare
+    from musicavqa.scoring.grounding import grounding_of as grounding_of
     from musicavqa.scoring.importers import import_predictions as import_predictions
+    from musicavqa.scoring.leaderboard import leaderboard as leaderboard
     from musicavqa.workflow import evaluate as evaluate
     from musicavqa.workflow import extract_features as extract_features
     from musicavqa.workflow import list_streams as list_streams
@@ -69,14 +73,17 @@ _HOMES = {
     "check_catalog": "musicavqa.catalog.lookup",
     "check_dataset": "musicavqa.datasets",
     "compare": "musicavqa.scoring.comparing",
+    "compare_features": "musicavqa.features.exchange.comparing",
     "convert": "musicavqa.methods.conversion",
     "describe": "musicavqa.reports.describe",
     "doctor": "musicavqa.features.encoders.doctor",
     "evaluate": "musicavqa.workflow",
     "export_features": "musicavqa.features.exchange.exporting",
     "extract_features": "musicavqa.workflow",
+    "grounding_of": "musicavqa.scoring.grounding",
     "import_features": "musicavqa.features.exchange.importing",
     "import_predictions": "musicavqa.scoring.importers",
+    "leaderboard": "musicavqa.scoring.leaderboard",
     "list_datasets": "musicavqa.datasets",
     "list_methods": "musicavqa.methods.registry",
     "list_streams": "musicavqa.workflow",
@@ -89,6 +96,7 @@ _HOMES = {
     "render": "musicavqa.workflow",
     "rephrase": "musicavqa.builders.rephrase",
     "robustness": "musicavqa.workflow",
+    "shortcuts": "musicavqa.many_runs",
     "teach": "musicavqa.workflow",
     "tidy_features": "musicavqa.features.extraction.tidying",
     "train": "musicavqa.workflow",

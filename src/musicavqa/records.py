@@ -142,6 +142,13 @@ class Output:
     features: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
+def figure_box(x: float, y: float, height: float) -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) in 0..1 of a figure around the middle (x, y), cut at the edges."""
+    half = 0.2 * height
+    top, bottom = y - 0.55 * height, y + 0.45 * height
+    return max(0.0, x - half), max(0.0, top), min(1.0, x + half), min(1.0, bottom)
+
+
 @dataclass(frozen=True)
 class Seen:
     """Somebody in the picture, as far as it can be told; every share is a probability."""
@@ -168,9 +175,7 @@ class Seen:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) in 0..1 of a standing figure around the middle."""
-        half = 0.2 * self.height
-        top, bottom = self.y - 0.55 * self.height, self.y + 0.45 * self.height
-        return max(0.0, self.x - half), max(0.0, top), min(1.0, self.x + half), min(1.0, bottom)
+        return figure_box(self.x, self.y, self.height)
 
 
 @dataclass(frozen=True)

@@ -344,21 +344,24 @@ def evaluate(
     set_name: str | None = None,
     drop_leaks: bool = False,
     scorer: str | None = None,
+    only: Path | None = None,
 ) -> Evaluation:
     """Score predictions, a file or those of a run folder, against the questions; joins by key only.
 
     `split` and `set_name` None are what the run or the keys say, see `runs.answered`. In a run
     folder, questions that the run was trained on are told by LeakWarning, and with
     `drop_leaks` left out of the score. `scorer` reads texts that the predictions keep anew, see
-    `evaluation.evaluate`.
+    `evaluation.evaluate`. `only` is a file with the keys that count, one a line.
     """
     from musicavqa.scoring import evaluation
+    from musicavqa.scoring.hard import only_these
     from musicavqa.training import runs
 
     found = runs.answered(Path(predictions), set_name, split)
     asked = Part(found.set_name, data, found.split)
     loaded = asked.questions()
-    questions = leaks.guard_run(loaded, found.path.parent, str(asked), drop_leaks)
+    chosen = loaded if only is None else only_these(loaded, only)[0]
+    questions = leaks.guard_run(chosen, found.path.parent, str(asked), drop_leaks)
     ignored = {question.key for question in loaded} - {question.key for question in questions}
     answers = runs.read_predictions(found.path, questions, ignored)
     return evaluation.evaluate(questions, answers, scorer)

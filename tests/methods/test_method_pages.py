@@ -6,20 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from musicavqa.methods.measured import on_record
 from musicavqa.methods.pages import REMAKE, main, page, pages
 from musicavqa.methods.registry import list_methods, load_method
 
 FOLDER = Path(__file__).parents[2] / "docs" / "methods"
 
 
-def measured():
-    path = FOLDER.parent / "zoo.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 @pytest.fixture(scope="module")
 def made():
-    return pages(list_methods(), measured())
+    return pages(list_methods(), on_record(FOLDER.parent))
 
 
 @pytest.mark.parametrize("name", ["README", *list_methods()])
@@ -73,3 +69,44 @@ def test_pages_are_written_where_asked(tmp_path, capsys):
     main([str(tmp_path / "new")])
     assert str(tmp_path / "new") in capsys.readouterr().out
     assert len(list((tmp_path / "new").glob("*.md"))) == len(list_methods()) + 1
+
+
+LOST = {"mean": 12.345, "low": 8.0, "high": 16.0}
+CLAIMS = [
+    {"name": "hears", "by": "swapped sound", "drop": LOST, "shown": True, "why_not": ""},
+    {"name": "sees", "by": "muted video", "drop": LOST, "shown": False, "why_not": ""},
+    {"name": "follows time", "by": "x", "drop": None, "shown": None, "why_not": "no stream"},
+]
+MEASURE = {"value": {"mean": 61.25}, "chance": 55.0, "centre": 50.0}
+GROUNDED = [
+    {"method": "gru", "axis": "time", "n_questions": 1500, "measures": {
+        "pointing": MEASURE, "inside": MEASURE, "overlap": MEASURE}},
+    {"method": "gru", "axis": "place", "n_questions": 0, "measures": {}},
+]  # fmt: skip
+
+
+def record(seeds=1):
+    methods = {"gru": {"seeds": seeds, "claims": CLAIMS}}
+    return {"set": "bandstand/test", "questions": 1200, "clips": 30, "methods": methods}
+
+
+def test_badge_and_evidence_are_said_as_they_were_measured(tmp_path):
+    (tmp_path / "shortcuts.json").write_text(json.dumps(record()))
+    (tmp_path / "grounding.json").write_text(json.dumps(GROUNDED))
+    text = page(load_method("gru"), on_record(tmp_path))
+    assert "On bandstand/test, 1,200 questions about 30 clips, 1 seed (" in text
+    assert "| hears | **yes** | +12.3 | 8.0 to 16.0 | swapped sound |" in text
+    assert "| sees | not shown | +12.3 | 8.0 to 16.0 | muted video |" in text
+    assert "| follows time | not tried |  |  | no stream |" in text
+    assert "| time | 1,500 | 61.2 (chance 55.0, centre 50.0) |" in text
+    assert "| place |" not in text
+    other = page(load_method("avst"), on_record(tmp_path))
+    assert "Does it listen?" not in other
+    assert "Does its evidence" not in other
+
+
+def test_the_numbers_of_the_zoo_stand_before_others(tmp_path):
+    (tmp_path / "shortcuts.json").write_text(json.dumps(record()))
+    zoo = {"shortcuts": record(seeds=3), "methods": {}}
+    (tmp_path / "zoo.json").write_text(json.dumps(zoo))
+    assert "30 clips, 3 seeds (" in page(load_method("gru"), on_record(tmp_path))

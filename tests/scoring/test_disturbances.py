@@ -56,6 +56,9 @@ def test_only_the_disturbed_sense_changes(name):
         "shuffled time": sound | sight,
         "shuffled audio": sound,
         "shuffled video": sight,
+        "single frame": sight,
+        "one frame alone": sound | sight,
+        "question only": sound | sight,
     }
     assert touched == expected[name]
 
@@ -111,10 +114,26 @@ def test_batches_are_made_of_disturbed_streams_as_of_any_store():
     assert batch.seconds.all()
 
 
+def test_a_single_frame_stands_still_and_alone_it_is_silent():
+    plain = streams()
+    for name in ("single frame", "one frame alone"):
+        changed = disturb(name, plain, IDS, seed=0)
+        for clip in IDS:
+            rows = plain["visual_motion"][clip]
+            for row in changed["visual_motion"][clip]:
+                np.testing.assert_array_equal(row, rows[len(rows) // 2])
+            assert changed["audio_yamnet"][clip].any() == (name == "single frame")
+    nothing = disturb("question only", plain, IDS, seed=0)
+    assert not any(nothing[name][clip].any() for name in NAMES for clip in IDS)
+
+
 def test_what_a_method_cannot_feel_is_said_and_not_measured():
     assert "no such stream" in why_not("muted audio", ["visual_motion"])
     assert "see 'shuffled time'" in why_not("shuffled audio", ["audio_yamnet"])
     assert why_not("shuffled time", ["audio_yamnet"]) is None
+    assert why_not("question only", ["audio_yamnet"]) is None
+    assert "no picture" in why_not("one frame alone", ["audio_yamnet"])
+    assert "see 'single frame'" in why_not("one frame alone", ["visual_motion"])
     with pytest.raises(ValueError, match="There is no disturbance 'louder'"):
         disturb("louder", streams(), IDS, 0)
     with pytest.raises(ValueError, match="changes nothing"):

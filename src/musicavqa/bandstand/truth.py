@@ -146,11 +146,16 @@ def _performers(scene: Scene, truth: Facts) -> np.ndarray:
     both = zip(scene["players"], truth.players, strict=True)
     visible = [(player, facts) for player, facts in both if player["visible"]]
     for row, (player, facts) in zip(rows, visible, strict=False):
-        height = player_scale(player["depth"]) * player["person"]["height"]
-        middle = floor_y(player["depth"]) - MIDDLE * height
+        middle, height = figure(player)
         name = INSTRUMENTS.index(player["instrument"])
         row[:] = name, player["x"], middle, height, facts.heard, facts.moves
     return rows
+
+
+def figure(player: Scene) -> tuple[float, float]:
+    """(middle, height) of a visible player, as shares of the height of the picture."""
+    height = player_scale(player["depth"]) * player["person"]["height"]
+    return floor_y(player["depth"]) - MIDDLE * height, height
 
 
 def _counts(players: list[Player]) -> np.ndarray:

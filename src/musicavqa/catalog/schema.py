@@ -20,6 +20,23 @@ SCORES = (
 )  # fmt: skip
 """Columns of accuracies in percent: the nine cells, the three group averages, the overall one."""
 
+COLUMN_OF = {
+    "A-Counting": "a_count",
+    "A-Comparative": "a_comp",
+    "A": "a_avg",
+    "V-Counting": "v_count",
+    "V-Location": "v_loc",
+    "V": "v_avg",
+    "AV-Existential": "av_exist",
+    "AV-Counting": "av_count",
+    "AV-Location": "av_loc",
+    "AV-Comparative": "av_comp",
+    "AV-Temporal": "av_temp",
+    "AV": "av_avg",
+    "overall": "avg",
+}
+"""Groups of questions as our scores name them -> columns of accuracies."""
+
 RESULT_COLUMNS = (
     "benchmark", "method", "variant", "split", *SCORES,
     "questions", "training", "kind", "anchor", "source", "flags", "note",

@@ -13,6 +13,7 @@ from io import TextIOWrapper
 
 from musicavqa.cli import (
     answering,
+    boards,
     builders,
     catalog,
     comparing,
@@ -20,11 +21,13 @@ from musicavqa.cli import (
     data,
     exchange,
     features,
+    grounding,
     reading,
     rendering,
     robustness,
     scoring,
     searching,
+    shortcuts,
     teaching,
     training,
 )
@@ -36,6 +39,7 @@ from musicavqa.terminal import say
 __all__ = [
     "answering",
     "app",
+    "boards",
     "builders",
     "catalog",
     "comparing",
@@ -43,12 +47,14 @@ __all__ = [
     "data",
     "exchange",
     "features",
+    "grounding",
     "main",
     "reading",
     "rendering",
     "robustness",
     "scoring",
     "searching",
+    "shortcuts",
     "teaching",
     "training",
 ]

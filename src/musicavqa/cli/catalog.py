@@ -157,11 +157,15 @@ def report(
         list[Path] | None,
         typer.Option(help="JSON of `musicavqa evaluate --json`, added as a marked row of its own."),
     ] = None,
+    leaderboard: Annotated[
+        list[Path] | None,
+        typer.Option(help="JSON of `musicavqa leaderboard --json`: a section of its own."),
+    ] = None,
 ) -> None:
     """One HTML page that opens from disk: leaderboard, figures, methods, data sets, audit."""
     from musicavqa.reports.page import write_report
 
-    say(write_report(out, evaluation or []))
+    say(write_report(out, evaluation or [], leaderboard or []))
 
 
 def _print(

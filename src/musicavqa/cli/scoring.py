@@ -33,6 +33,7 @@ def evaluate(
     scorer: Annotated[
         str | None, typer.Option(help="Read kept texts anew: span, exact or contains_legacy.")
     ] = None,
+    only: Annotated[Path | None, typer.Option(help="File of keys: only these count.")] = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")] = False,
 ) -> None:
@@ -42,7 +43,7 @@ def evaluate(
     if as_json and as_csv:
         raise ValueError("--json and --csv exclude each other.")
     with told_counts():
-        report = workflow.evaluate(predictions, data, split, set_name, drop_leaks, scorer)
+        report = workflow.evaluate(predictions, data, split, set_name, drop_leaks, scorer, only)
     if as_csv:
         say(report.csv(), end="")
     else:

@@ -13,22 +13,30 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from musicavqa.added import added, load_added
+
 if TYPE_CHECKING:
     from musicavqa.records import Clip, Question
 
 NAMES = ("bandstand", "folder", "fortisavqa", "music_avqa", "music_avqa_r", "music_avqa_v2")
+ENTRY_POINTS = "musicavqa.datasets"
+PARTS = ("CITATION", "LICENCE", "FILES", "DEFECTS", "splits", "load")
+"""What the module of a data set holds."""
 
 
 def list_datasets() -> list[str]:
-    """Names of all data sets."""
-    return list(NAMES)
+    """Names of all data sets: ours, and those that installed packages add."""
+    return [*NAMES, *sorted(name for name in added(ENTRY_POINTS) if name not in NAMES)]
 
 
 def dataset(name: str) -> ModuleType:
     """The file of a data set; ValueError with near matches when there is none of that name."""
-    if name not in NAMES:
-        near = get_close_matches(name, NAMES, n=3, cutoff=0.5) or NAMES
+    names = list_datasets()
+    if name not in names:
+        near = get_close_matches(name, names, n=3, cutoff=0.5) or names
         raise ValueError(f"There is no data set {name!r}. Did you mean {' or '.join(near)}?")
+    if name not in NAMES:
+        return load_added(ENTRY_POINTS, name, PARTS)
     return importlib.import_module(f"{__name__}.{name}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicavqa.datasets import NAMES, dataset, load_dataset
+from musicavqa.datasets import dataset, list_datasets, load_dataset
 from musicavqa.media import ENDINGS
 from musicavqa.records import Clip
 
@@ -38,12 +38,12 @@ class Footage:
 
 def footage(set_or_folder: str, data: Path, splits: Sequence[str] | None = None) -> Footage:
     """The clips of a data set under `data`, or every media file in a folder."""
-    if set_or_folder in NAMES:
+    if set_or_folder in (names := list_datasets()):
         return Footage(set_or_folder, clips_of(set_or_folder, data, splits))
     place = Path(set_or_folder)
     if not place.is_dir():
         raise FileNotFoundError(
-            f"{set_or_folder!r} is neither a data set ({', '.join(NAMES)}) nor a folder."
+            f"{set_or_folder!r} is neither a data set ({', '.join(names)}) nor a folder."
         )
     if splits:
         raise ValueError(f"A folder has no splits (got {', '.join(splits)}); name a data set.")

@@ -1,9 +1,9 @@
 """One page per method, made from its file: `python -m musicavqa.methods.pages [docs/methods]`.
 
 Nothing is written twice: the docstring is the text, CARD and options give the facts, parameters are
-counted on the meta device (no memory, no numbers), published scores come from the catalogue, those
-on bandstand from docs/zoo.json, which bench/zoo.py writes. tests/methods/test_method_pages.py says
-when a page is out of date.
+counted on the meta device (no memory, no numbers), published scores come from the catalogue, what
+was measured from docs/zoo.json and beside it (`measured.py`). tests/methods/test_method_pages.py
+says when a page is out of date.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from musicavqa.files import read_json, write_text
+from musicavqa.files import write_text
+from musicavqa.methods.measured import grounded, listens, on_record
 from musicavqa.methods.registry import Method, few, list_methods, load_method
 from musicavqa.terminal import say
 
 FOLDER = Path("docs") / "methods"
-RESULTS = Path("docs") / "zoo.json"
 REMAKE = "python -m musicavqa.methods.pages"
 _HEAD = f"<!-- made by `{REMAKE}`; edit the method's file instead -->\n"
 _MARKS = ("specialised_input", "spatial_temporal", "music_specific")
@@ -30,8 +30,7 @@ def main(arguments: list[str]) -> None:
     """Write all pages into a folder."""
     folder = Path(arguments[0]) if arguments else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    measured = read_json(RESULTS) if RESULTS.exists() else {}
-    made = pages(list_methods(), measured)
+    made = pages(list_methods(), on_record())
     for name, text in made.items():
         write_text(folder / name, text)
     say(f"{len(made)} pages in {folder}")
@@ -40,7 +39,7 @@ def main(arguments: list[str]) -> None:
 def pages(names: list[str], measured: Mapping[str, Any]) -> dict[str, str]:
     """File name -> text: a page for each of these methods, and README.md with the table.
 
-    `measured` is what bench/zoo.py found, or empty.
+    `measured` is what `on_record` gives, or empty.
     """
     methods = [load_method(name) for name in names]
     made = {f"{method.name}.md": page(method, measured) for method in methods}
@@ -75,6 +74,8 @@ def page(method: Method, measured: Mapping[str, Any]) -> str:
         _facts(method),
         _official(method),
         _measured(method.name, measured),
+        listens(method.name, measured),
+        grounded(method.name, measured),
         _published_scores(card.official_scores),
     ]
     return "\n".join(part for part in parts if part)

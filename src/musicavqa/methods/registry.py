@@ -11,11 +11,12 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from musicavqa.added import added, load_added
 from musicavqa.answers import ANSWERS
 from musicavqa.files import mark_of, parse_json, replacing
 from musicavqa.methods.own_files import load_own_file, method_hash
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 
     from musicavqa.methods.card import Card, Recipe
 
-ENTRY_POINTS = "musicavqa.methods"
+ENTRY_POINTS, PLUGIN_POINTS = "musicavqa.methods", "musicavqa.plugins"
 CHECKPOINT_FORMAT = "1"
 CHECKPOINT = "checkpoint.safetensors"
 _NO_METHODS = {
     "card",
     "conversion",
     "layers",
+    "measured",
     "own_files",
     "pages",
     "plugins",
@@ -177,10 +179,8 @@ def code_hash(module: ModuleType) -> str:
 
 
 def list_plugins() -> list[str]:
-    """Names of all built-in plug-ins."""
-    import musicavqa.methods.plugins as folder
-
-    return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "contract")
+    """Names of all built-in plug-ins, and of those that installed packages add."""
+    return sorted({*_built_in_plugins(), *added(PLUGIN_POINTS)})
 
 
 def load_plugin(name_or_path: str | Path) -> ModuleType:
@@ -188,8 +188,10 @@ def load_plugin(name_or_path: str | Path) -> ModuleType:
     name = str(name_or_path)
     if name.endswith(".py"):
         module = load_own_file(Path(name))
-    elif name in list_plugins():
+    elif name in _built_in_plugins():
         module = importlib.import_module(f"musicavqa.methods.plugins.{name}")
+    elif name in added(PLUGIN_POINTS):
+        module = load_added(PLUGIN_POINTS, name, ("Options", "Plugin"))
     else:
         raise ValueError(f"There is no plug-in {name!r}.{_hint(name, list_plugins())}")
     if missing := [part for part in ("Options", "Plugin") if not hasattr(module, part)]:
@@ -346,8 +348,14 @@ def _built_in() -> list[str]:
     return [m.name for m in pkgutil.iter_modules(folder.__path__) if m.name not in _NO_METHODS]
 
 
+def _built_in_plugins() -> list[str]:
+    import musicavqa.methods.plugins as folder
+
+    return [m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "contract"]
+
+
 def _added() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    return added(ENTRY_POINTS)
 
 
 def _hint(name: str, names: list[str]) -> str:

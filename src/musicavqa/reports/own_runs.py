@@ -7,23 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from musicavqa.catalog.protocol import benchmark_of
+from musicavqa.catalog.schema import COLUMN_OF
 from musicavqa.files import parse_json
-
-_COLUMNS = {
-    "A-Counting": "a_count",
-    "A-Comparative": "a_comp",
-    "A": "a_avg",
-    "V-Counting": "v_count",
-    "V-Location": "v_loc",
-    "V": "v_avg",
-    "AV-Existential": "av_exist",
-    "AV-Counting": "av_count",
-    "AV-Location": "av_loc",
-    "AV-Comparative": "av_comp",
-    "AV-Temporal": "av_temp",
-    "AV": "av_avg",
-    "overall": "avg",
-}
 
 
 @dataclass(frozen=True)
@@ -58,7 +44,7 @@ def read(path: Path) -> OwnRun:
             f"{path} is not what `musicavqa evaluate --json` prints: no group 'overall'."
         )
     scores = {}
-    for group, column in _COLUMNS.items():
+    for group, column in COLUMN_OF.items():
         accuracy = groups.get(group, {}).get("accuracy")
         if accuracy is None:
             continue
@@ -78,13 +64,9 @@ def read(path: Path) -> OwnRun:
 
 
 def _benchmark(asked: Any) -> str:
-    """The benchmark of the catalogue that 'set/split' is the test set of, or ''."""
-    name, _, split = str(asked or "").partition("/")
-    part, _, revision = split.partition("@")
-    if name != "bandstand" and (part != "test" or revision not in ("", "json", "balance", "bias")):
-        return ""
-    ending = f"-{revision}" if name == "music_avqa_v2" else ""
-    return name.replace("_", "-") + ending
+    """The benchmark of the catalogue that 'set/split' is the whole test set of, or ''."""
+    benchmark, part = benchmark_of(str(asked or ""))
+    return benchmark if part == "overall" else ""
 
 
 def _groups(content: Any) -> dict[str, dict[str, Any]]:
@@ -94,6 +76,6 @@ def _groups(content: Any) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for level in (content, *(value for value in content.values() if isinstance(value, dict))):
         for name, value in level.items():
-            if name in _COLUMNS and isinstance(value, dict):
+            if name in COLUMN_OF and isinstance(value, dict):
                 found.setdefault(name, value)
     return found

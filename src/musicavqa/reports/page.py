@@ -17,9 +17,11 @@ from typing import Any
 
 from musicavqa import __version__
 from musicavqa.catalog import Catalogue, checks, load, views
-from musicavqa.catalog.schema import CELLS, FLAGS
+from musicavqa.catalog.protocol import Protocol, of_result
+from musicavqa.catalog.schema import CELLS, FLAGS, Result
 from musicavqa.files import write_text
 from musicavqa.reports import audit, survey_claims, survey_figures, survey_section, wording
+from musicavqa.reports.boards import boards_section, read_board
 from musicavqa.reports.markup import bullets, details, figure, paragraph, section, table
 from musicavqa.reports.own_runs import OwnRun, read_all
 from musicavqa.reports.survey_claims import Claims
@@ -37,19 +39,31 @@ _KINDS = {
 }
 
 
-def write_report(folder: Path, evaluations: Sequence[Path] = ()) -> Path:
-    """Write `index.html` into the folder and return its path."""
-    runs = read_all(evaluations)
+def write_report(
+    folder: Path, evaluations: Sequence[Path] = (), leaderboards: Sequence[Path] = ()
+) -> Path:
+    """Write `index.html` into the folder and return its path.
+
+    `evaluations` are files of `musicavqa evaluate --json`, `leaderboards` of `musicavqa leaderboard
+    --json`.
+    """
+    runs, boards = read_all(evaluations), [read_board(path) for path in leaderboards]
     catalogue = load()
-    page = build(catalogue, survey_claims.run(catalogue), runs)
+    page = build(catalogue, survey_claims.run(catalogue), runs, boards)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "index.html", page)
     return folder / "index.html"
 
 
-def build(catalogue: Catalogue, tested: Claims, runs: Sequence[OwnRun] = ()) -> str:
+def build(
+    catalogue: Catalogue,
+    tested: Claims,
+    runs: Sequence[OwnRun] = (),
+    boards: Sequence[Sequence[dict[str, Any]]] = (),
+) -> str:
     """The whole page as text; equal input gives equal text."""
     body = (
+        boards_section(boards),
         _leaderboard(catalogue, runs),
         survey_section.build(catalogue),
         _claims(catalogue, tested),
@@ -60,7 +74,8 @@ def build(catalogue: Catalogue, tested: Claims, runs: Sequence[OwnRun] = ()) -> 
     template = files("musicavqa.reports").joinpath("page.html").read_text(encoding="utf-8")
     return Template(template).substitute(
         lead=_lead(catalogue, tested),
-        body="\n".join(body),
+        own='<a href="#own">Our own</a>' if boards else "",
+        body="\n".join(part for part in body if part),
         footer=escape(
             f"Made by musicavqa {__version__}: musicavqa report. Every number has its source in "
             f"catalog/published_results.csv; unknown values stay empty."
@@ -80,7 +95,9 @@ def _lead(catalogue: Catalogue, tested: Claims) -> str:
 def _leaderboard(catalogue: Catalogue, runs: Sequence[OwnRun]) -> str:
     parts = [
         paragraph(
-            "Accuracy in percent, one row per method. Click a head to sort. Bold: the best among "
+            "Accuracy in percent, one row per method, one table per protocol (which questions, how "
+            "trained): scores of two tables do not rank against each other, nor do those of a "
+            "table whose protocol is not fully known. Click a head to sort. Bold: the best among "
             "methods trained on the task and scored on the whole official test set, whose averages "
             "follow from their cells and which no flag doubts. "
             "ST: spatial-temporal design by the survey's mark.",
@@ -110,11 +127,27 @@ def _leaderboard(catalogue: Catalogue, runs: Sequence[OwnRun]) -> str:
 
 
 def _board(catalogue: Catalogue, benchmark: str, own: Sequence[OwnRun]) -> str:
-    found = views.results(catalogue, views.Filter(benchmark=benchmark))
+    """One table for each protocol: first those whose rows may be ranked, the longest first."""
+    groups: dict[Protocol, list[OwnRun | Result]] = {}
+    for run in own:
+        groups.setdefault(Protocol(benchmark, "overall", run.asked, ""), []).append(run)
+    for row in views.results(catalogue, views.Filter(benchmark=benchmark)):
+        groups.setdefault(of_result(row), []).append(row)
+    ordered = sorted(groups, key=lambda found: (not found.known, -len(groups[found])))
+    return "".join(_of_protocol(catalogue, found, groups[found]) for found in ordered)
+
+
+def _of_protocol(
+    catalogue: Catalogue, protocol: Protocol, members: Sequence[OwnRun | Result]
+) -> str:
+    own = [member for member in members if isinstance(member, OwnRun)]
+    found = [member for member in members if isinstance(member, Result)]
     rows = [_own_row(run) for run in own]
     rows += [views.result_row(catalogue, row) for row in found]
-    bold = {(number + len(own), name) for number, name in views.best(catalogue, found)}
-    return table(_BOARD, rows, f"Leaderboard {benchmark}", bold, range(len(own)), ("source",))
+    best = views.best(catalogue, found) if protocol.known else frozenset()
+    bold = {(number + len(own), name) for number, name in best}
+    board = table(_BOARD, rows, f"Leaderboard {protocol}", bold, range(len(own)), ("source",))
+    return f"<h4>{escape(str(protocol))}</h4>{board}"
 
 
 def _own_row(run: OwnRun) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class System:
     parameters: int | None = None
     cost: dict[str, Any] = field(default_factory=dict)
     """What training took, from run.json of the first seed; empty for a lone file."""
+    identity: str = ""
+    """What its files of one set share with those of another set; see `read_systems`."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def compare(
     reports = [seeds.seed_report(s.correct, clips) if len(s.correct) > 1 else None for s in systems]
     return Study(
         systems=systems,
-        groups=[_accuracies(system, members, clips) for system in systems],
+        groups=[accuracies(system, members, clips) for system in systems],
         seeds=reports,
         comparisons=[
             Comparison(first.name, other.name, rows)
@@ -155,30 +157,43 @@ def compare(
 
 
 def read_systems(
-    paths: Sequence[Path], questions: Sequence[Question], split: str, set_name: str | None = None
+    paths: Sequence[Path],
+    questions: Sequence[Question],
+    split: str,
+    set_name: str | None = None,
+    called: Mapping[Path, str] | None = None,
+    ignored: Set[str] = frozenset(),
 ) -> list[System]:
     """The predictions at these paths, runs that differ only in their seed put together.
 
-    Raises KeyMismatchError, with the file and counts, where a file answers other questions.
+    Files that are `called` alike are one system, whatever made them. Systems of two sets are the
+    same where their `identity` is: the name they are called by, or all that made them but the seed.
+    Predictions for the keys in `ignored` are passed over. Raises KeyMismatchError, with the file
+    and counts, where a file answers other questions.
     """
+    called = called or {}
     files = [predictions_path(path, split, set_name) if path.is_dir() else path for path in paths]
     if len({path.resolve() for path in files}) < len(files):
         raise ValueError("A prediction file is named twice; each counts once.")
-    together: dict[str, list[Path]] = {}
+    together: dict[tuple[str, str], list[Path]] = {}
     for path in files:
-        together.setdefault(_identity(path), []).append(path)
-    names = _names(list(together.values()))
+        name = called.get(path)
+        file = path.name if name is None else ""
+        together.setdefault((_identity(path, name), file), []).append(path)
+    names = _names(list(together.values()), called)
     return [
-        _system(name, group, questions)
-        for name, group in zip(names, together.values(), strict=True)
+        replace(_system(name, group, questions, ignored), identity=identity)
+        for name, ((identity, _), group) in zip(names, together.items(), strict=True)
     ]
 
 
-def _system(name: str, files: Sequence[Path], questions: Sequence[Question]) -> System:
+def _system(
+    name: str, files: Sequence[Path], questions: Sequence[Question], ignored: Set[str]
+) -> System:
     read = []
     for path in files:
         try:
-            read.append(read_predictions(path, questions))
+            read.append(read_predictions(path, questions, ignored))
         except KeyMismatchError as error:
             raise KeyMismatchError(f"{path} does not answer the same questions. {error}") from error
     status = [prediction.status for predictions in read for prediction in predictions]
@@ -189,7 +204,7 @@ def _system(name: str, files: Sequence[Path], questions: Sequence[Question]) -> 
     return System(name, tuple(files), correct, unreadable, missing, **known)
 
 
-def _accuracies(
+def accuracies(
     system: System, members: dict[str, np.ndarray], clips: np.ndarray
 ) -> dict[str, Interval]:
     """Accuracy in every group that is asked about, over clips and, if there are some, seeds."""
@@ -206,24 +221,33 @@ def _accuracies(
     return found
 
 
-def _identity(path: Path) -> str:
+def _identity(path: Path, called: str | None = None) -> str:
     """What two prediction files must share to be seeds of one method; a lone file is unique."""
+    if called is not None:
+        return f"called {called}"
     about = _about(path)
     if about is None:
         return str(path.resolve())
+    return identity_of(about)
+
+
+def identity_of(about: Mapping[str, Any]) -> str:
+    """All that decides a run but its seed, from its run.json: equal for seeds of one system."""
     settings = {name: about.get(name) for name in ("method", "options", "data", "code", "plugins")}
     recipe = {name: value for name, value in about.get("recipe", {}).items() if name != "seed"}
-    return json.dumps([settings, recipe, path.name], sort_keys=True)
+    return json.dumps([settings, recipe], sort_keys=True)
 
 
 def _about(path: Path) -> dict[str, Any] | None:
     return runs.about(path.parent) if (path.parent / runs.ABOUT).is_file() else None
 
 
-def _names(groups: Sequence[Sequence[Path]]) -> list[str]:
-    """The method's name, or the file's; followed by the folder where that alone is not unique."""
+def _names(groups: Sequence[Sequence[Path]], called: Mapping[Path, str]) -> list[str]:
+    """What it is called, or the method's name, or the file's; where shared, with the folder."""
 
     def short(path: Path) -> str:
+        if path in called:
+            return called[path]
         about = _about(path)
         return path.stem if about is None else Path(about["method"]).stem
 
@@ -253,15 +277,20 @@ def _row(
         n_rows=len(within),
         n_clips=len(np.unique(within)),
         accuracies=(100.0 * float(before.mean()), 100.0 * float(after.mean())),
-        difference=bootstrap.paired_difference(after[0], before[0], within)
-        if single
-        else seeds.seeds_difference(after, before, within),
+        difference=difference(after, before, within),
         adjusted=None,
         mcnemar=paired.mcnemar(after[0], before[0]).p_value if single else None,
         mcnemar_adjusted=None,
         design_effect=None if math.isnan(effect) else effect,
         detectable=None if math.isnan(detectable) else detectable,
     )
+
+
+def difference(first: np.ndarray, second: np.ndarray, clips: np.ndarray) -> Interval:
+    """Interval of mean(first) - mean(second), (S, N) and (R, N), over clips and, if many, seeds."""
+    if len(first) == len(second) == 1:
+        return bootstrap.paired_difference(first[0], second[0], clips)
+    return seeds.seeds_difference(first, second, clips)
 
 
 def _adjusted(tables: Sequence[Sequence[Row]]) -> list[list[Row]]:

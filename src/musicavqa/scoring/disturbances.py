@@ -1,4 +1,4 @@
-"""Other senses for the same questions: streams that are muted, swapped or shuffled when read.
+"""Other senses for the same questions: streams muted, swapped, shuffled or held still when read.
 
 A disturbance stands between store and batch: it wraps the stores of a method's streams, so that no
 method knows of it. Everything is decided by the seed and the clip, not by the order of reading.
@@ -7,9 +7,9 @@ method knows of it. Everything is decided by the seed and the clip, not by the o
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -18,12 +18,9 @@ from musicavqa.records import SENSES
 
 Disturbance = Literal[
     "muted audio", "muted video", "swapped sound", "shuffled time", "shuffled audio",
-    "shuffled video",
+    "shuffled video", "single frame", "one frame alone", "question only",
 ]  # fmt: skip
-DISTURBANCES: tuple[Disturbance, ...] = (
-    "muted audio", "muted video", "swapped sound", "shuffled time", "shuffled audio",
-    "shuffled video",
-)  # fmt: skip
+DISTURBANCES: tuple[Disturbance, ...] = get_args(Disturbance)
 
 Reader = Callable[[ClipStore, str], np.ndarray]
 
@@ -53,9 +50,9 @@ def disturb(
         raise ValueError(f"There is no disturbance {name!r}. There are: {', '.join(DISTURBANCES)}.")
     if reason := why_not(name, list(streams)):
         raise ValueError(f"{name!r} changes nothing: {reason}.")
-    reader = _reader(name, streams, clips, seed)
-    touched = _touched(name, list(streams))
-    return {n: Disturbed(store, reader) if n in touched else store for n, store in streams.items()}
+    readers = _readers(name, streams, clips, seed)
+    return {n: Disturbed(store, readers[n]) if n in readers else store
+            for n, store in streams.items()}  # fmt: skip
 
 
 def why_not(name: Disturbance, streams: Sequence[str], n_clips: int | None = None) -> str | None:
@@ -67,6 +64,10 @@ def why_not(name: Disturbance, streams: Sequence[str], n_clips: int | None = Non
     touched = _touched(name, streams)
     if not touched:
         return "the method reads no such stream"
+    if name == "one frame alone" and not _of("visual", streams):
+        return "the method reads no picture"
+    if name == "one frame alone" and not _of("audio", streams):
+        return "the method reads no sound, see 'single frame'"
     if name in ("shuffled audio", "shuffled video") and len(touched) == len(streams):
         return "the method reads no other sense, see 'shuffled time'"
     if name == "swapped sound" and n_clips is not None and n_clips < 2:
@@ -91,21 +92,49 @@ def second_order(clip: str, n_seconds: int, seed: int) -> np.ndarray:
 
 def _touched(name: Disturbance, streams: Sequence[str]) -> list[str]:
     senses = {
-        "muted audio": SENSES["audio"],
-        "muted video": SENSES["visual"],
-        "swapped sound": SENSES["audio"],
-        "shuffled time": SENSES["audio"] + SENSES["visual"],
-        "shuffled audio": SENSES["audio"],
-        "shuffled video": SENSES["visual"],
+        "muted audio": ("audio",),
+        "muted video": ("visual",),
+        "swapped sound": ("audio",),
+        "shuffled audio": ("audio",),
+        "shuffled video": ("visual",),
+        "single frame": ("visual",),
     }
-    return [stream for stream in streams if stream.startswith(senses[name])]
+    touched = senses.get(name, ("audio", "visual"))
+    return [stream for sense in touched for stream in _of(sense, streams)]
+
+
+def _of(sense: str, streams: Iterable[str]) -> list[str]:
+    return [stream for stream in streams if stream.startswith(SENSES[sense])]
+
+
+def _readers(
+    name: Disturbance, streams: Mapping[str, ClipStore], clips: Sequence[str], seed: int
+) -> dict[str, Reader]:
+    """How each stream that is touched is read."""
+    if name == "one frame alone":
+        heard = dict.fromkeys(_of("audio", streams), _silent)
+        return heard | dict.fromkeys(_of("visual", streams), _still)
+    reader = _reader(name, streams, clips, seed)
+    return dict.fromkeys(_touched(name, list(streams)), reader)
+
+
+def _silent(store: ClipStore, clip: str) -> np.ndarray:
+    return np.zeros_like(store[clip])
+
+
+def _still(store: ClipStore, clip: str) -> np.ndarray:
+    """The middle second in every second."""
+    rows = store[clip]
+    return np.repeat(rows[len(rows) // 2][None], len(rows), axis=0)
 
 
 def _reader(
     name: Disturbance, streams: Mapping[str, ClipStore], clips: Sequence[str], seed: int
 ) -> Reader:
-    if name in ("muted audio", "muted video"):
-        return lambda store, clip: np.zeros_like(store[clip])
+    if name in ("muted audio", "muted video", "question only"):
+        return _silent
+    if name == "single frame":
+        return _still
     if name == "swapped sound":
         donors = derangement(clips, seed)
         return lambda store, clip: _fitted(store[donors[clip]], len(store[clip]))

@@ -96,6 +96,13 @@ def stress(examination: Examination, progress: Progress | None = None) -> Stress
     return StressReport(examination.seed, undisturbed, disturbed, left_out)
 
 
+def disturbed_path(path: Path, disturbance: Disturbance, seed: int) -> Path:
+    """Where the answers to disturbed senses lie, beside the undisturbed predictions at `path`."""
+    split = path.stem.removeprefix("predictions.")
+    folder = f"robustness.{split}-s{seed}"
+    return path.parent / folder / f"{disturbance.replace(' ', '-')}.jsonl"
+
+
 def _answer(
     examination: Examination,
     checkpoint: Checkpoint,
@@ -107,9 +114,7 @@ def _answer(
     path, lost = examination.path, examination.without_media
     if disturbance is not None:
         streams = disturb(disturbance, streams, _readable(examination), examination.seed)
-        split = path.stem.removeprefix("predictions.")
-        folder = f"robustness.{split}-s{examination.seed}"
-        path = examination.run / folder / f"{disturbance.replace(' ', '-')}.jsonl"
+        path = disturbed_path(path, disturbance, examination.seed)
     collation = Collation(mute=muted, texts=examination.texts)
     with runs.appending(path) as append:
         todo = runs.pending(path, questions, examination.sources)

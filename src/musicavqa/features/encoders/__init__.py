@@ -2,7 +2,7 @@
 
 Each file has `SPEC` and `load()`, which returns an object with `.spec` and
 `.encode(media) -> (T, *spec.shape)`, one row per second; a missing sense gives zeros. A text
-encoder has `.embed(texts)` in place of `.encode`.
+encoder has `.embed(texts)` in place of `.encode`. Installed packages add others by entry point.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from difflib import get_close_matches
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from musicavqa.added import added, load_added
+
 if TYPE_CHECKING:
     from musicavqa.features.encoders.spec import Spec
 
+ENTRY_POINTS = "musicavqa.encoders"
 SENSES = ("audio_", "visual_", "music_", "text_")
 
 
 def list_encoders() -> list[str]:
-    """Names of all encoders, sorted."""
-    return sorted(item.name for item in pkgutil.iter_modules(__path__) if _is_encoder(item.name))
+    """Names of all encoders, sorted: those here, and those that installed packages add."""
+    return sorted({*_built_in(), *(name for name in added(ENTRY_POINTS) if _is_encoder(name))})
 
 
 def load_spec(name: str) -> Spec:
@@ -39,6 +42,10 @@ def load_encoder(name: str, device: str = "cpu") -> Any:
     return load(device=device) if "device" in inspect.signature(load).parameters else load()
 
 
+def _built_in() -> list[str]:
+    return [item.name for item in pkgutil.iter_modules(__path__) if _is_encoder(item.name)]
+
+
 def _is_encoder(name: str) -> bool:
     return name.startswith(SENSES)
 
@@ -48,4 +55,6 @@ def _module(name: str) -> ModuleType:
     if name not in names:
         near = get_close_matches(name, names, n=3, cutoff=0.4) or names
         raise ValueError(f"There is no encoder {name!r}. Did you mean {' or '.join(near)}?")
-    return importlib.import_module(f"{__name__}.{name}")
+    if name in _built_in():
+        return importlib.import_module(f"{__name__}.{name}")
+    return load_added(ENTRY_POINTS, name, ("SPEC", "load"))

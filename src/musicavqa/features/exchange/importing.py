@@ -95,7 +95,7 @@ def import_features(
         imported_from=source_name or source.name,
     )
     report = Imported(place / description.folder_name)
-    with _opened(source) as found:
+    with opened(source) as found:
         known = {clip.id: clip for clip in clips}
         ours = {file_name(clip_id): clip_id for clip_id in known}
         arrays = {n if n in known else ours.get(n, n): reader for n, reader in found.items()}
@@ -192,7 +192,7 @@ def _has_all_seconds(array: np.ndarray, stream: Stream, duration_s: float | None
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[Mapping[str, Reader]]:
+def opened(source: Path) -> Iterator[Mapping[str, Reader]]:
     """By clip id, how to read its array."""
     if source.is_dir():
         paths = sorted(source.glob("*.npy"))

@@ -1,0 +1,1 @@
+"""Four things that musicavqa finds by name once this package is installed."""
