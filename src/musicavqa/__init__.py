@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from musicavqa.ask.asking import ask as ask
     from musicavqa.ask.reading import read as read
+    from musicavqa.ask.searching import search as search
     from musicavqa.builders.balance import balance as balance
     from musicavqa.builders.head_tail import mark_head_tail as mark_head_tail
     from musicavqa.builders.rephrase import rephrase as rephrase
@@ -96,6 +97,7 @@ _HOMES = {
     "render": "musicavqa.workflow",
     "rephrase": "musicavqa.builders.rephrase",
     "robustness": "musicavqa.workflow",
+    "search": "musicavqa.ask.searching",
     "shortcuts": "musicavqa.many_runs",
     "teach": "musicavqa.workflow",
     "tidy_features": "musicavqa.features.extraction.tidying",
