@@ -119,6 +119,12 @@ def _official(method: Method) -> str:
         return ""
     dead = getattr(method.module, "DEAD_KEYS", ())
     left = few([f"`{key}`" for key in dead]) if dead else "nothing"
+    if own := getattr(method.module, "OWN_PARTS", ()):
+        return (
+            f"## Official weights\n\n`load_method({method.name!r}).convert(state)` gives official "
+            f"tensors our names; left behind: {left}. They fill a part only, not {_code(own)}, so "
+            "they are something to begin training with, and `musicavqa convert` refuses them.\n"
+        )
     return (
         f"## Official weights\n\n`musicavqa convert {method.name} checkpoint.pt`; "
         f"{len(keys)} groups of keys have a place here, left behind: {left}.\n"
