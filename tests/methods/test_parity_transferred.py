@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from fixtures import load_method, make_batch, small_options
 from musicavqa.features.encoders.residual import ResNet18
+from musicavqa.methods.layers.affinity import affinity, cosines
+from musicavqa.methods.layers.disentangling import losses
 from musicavqa.methods.layers.grouping import adapt_grouping
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Batch
@@ -109,7 +111,41 @@ def cign_modality_trans(weights, inputs):
     }, sense  # fmt: skip
 
 
-RUNS = {run.__name__: run for run in (cign, cign_modality_trans)}
+def dcl_transvae(weights, inputs):
+    """The codes of all clips; their seconds are the fixture's frames."""
+    method, about = load_method("dcl"), golden("dcl_transvae").spec["options"]
+    published = dataclasses.replace(method.module.PUBLISHED, width=about["width"])
+    model = method.build(dataclasses.replace(published, compat="released")).eval()
+    load_part(method, model, {f"vae.{key}": tensor for key, tensor in weights.items()})
+    frames = inputs["video_features"]
+    model.to(frames.dtype)
+    there = torch.ones(frames.shape[:2], dtype=torch.bool)
+    codes = model.parts(frames, there)
+    kept = losses(codes, frames, there, about["data_size"])
+    found = {
+        "loss.mse": kept["remade"],
+        "loss.kld_f": kept["static"],
+        "loss.kld_z": kept["dynamic"],
+    }
+    found["loss.mi50"] = model.options.apart_weight * kept["apart"]
+    found["loss.total"] = torch.stack(list(found.values())).sum()
+    found |= {"f_mean": codes.static_mean, "f_logvar": codes.static_log_variance}
+    found |= {"z_post_mean": codes.dynamic_mean, "z_post_logvar": codes.dynamic_log_variance}
+    found |= {"f_post": codes.static, "z_post": codes.dynamic, "z_prior": codes.prior_mean}
+    found |= {"z_prior_mean": codes.prior_mean, "z_prior_logvar": codes.prior_log_variance}
+    return found | {"recon": codes.remade, "dynamic": codes.summary}, model
+
+
+def dcl_affinity(weights, inputs):
+    """What every node takes from those most like it."""
+    about, nodes = golden("dcl_affinity").spec["options"], inputs["features"]
+    assert about["similarity"] == "cosine"
+    alike = cosines(nodes, nodes)
+    return {"mixed": affinity(alike, about["top_k"], about["tau"], released=True) @ nodes}, None
+
+
+RUNS = {run.__name__: run for run in (cign, cign_modality_trans, dcl_transvae, dcl_affinity)}
+LEARNED = [name for name in RUNS if golden(name).spec["gradient"]]
 
 
 def our_name(name):
@@ -120,14 +156,16 @@ def our_name(name):
             if key.startswith(("imgnet.", "audnet.")):
                 return key
             return [f"model.{k}" for k in load_method("cign").convert({key: torch.zeros(3, 1)})]
+        if name == "dcl_transvae":
+            return next(iter(load_method("dcl").convert({f"vae.{key}": 0})))
         return list(adapt_grouping({key: torch.zeros(3)}))
 
     return rename
 
 
-def runs(slow):
-    """The names of `RUNS`; to fill the two whole ResNet-18 of CIGN once is enough."""
-    return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in RUNS]
+def once(names):
+    """To fill the two whole ResNet-18 of CIGN once is enough for a quick look."""
+    return [pytest.param(n, marks=pytest.mark.slow) if n == "cign" else n for n in names]
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -135,12 +173,12 @@ def test_it_gives_the_numbers_of_the_official_code(name):
     check(name, "float64", RUNS[name])
 
 
-@pytest.mark.parametrize("name", runs(slow=("cign",)))
+@pytest.mark.parametrize("name", once(RUNS))
 def test_it_gives_the_numbers_of_the_official_code_in_single_precision(name):
     check(name, "float32", RUNS[name])
 
 
-@pytest.mark.parametrize("name", runs(slow=("cign",)))
+@pytest.mark.parametrize("name", once(LEARNED))
 def test_it_gives_the_gradients_of_the_official_code(name):
     check_gradients(name, RUNS[name], our_name(name))
 
@@ -158,3 +196,59 @@ def test_each_class_of_cign_learns_whether_its_instrument_is_there():
     assert model(batch).losses["heard"].item() > first  # 21 of 22 are silent
     other = method.build(method.options({"n_classes": 42, "width": 32, "n_layers": 1}))
     assert set(other(batch).losses) == {"tokens"}
+
+
+def test_affinity_as_printed_is_a_mean_of_the_most_alike():
+    nodes = torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0]])
+    weights = affinity(cosines(nodes, nodes), 2, temperature=2.0)
+    assert (weights[0, 2], weights[1, 2]) == (0, 0)  # the two most alike of three
+    torch.testing.assert_close(weights.sum(1), torch.ones(3))
+    ratio = torch.exp((1 - cosines(nodes, nodes)[0, 1]) / 2)  # eq. 7
+    torch.testing.assert_close(weights[0, 0] / weights[0, 1], ratio)
+
+
+def test_dcl_compares_with_the_clips_of_training_whatever_else_is_asked():
+    method = load_method("dcl")
+    torch.manual_seed(0)
+    model = method.build(small_options(method))
+    batch = make_batch(method.streams(model.options))
+    unknown = model.eval()(batch).logits
+    model.train()(batch)
+    assert int(model.n_known) == 4
+    model.eval()
+    together = model(batch).logits
+    assert not torch.allclose(together, unknown)
+    first = batch.clip_of == 0
+    alone = dataclasses.replace(
+        batch, keys=batch.keys[: int(first.sum())], words=batch.words[first],
+        clip_of=batch.clip_of[first], seconds=batch.seconds[:1],
+        streams={name: rows[:1] for name, rows in batch.streams.items()},
+    )  # fmt: skip
+    torch.testing.assert_close(model(alone).logits, together[first], atol=1e-5, rtol=1e-4)
+
+
+def test_dcl_takes_nothing_off_where_likeness_changes_nothing():
+    """eq. 9: with equal likenesses, factual and imagined logits are the same."""
+    method = load_method("dcl")
+    model = method.build(small_options(method)).train()
+    batch = make_batch(method.streams(model.options))
+    with torch.no_grad():
+        model.random_deviation.zero_()
+        model.random_mean.fill_(1.0)  # all random vectors are alike: the mean over all of them
+        for state in model.state_dict().values():
+            assert state.isfinite().all()
+    model._weights = lambda alike: torch.full_like(alike, 1 / alike.shape[-1])
+    assert model(batch).logits.abs().max() < 1e-6
+    assert model.eval()(batch).logits.abs().max() < 1e-6
+
+
+def test_codes_of_dcl_do_not_see_seconds_that_are_not_there():
+    method = load_method("dcl")
+    model = method.build(small_options(method)).train()
+    model.parts.draws = False
+    frames = torch.randn(3, 6, 32)
+    there = torch.arange(6) < torch.tensor([6, 2, 4])[:, None]
+    before = losses(model.parts(frames, there), frames, there, 100)
+    frames[~there] = 9.0
+    after = losses(model.parts(frames, there), frames, there, 100)
+    torch.testing.assert_close(after, before)
