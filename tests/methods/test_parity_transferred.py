@@ -144,7 +144,95 @@ def dcl_affinity(weights, inputs):
     return {"mixed": affinity(alike, about["top_k"], about["tau"], released=True) @ nodes}, None
 
 
-RUNS = {run.__name__: run for run in (cign, cign_modality_trans, dcl_transvae, dcl_affinity)}
+def eemc(weights, **changes):
+    """Our EEMC as released, with the widths of these official weights."""
+    method = load_method("eemc")
+    options = dataclasses.replace(method.module.PUBLISHED, compat="released", **changes)
+    model = method.build(options).eval().to(next(iter(weights.values())).dtype)
+    left = model.load_state_dict(method.convert(weights), strict=False)
+    assert left.unexpected_keys == []
+    return model, set(left.missing_keys)
+
+
+def eemc_ref_transformer(weights, inputs):
+    """Queries that take cues."""
+    about = golden("eemc_ref_transformer").spec["constructor"]
+    weights = {f"ref_avs_attn.{key}": tensor for key, tensor in weights.items()}
+    sizes = {"query_width": about["embed_dim"], "n_query_heads": about["num_heads"]}
+    model, missing = eemc(weights, **sizes)
+    assert not any(key.startswith("ask.") for key in missing)
+    queries, source = inputs["target"].transpose(0, 1), inputs["source"]
+    there = torch.ones(source.shape[:2], dtype=torch.bool)
+    return {"out": model.ask[0](queries, source, there).transpose(0, 1)}, model
+
+
+def eemc_fusion(weights, inputs):
+    """The mixture of each picture; there are more seconds of sound than pictures."""
+    about = golden("eemc_fusion").spec["constructor"]
+    audio, words = inputs["audio"], inputs["text"]
+    model, missing = eemc(
+        weights, audio_width=audio.shape[-1], text_width=words.shape[-1],
+        visual_width=about["dim_v"], width=about["dim_v"], n_heads=about["num_heads"],
+        memory=about["cache_mem_beta"], query_width=weights["prompt_proj.2.weight"].shape[0],
+    )  # fmt: skip
+    assert not any(key.startswith("cues.") for key in missing)
+    sharp = {}
+    for name in ("heard", "seen"):
+        mixer = getattr(model.cues, name)
+        mixer.register_forward_hook(lambda m, i, result, name=name: sharp.update({name: result}))
+    maps = inputs["visual"].unflatten(0, (len(audio), -1)).flatten(3)  # (B, F, D, P)
+    seconds = torch.ones(audio.shape[:2], dtype=torch.bool)
+    there = torch.ones(words.shape[:2], dtype=torch.bool)
+    prompts, _ = model.cues(audio, maps.transpose(2, 3), words, seconds, there)
+    prompts = prompts.flatten(0, 1)
+    n_words = words.shape[1]
+    heard, seen = (
+        load_method("eemc").module.sharpened(part[:, :-n_words], model.options.memory, True)
+        for part in (sharp["heard"], sharp["seen"])
+    )
+    n_places, kept = about["patches"], torch.as_tensor(prompt_rows())
+    v_rows = torch.tensor([0, 1, n_places - 1, n_places, -1])
+    return {
+        "prompt_mean": prompts.mean(1), "prompt_rows": prompts[:, kept],
+        "cues_a": heard.transpose(0, 1), "cues_v_rows": seen[:, v_rows].transpose(0, 1),
+        "prompt_row_index": kept,
+    }, model  # fmt: skip
+
+
+def prompt_rows():
+    """Rows of the mixture that the golden keeps."""
+    return golden("eemc_fusion").spec["values"]["prompt_row_index"]["float64"]
+
+
+def refatomnet_agents(weights, inputs):
+    """The three streams; boxes stand where we have sound."""
+    spec = golden("refatomnet_agents").spec
+    about, method = spec["constructor"], load_method("refatomnet")
+    assert about["num_heads"] == 1
+    options = dataclasses.replace(
+        method.module.PUBLISHED, width=about["dim"], n_agents=about["agent_num"],
+        mlp_ratio=about["mlp_ratio"], compat="released",
+    )  # fmt: skip
+    part = method.module.ThreeStreams(options, about["boxes"], about["tokens"]).eval()
+    part.load_state_dict(within(method.convert(weights), "agents."))
+    part.to(inputs["text"].dtype)
+    found = {}
+    for name, block in (("box", part.side), ("text", part.text), ("visual", part.picture)):
+        block.register_forward_hook(
+            lambda m, i, result, name=name: found.update({
+                f"{name}.out": result[0], f"{name}.attention": result[1][0][:, None],
+                f"{name}.agents": result[1][1][:, None],
+            })
+        )  # fmt: skip
+    total, _ = part(inputs["location"], inputs["text"], inputs["visual"].mean(1))
+    return found | {"aggregate": total}, part
+
+
+PARTS = (
+    cign, cign_modality_trans, dcl_transvae, dcl_affinity, eemc_ref_transformer, eemc_fusion,
+    refatomnet_agents,
+)  # fmt: skip
+RUNS = {run.__name__: run for run in PARTS}
 LEARNED = [name for name in RUNS if golden(name).spec["gradient"]]
 
 
@@ -158,6 +246,11 @@ def our_name(name):
             return [f"model.{k}" for k in load_method("cign").convert({key: torch.zeros(3, 1)})]
         if name == "dcl_transvae":
             return next(iter(load_method("dcl").convert({f"vae.{key}": 0})))
+        if name == "refatomnet_agents":
+            return next(iter(load_method("refatomnet").convert({key: 0}))).removeprefix("agents.")
+        if name.startswith("eemc"):
+            prefix = "ref_avs_attn." if name == "eemc_ref_transformer" else ""
+            return list(load_method("eemc").convert({prefix + key: torch.zeros(3)}))
         return list(adapt_grouping({key: torch.zeros(3)}))
 
     return rename
@@ -252,3 +345,43 @@ def test_codes_of_dcl_do_not_see_seconds_that_are_not_there():
     frames[~there] = 9.0
     after = losses(model.parts(frames, there), frames, there, 100)
     torch.testing.assert_close(after, before)
+
+
+def test_the_memory_of_eemc_lets_what_changes_stand_out():
+    """eq. 2-3: the mean of the seconds before; the released mean has the second itself."""
+    sharpened = load_method("eemc").module.sharpened
+    same = torch.ones(1, 4, 2)
+    torch.testing.assert_close(sharpened(same, 1.0)[0, :, 0], torch.tensor([2.0, 1, 1, 1]))
+    assert torch.equal(sharpened(same, 1.0, counts_itself=True), same)
+    jump = torch.tensor([1.0, 1.0, 3.0])[None, :, None]
+    assert sharpened(jump, 1.0)[0, 2, 0] == 5  # 2 x 3 - 1
+    torch.testing.assert_close(sharpened(jump, 1.0, True)[0, 2, 0], torch.tensor(6 - 5 / 3))
+
+
+def test_the_released_eemc_answers_and_can_leave_its_mixers_untrained():
+    method = load_method("eemc")
+    options = dataclasses.replace(small_options(method), compat="released", train_mixers=False)
+    model = method.build(options)
+    batch = make_batch(method.streams(options))
+    model(batch).logits.sum().backward()
+    without = {key.split(".")[1] for key, p in model.named_parameters() if p.grad is None}
+    assert without == {"heard", "seen", "mixture"}
+
+
+def test_agents_as_printed_are_weighed_along_tokens_and_along_agents():
+    """eq. 9 for one map; as released, weighing along agents changes nothing."""
+    module = load_method("refatomnet").module
+    own, other = torch.rand(2, 3, 5), torch.randn(2, 3, 5)
+    printed = module.AgentAttention(8, 3, released=False)._weighed(own, other)
+    wanted = own * (1 + other.softmax(-1) + other.softmax(1)) / 3
+    torch.testing.assert_close(printed, wanted)
+    released = module.AgentAttention(8, 3, released=True)._weighed(own, other)
+    torch.testing.assert_close(released, own * (2 + other.softmax(-1)) / 3)
+
+
+def test_refatomnet_refuses_a_picture_without_places():
+    method = load_method("refatomnet")
+    options = method.options({"visual_stream": "visual_resnet18", "visual_width": 512})
+    batch = make_batch(method.streams(options))
+    with pytest.raises(ValueError, match="has 1 places, options[.]places=3 wants 9"):
+        method.build(options)(batch)
