@@ -383,5 +383,5 @@ def test_refatomnet_refuses_a_picture_without_places():
     method = load_method("refatomnet")
     options = method.options({"visual_stream": "visual_resnet18", "visual_width": 512})
     batch = make_batch(method.streams(options))
-    with pytest.raises(ValueError, match="has 1 places, options[.]places=3 wants 9"):
+    with pytest.raises(ValueError, match="has 1 places"):
         method.build(options)(batch)

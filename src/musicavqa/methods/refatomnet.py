@@ -11,7 +11,7 @@ adapted:
 * Attention maps of streams are added, so all have the same number of tokens: `n_seconds` seconds at
   equal distances over each clip's length, times the places of a picture. Seconds of sound and the
   question's one vector (an LSTM's) are brought to that number by linear layers along the tokens, as
-  there. Pictures are not averaged over time as there; their seconds' order is added to their tokens.
+  there. Pictures are not averaged over time as there; the order of seconds is added to tokens.
 * 42 answers in place of 80 actions, of which several may be right; cross-entropy.
 * "paper": maps of other streams weigh along tokens and along agents, the side stream's own output
   counts, and streams are averaged. "released": weighing along agents runs over an axis of one and
@@ -87,7 +87,10 @@ PUBLISHED = Options(
 
 
 class AgentAttention(nn.Module):
-    """Tokens (R, N, D) -> what their agents give back (R, N, D), and the plain agents."""
+    """Tokens (R, N, D) -> what their agents give back (R, N, D), and the agents.
+
+    Their maps are told as they were before other streams weighed them.
+    """
 
     def __init__(self, width: int, n_agents: int, released: bool) -> None:
         super().__init__()
@@ -104,12 +107,12 @@ class AgentAttention(nn.Module):
         scale = query.shape[-1] ** -0.5
         agents = self.agents(query).mean(1).unflatten(-1, (self.n_agents, -1))  # (R, A, D)
         maps = (scale * agents @ key.transpose(1, 2)).softmax(-1)  # (R, A, N)
-        own = maps, agents
+        plain = maps
         if others:
             maps = self._weighed(maps, sum(other[0] for other in others))
             agents = self._weighed(agents, sum(other[1] for other in others))
         back = (scale * query @ agents.transpose(1, 2)).softmax(-1)  # (R, N, A)
-        return self.merge(back @ (maps @ value)), own
+        return self.merge(back @ (maps @ value)), (plain, agents)
 
     def _weighed(self, own: Tensor, others: Tensor | int) -> Tensor:
         """Rows (R, A, ·), weighed by those of other streams along both axes (eq. 9)."""
