@@ -21,6 +21,10 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "visual_motion": (49, 10),
     "visual_keyframes": (1438, 11, 14),
     "visual_movement": (10, 24, 32),
+    "music_tempo": (82,),
+    "music_tags": (2, 22),
+    "music_onsets": (2,),
+    "music_chroma": (37,),
 }
 """One second of each default stream."""
 
