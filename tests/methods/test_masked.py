@@ -86,7 +86,7 @@ def small(name, **changes):
     return model, make_batch(method.streams(model.options))
 
 
-@pytest.mark.parametrize("name", ["avsiam"])
+@pytest.mark.parametrize("name", ["avsiam", "crossmae"])
 def test_every_parameter_learns_in_pre_training_or_in_answering(name):
     model, batch = small(name)
     torch.stack(list(model.stage_losses("pretraining", batch).values())).sum().backward()
@@ -196,3 +196,73 @@ def test_a_spectrum_is_read_in_the_order_of_official_places():
 def test_patches_that_do_not_fill_their_picture_are_refused():
     with pytest.raises(ValueError, match="does not part visual_shape"):
         load_method("avsiam").options({"visual_patch": (2, 2)})
+
+
+VARIANTS = {
+    "CL-AV": ({"level_1": "none", "level_2": False}, {"contrast"}),
+    "SelfMAE": ({"level_1": "self", "level_2": False, "contrast_weight": 0.0}, {"patches"}),
+    "CL-SelfMAE": ({"level_1": "self", "level_2": False}, {"contrast", "patches"}),
+    "CL-CrossCdtMAE": ({"level_2": False}, {"contrast", "patches"}),
+    "CL-CrossEmbMAE": ({"level_1": "none"}, {"contrast", "features"}),
+    "CrossMAE": ({}, {"contrast", "patches", "features"}),
+    "hidden": ({"remade": "hidden", "attentive": "full"}, {"contrast", "patches", "features"}),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_of_crossmae_learn_what_they_name(variant):
+    changes, names = VARIANTS[variant]
+    model, batch = small("crossmae", **changes)
+    losses = model.stage_losses("pretraining", batch)
+    assert set(losses) == names
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(p.grad is not None for p in model.pretraining.parameters())
+
+
+def test_crossmae_reads_only_what_is_left_while_it_is_pre_trained():
+    model, _ = small("crossmae", level_2=False, drop_path=0.0)
+    pieces = {
+        s: torch.randn(3, e.patches.n_tokens, e.patches.n_numbers, requires_grad=True)
+        for s, e in model.encoders.items()
+    }
+    kept = {s: left_over(3, p.shape[1], 0.75, p.device) for s, p in pieces.items()}
+    read = {s: model.encoders[s](pieces[s], kept[s]) for s in pieces}
+    assert {s: r.tokens.shape[1] for s, r in read.items()} == {"audio": 5, "visual": 13}
+    made = model.pretraining["patches_visual"](
+        read["visual"].tokens, kept["visual"], read["audio"].most(0.25)[1]
+    )
+    made.sum().backward()
+    for sense, gradient in ((s, p.grad) for s, p in pieces.items()):
+        reached = gradient.abs().sum(-1) > 0
+        assert not (reached & ~is_kept(kept[sense], reached.shape[1])).any()
+        assert reached.any()  # the other sense helps
+
+
+def test_the_tokens_that_matter_most_are_those_that_the_summary_looks_at():
+    module = load_method("crossmae").module
+    looks = torch.tensor([[0.1, 0.4, 0.2, 0.3, 0.0]])
+    read = module.Read(torch.zeros(1, 2), torch.arange(10.0).view(1, 5, 2), looks)
+    best, tokens = read.most(0.25)
+    assert best.tolist() == [[1, 3]]  # a quarter of five, rounded up
+    assert tokens.tolist() == [[[2, 3], [6, 7]]]
+
+
+def test_features_of_the_other_sense_are_targets_and_learn_nothing_from_that():
+    model, batch = small("crossmae", level_1="none", contrast_weight=0.0, drop_path=0.0)
+    pieces = {s: model._pieces(batch, s)[:, 0].detach() for s in model.encoders}
+    kept = left_over(4, pieces["audio"].shape[1], 0.75, pieces["audio"].device)
+    read = {"audio": model.encoders["audio"](pieces["audio"], kept)}
+    made = model.pretraining["features_visual"](read["audio"].tokens)
+    assert made.shape == (4, 49, 32)
+    loss = model.level_2({**read, "visual": model.encoders["visual"](pieces["visual"])}, pieces)
+    loss.backward()
+    summary = model.encoders["visual"].norm.weight.grad
+    assert summary is not None  # as a source it learns, as a target it does not
+    assert model.pretraining["features_visual"].queries.grad.abs().sum() > 0
+
+
+def test_crossmae_without_anything_to_learn_is_refused():
+    with pytest.raises(ValueError, match="nothing is learned"):
+        load_method("crossmae").options(
+            {"level_1": "none", "level_2": False, "contrast_weight": 0.0}
+        )

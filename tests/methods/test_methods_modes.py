@@ -16,8 +16,8 @@ SIZED_BY_DATA = ("dcl", "pstp_net", "qa_tiger", "tjstg", "tspm")
 DATA_BREAKS = re.compile(r"Tensor\.item|_unique2")
 DRAWS = ("bandleader",)
 """Between its networks and its logits it draws tables, outside of any graph."""
-CHOOSES = ("pstp_net",)
-"""It keeps the best seconds and patches: where two are close, bf16 may keep the other."""
+CHOOSES = ("crossmae", "pstp_net")
+"""They keep the best seconds and patches: where two are close, bf16 may keep the other."""
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")

@@ -265,15 +265,15 @@ class Model(nn.Module):
     def pooled(self, pieces: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Vectors (R, D) of either sense; each group of rows hides a share of its own."""
         step = self.options.most_hidden / self.options.hidden_steps
-        audio, visual = [], []
+        vectors: dict[str, list[Tensor]] = {sense: [] for sense in SENSES}
         n = min(self.options.groups, len(pieces["audio"]))
-        for sense, vectors in (("audio", audio), ("visual", visual)):
+        for sense in SENSES:
             for group in pieces[sense].chunk(n):
                 hidden = step * int(torch.randint(self.options.hidden_steps + 1, ()))
                 kept = left_over(len(group), group.shape[1], hidden, group.device)
                 tokens = self.norm[self._norm(sense)](self.read(sense, group, kept))
-                vectors.append(tokens.mean(1))
-        return torch.cat(audio), torch.cat(visual)
+                vectors[sense].append(tokens.mean(1))
+        return torch.cat(vectors["audio"]), torch.cat(vectors["visual"])
 
     def remake(self, pieces: dict[str, Tensor]) -> Tensor:
         """Error of the patches that were hidden and made again, the sum of both senses."""

@@ -49,7 +49,9 @@ CARD = Card(
     family="class tokens",
     streams=("audio_yamnet", "visual_effnet"),
     truth=True,
+    spatial_temporal=True,
     reference="adapted",
+    official_scores="CIGN",
 )
 
 

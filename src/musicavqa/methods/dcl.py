@@ -51,7 +51,9 @@ CARD = Card(
     venue="NeurIPS",
     family="counterfactual",
     streams=("audio_yamnet", "visual_effnet"),
+    spatial_temporal=True,
     reference="adapted",
+    official_scores="DCL",
 )
 
 KINDS = ("sound", "static", "dynamic")

@@ -48,7 +48,9 @@ CARD = Card(
     family="multimodal cues",
     streams=("audio_yamnet", "visual_effnet"),
     texts=("text_minilm_words",),
+    spatial_temporal=True,
     reference="adapted",
+    official_scores="EEMC",
 )
 
 

@@ -42,8 +42,10 @@ CARD = Card(
     venue="ECCV",
     family="agent attention",
     streams=("audio_yamnet", "visual_effnet"),
+    specialised_input=True,
     spatial_temporal=True,
     reference="adapted",
+    official_scores="RefAtomNet",
 )
 
 Agents = tuple[Tensor, Tensor]
