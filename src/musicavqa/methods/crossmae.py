@@ -253,7 +253,7 @@ class Model(nn.Module):
         }
         patches = {sense: Patches(*about, width) for sense, about in made.items()}
         self.encoders = nn.ModuleDict({s: Encoder(options, patches[s]) for s in OTHER})
-        levels = {}
+        levels: dict[str, nn.Module] = {}
         if options.level_1 != "none":
             levels |= {f"patches_{s}": PatchDecoder(options, patches[s]) for s in OTHER}
         if options.level_2:
