@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from musicavqa.features.exchange.importing import Stream, import_features
 from musicavqa.features.regions import (
     WIDTH,
     from_detections,
@@ -13,8 +14,9 @@ from musicavqa.features.regions import (
     read_detections,
     save_regions,
 )
+from musicavqa.features.streams import open_streams
 from musicavqa.questions import INSTRUMENTS
-from musicavqa.records import Reading, Seen
+from musicavqa.records import Clip, Reading, Seen
 
 
 def test_performers_of_a_scene_are_regions_in_every_second():
@@ -93,3 +95,14 @@ def test_what_is_no_file_of_detections_is_refused(tmp_path):
     (tmp_path / "list.json").write_text("[1]")
     with pytest.raises(ValueError, match="holds no lists"):
         read_detections(tmp_path / "list.json")
+
+
+def test_saved_regions_become_a_stream_that_methods_read(tmp_path):
+    rows = {"clip-0": np.zeros((3, 8, WIDTH), np.float32)}
+    rows["clip-0"][:, 0, :5] = 1.0, 0.1, 0.2, 0.5, 0.9
+    save_regions(tmp_path / "regions", rows)
+    stream, clips = Stream("visual_regions", (8, WIDTH)), [Clip("clip-0", None, 3.0)]
+    report = import_features(tmp_path / "regions", stream, clips, tmp_path / "features", "any")
+    assert (report.n_written, report.refused) == (1, [])
+    kept = open_streams(tmp_path / "features", ["visual_regions"], "any")["visual_regions"]
+    np.testing.assert_allclose(kept["clip-0"], rows["clip-0"], rtol=1e-3)

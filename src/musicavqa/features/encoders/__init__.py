@@ -26,7 +26,11 @@ def list_encoders() -> list[str]:
 
 
 def load_spec(name: str) -> Spec:
-    """The card of an encoder; loads no weights."""
+    """The card of an encoder, or of several whose names a + joins; loads no weights."""
+    if "+" in name:
+        from musicavqa.features.joined import joined_spec
+
+        return joined_spec(name)
     return _module(name).SPEC
 
 
@@ -35,6 +39,10 @@ def load_encoder(name: str, device: str = "cpu") -> Any:
 
     Those that compute with torch do so on `device`; signal transforms always on the processor.
     """
+    if "+" in name:
+        from musicavqa.features.joined import JoinedEncoder
+
+        return JoinedEncoder(name, device)
     load = _module(name).load
     return load(device=device) if "device" in inspect.signature(load).parameters else load()
 
