@@ -12,7 +12,8 @@ from musicavqa import media
 from musicavqa.bandstand.exports import write_questions
 from musicavqa.bandstand.scene import sample_scene
 from musicavqa.features.encoders import load_encoder, load_spec
-from musicavqa.features.joined import JoinedStore, join_rows, with_streams
+from musicavqa.features.encoders.side_by_side import join_rows
+from musicavqa.features.joined import JoinedStore, with_streams
 from musicavqa.features.store import Description, Writer
 from musicavqa.features.streams import open_streams
 from musicavqa.records import Question

@@ -11,26 +11,15 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from musicavqa.features.encoders import load_encoder, load_spec
-from musicavqa.features.encoders.spec import Spec
-from musicavqa.features.grids import grid_step, on_grid
+from musicavqa.features.encoders import load_spec
+from musicavqa.features.encoders.side_by_side import PLUS, join_rows, parts_of, step_of
 from musicavqa.features.store import Store
 from musicavqa.features.store.description import IMPORTED, Description
 from musicavqa.features.store.places import folder
-
-if TYPE_CHECKING:
-    from musicavqa.media import Media
-
-PLUS = "+"
-
-
-def parts_of(stream: str) -> list[str]:
-    """The streams that a name joins; itself, if it joins none."""
-    return stream.split(PLUS)
 
 
 def with_streams(options: Any, added: Sequence[str]) -> dict[str, Any]:
@@ -51,26 +40,6 @@ def with_streams(options: Any, added: Sequence[str]) -> dict[str, Any]:
     widths = [math.prod(load_spec(name).shape) for name in added]
     joined = PLUS.join([stream, *added])
     return {"audio_stream": joined, "audio_width": width + sum(widths)}
-
-
-def join_rows(parts: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> np.ndarray:
-    """Rows (T, sum of widths) of streams by name, float32; as many as the shortest has.
-
-    `about` has `rate_hz`, `every_s` and `held` of each, a Spec or a Description.
-    """
-    step_s = step_of(about.values())
-    rows = [
-        on_grid(part, about[name].rate_hz, about[name].every_s, step_s)
-        for name, part in parts.items()
-    ]
-    n = min(len(part) for part in rows)
-    flat = [np.asarray(part[:n], np.float32).reshape(n, -1) for part in rows]
-    return np.concatenate(flat, axis=1)
-
-
-def step_of(about: Any) -> int:
-    """Seconds between the rows of streams on their common grid."""
-    return grid_step(1 if facts.held else facts.every_s for facts in about)
 
 
 class JoinedStore(Store):
@@ -121,33 +90,3 @@ class JoinedStore(Store):
         for store in self.parts.values():
             found |= store.manifest["skipped"]
         return found
-
-
-class JoinedEncoder:
-    """Encoders of several streams, as one of their joined rows."""
-
-    def __init__(self, stream: str, device: str = "cpu") -> None:
-        self.encoders = {name: load_encoder(name, device) for name in parts_of(stream)}
-        self.spec = joined_spec(stream)
-
-    def encode(self, media: Media) -> np.ndarray:
-        """(T, width) float32."""
-        rows = {name: encoder.encode(media) for name, encoder in self.encoders.items()}
-        return join_rows(rows, {name: encoder.spec for name, encoder in self.encoders.items()})
-
-
-def joined_spec(stream: str) -> Spec:
-    """The card of a joined stream."""
-    specs = [load_spec(name) for name in parts_of(stream)]
-    seen = [spec.sees_s for spec in specs]
-    return Spec(
-        name=stream,
-        stream=stream,
-        shape=(sum(math.prod(spec.shape) for spec in specs),),
-        reads=tuple(dict.fromkeys(item for spec in specs for item in spec.reads)),
-        every_s=step_of(specs),
-        sees_s=None if None in seen else max(s or 0 for s in seen),
-        dtype="float32",
-        weights=tuple(dict.fromkeys(name for spec in specs for name in spec.weights)),
-        licence="; ".join(dict.fromkeys(spec.licence for spec in specs)),
-    )

@@ -84,7 +84,8 @@ def open_streams(
     Where we made none, features that others made and that were imported are taken. `data` is only
     named in what to run. Names that a + joins are read as one stream (`joined`).
     """
-    from musicavqa.features.joined import JoinedStore, parts_of
+    from musicavqa.features.encoders.side_by_side import parts_of
+    from musicavqa.features.joined import JoinedStore
 
     root = folder(features) / set_name
     stores: dict[str, Store] = {}
