@@ -62,6 +62,7 @@ CARD = Card(
     music_specific=True,
     reference="paper only",
     official_scores="Amuse",
+    missing="its own encoders (Swin-V2-L, HTS-AT); counts of separated sources",
 )
 
 SENSES = ("audio", "visual")

@@ -58,6 +58,8 @@ CARD = Card(
     streams=("audio_logmel", "visual_effnet"),
     reference="adapted",
     official_scores="AVSiam",
+    checked="its equations and the layout of its weights; answering is adapted",
+    missing="training at the paper's size",
 )
 
 SENSES = ("audio", "visual")

@@ -52,6 +52,7 @@ CARD = Card(
     spatial_temporal=True,
     reference="adapted",
     official_scores="CIGN",
+    missing="stages of classes, and what holds on to former ones",
 )
 
 

@@ -60,6 +60,8 @@ CARD = Card(
     streams=("audio_logmel", "visual_effnet"),
     reference="adapted",
     official_scores="CrossMAE",
+    checked="its equations; answering is adapted",
+    missing="training at the paper's size; sizes that only its appendix has",
 )
 
 OTHER = {"audio": "visual", "visual": "audio"}

@@ -54,6 +54,7 @@ CARD = Card(
     spatial_temporal=True,
     reference="adapted",
     official_scores="DCL",
+    missing="the branch of a still picture",
 )
 
 KINDS = ("sound", "static", "dynamic")

@@ -51,6 +51,7 @@ CARD = Card(
     spatial_temporal=True,
     reference="adapted",
     official_scores="EEMC",
+    missing="the segmentation network",
 )
 
 

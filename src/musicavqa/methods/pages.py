@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from musicavqa.files import read_json, write_text
+from musicavqa.methods import systems
 from musicavqa.methods.registry import Method, few, list_methods, load_method
 from musicavqa.terminal import say
 
@@ -60,7 +61,10 @@ def index(methods: list[Method]) -> str:
         )
     return (
         f"{_HEAD}# Methods\n\nParameters with the default options, and with those of the paper "
-        f"(`PUBLISHED`) where there are any.\n\n{_lines(rows)}"
+        f"(`PUBLISHED`) where there are any.\n\n{_lines(rows)}\n"
+        "## The systems of the survey\n\nWhich of the 39 are here, what each was checked against "
+        f"(numbers of its official code, or its printed equations), and what is missing.\n\n"
+        f"{systems.table()}"
     )
 
 

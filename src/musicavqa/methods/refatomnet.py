@@ -46,6 +46,7 @@ CARD = Card(
     spatial_temporal=True,
     reference="adapted",
     official_scores="RefAtomNet",
+    missing="detector and boxes",
 )
 
 Agents = tuple[Tensor, Tensor]

@@ -38,6 +38,7 @@ _NO_METHODS = {
     "plugins",
     "readers",
     "registry",
+    "systems",
 }
 """What lies beside the method files."""
 _REQUIRED = ("CARD", "Options", "Model", "RECIPES")
