@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from musicavqa.bandstand.scene import sample_scene
+from musicavqa.bandstand.truth import clip_targets
 from musicavqa.features.exchange.importing import Stream, import_features
 from musicavqa.features.regions import (
     WIDTH,
@@ -106,3 +108,17 @@ def test_saved_regions_become_a_stream_that_methods_read(tmp_path):
     assert (report.n_written, report.refused) == (1, [])
     kept = open_streams(tmp_path / "features", ["visual_regions"], "any")["visual_regions"]
     np.testing.assert_allclose(kept["clip-0"], rows["clip-0"], rtol=1e-3)
+
+
+def test_the_truth_of_a_rendered_clip_says_where_its_players_stand():
+    scene = next(s for s in (sample_scene("test", i, duration_s=3.0) for i in range(20))
+                 if any(player["visible"] for player in s["players"]))  # fmt: skip
+    seen = [player for player in scene["players"] if player["visible"]]
+    rows = from_performers(clip_targets(scene)["performers"], 3, most=12)
+    there = rows[0][rows[0, :, 0] > 0]
+    assert len(there) == len(seen)
+    named = {INSTRUMENTS[i] for i in there[:, 5:].argmax(1)}
+    assert named == {player["instrument"] for player in seen}
+    middles = sorted((there[:, 1] + there[:, 3]) / 2)
+    inside = [x for x in (player["x"] for player in seen) if 0.2 < x < 0.8]
+    assert all(min(abs(middle - x) for middle in middles) < 0.1 for x in inside)

@@ -48,10 +48,9 @@ def load_part(method, model, weights):
 def cign(weights, inputs):
     """Our CIGN on maps of its two ResNet-18: one picture and one vector of sound per clip."""
     method, about = load_method("cign"), golden("cign").spec["options"]
-    assert about["depth_aud"] == about["depth_vis"]
     options = dataclasses.replace(
         method.module.PUBLISHED, width=about["dim"], n_layers=about["depth_vis"],
-        n_classes=about["num_class"], assign=about["attn_assign"], positions=False,
+        audio_layers=about["depth_aud"], n_classes=about["num_class"], assign=about["attn_assign"], positions=False,
         audio_width=weights["aud_proj.weight"].shape[1],
         visual_width=weights["img_proj.weight"].shape[1],
     )  # fmt: skip
@@ -97,10 +96,10 @@ def cign_modality_trans(weights, inputs):
     about = golden("cign_modality_trans").spec["options"]
     module = load_method("cign").module
     options = dataclasses.replace(
-        module.PUBLISHED, width=about["dim"], n_layers=about["depth"], n_heads=about["num_heads"],
+        module.PUBLISHED, width=about["dim"], n_heads=about["num_heads"],
         n_classes=about["groups"], assign="hard" if about["hard_assignment"] else "soft",
     )  # fmt: skip
-    sense = module.GroupedSense(options).eval().to(inputs["x"].dtype)
+    sense = module.GroupedSense(options, about["depth"]).eval().to(inputs["x"].dtype)
     sense.load_state_dict(adapt_grouping(weights))
     there = torch.ones(inputs["x"].shape[:2], dtype=torch.bool)
     groups, tokens, soft = sense(inputs["x"], inputs["group_tokens"], there)

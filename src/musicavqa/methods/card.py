@@ -35,7 +35,7 @@ class Card:
     official_scores: str = ""
     """Row name in catalog/published_results.csv, where published scores stand."""
     checked: str = ""
-    """What it was checked against, in a few words, where `reference` says too little or too much."""
+    """What it was checked against, in a few words, where `reference` does not say it."""
     missing: str = ""
     """What of the original is not here, in a few words, for the table of all systems."""
 

@@ -76,6 +76,8 @@ class Options:
     n_heads: int = 8
     n_layers: int = 3
     """Transformer layers in which tokens and classes look at each other."""
+    audio_layers: int | None = None
+    """So many where they are sounds; None for as many."""
     n_classes: int = len(INSTRUMENTS)
     """22 are the instruments; another number of classes has no names and learns from answers."""
     assign: Literal["soft", "hard"] = "soft"
@@ -110,10 +112,10 @@ class GroupedSense(nn.Module):
     Also the tokens as they were gathered (C, M, D), and the shares (C, N, M) of each in classes.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, n_layers: int) -> None:
         super().__init__()
         sizes = options.width, options.n_heads, options.drop_path
-        self.blocks = nn.ModuleList(Attend(*sizes, "self") for _ in range(options.n_layers))
+        self.blocks = nn.ModuleList(Attend(*sizes, "self") for _ in range(n_layers))
         hard = options.assign == "hard"
         self.grouping = Grouping(*sizes, options.n_classes, hard, options.width // 2)
 
@@ -139,8 +141,9 @@ class Model(nn.Module):
         self.pixels = nn.Linear(options.visual_width, width)
         self.tokens = nn.Parameter(0.02 * torch.randn(options.n_classes, width))
         self.name = nn.Linear(width, options.n_classes)
-        self.hear = GroupedSense(options)
-        self.see = GroupedSense(options)
+        heard = options.n_layers if options.audio_layers is None else options.audio_layers
+        self.hear = GroupedSense(options, heard)
+        self.see = GroupedSense(options, options.n_layers)
         self.heard = nn.Linear(width, 1)
         self.seen = nn.Linear(width, 1)
         self.question = QuestionLSTM(options.n_words, width)

@@ -58,10 +58,9 @@ def table() -> str:
     for system in systems():
         built = [f"[{name}]({name}.md)" for name in system.methods]
         built += [f"plug-in [{name}](../plugins.md)" for name in system.plugins]
-        rows.append(
-            f"| {system.name} | {system.year} | {', '.join(built) or 'no'} | {system.checked or '-'} "
-            f"| {system.missing or '-'} |"
-        )
+        cells = [system.name, str(system.year), ", ".join(built) or "no"]
+        cells += [system.checked or "-", system.missing or "-"]
+        rows.append(f"| {' | '.join(cells)} |")
     return "".join(f"{row}\n" for row in rows)
 
 
