@@ -50,7 +50,8 @@ def cign(weights, inputs):
     method, about = load_method("cign"), golden("cign").spec["options"]
     options = dataclasses.replace(
         method.module.PUBLISHED, width=about["dim"], n_layers=about["depth_vis"],
-        audio_layers=about["depth_aud"], n_classes=about["num_class"], assign=about["attn_assign"], positions=False,
+        audio_layers=about["depth_aud"], n_classes=about["num_class"],
+        assign=about["attn_assign"], positions=False,
         audio_width=weights["aud_proj.weight"].shape[1],
         visual_width=weights["img_proj.weight"].shape[1],
     )  # fmt: skip
