@@ -385,3 +385,21 @@ def test_refatomnet_refuses_a_picture_without_places():
     batch = make_batch(method.streams(options))
     with pytest.raises(ValueError, match="has 1 places"):
         method.build(options)(batch)
+
+
+@pytest.mark.parametrize("name", ["amuse", "avsiam", "dcl", "refatomnet"])
+def test_as_released_it_learns_and_answers_without_padded_seconds(name):
+    method = load_method(name)
+    options = dataclasses.replace(small_options(method), compat="released")
+    torch.manual_seed(0)
+    model = method.build(options).train()
+    batch = make_batch(method.streams(options), lengths=[4, 2, 3, 2])
+    output = model(batch)
+    torch.stack([output.logits.square().mean(), *output.losses.values()]).sum().backward()
+    unlearned = [k for k, p in model.named_parameters() if p.grad is None]
+    # RefAtomNet's side stream counts as it came in there, so what its agents give back is lost
+    assert all(key.startswith(("pretraining.", "agents.side.")) for key in unlearned)
+    before = model.eval()(batch).logits
+    for stream in batch.streams.values():
+        stream[~batch.seconds] = 50.0
+    torch.testing.assert_close(model(batch).logits, before, atol=1e-5, rtol=1e-4)
