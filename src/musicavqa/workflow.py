@@ -119,6 +119,7 @@ def train(
     plugins: Sequence[str] = (),
     recipe: Recipe | None = None,
     stages: Mapping[str, Recipe] | None = None,
+    add_streams: Sequence[str] = (),
     tell: Callable[[float, float | None, str], None] | None = None,
 ) -> Path:
     """Train `method` with its recipe on `splits` (training, validation); returns the run folder.
@@ -127,17 +128,22 @@ def train(
 
     What it shares with `unseen` (what will be tested on) is told by LeakWarning, and with
     `drop_leaks` left out of training and validation. `plugins` are names or paths of
-    plug-ins, which take their default options. `tell` is told steps done, of how many, a remark.
+    plug-ins, which take their default options. `add_streams` are `music_*` streams that the method
+    reads beside its sound. `tell` is told steps done, of how many, a remark.
     """
     from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.encoders import load_spec
     from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.joined import with_streams
     from musicavqa.features.streams import PROMPT, embed_texts, open_streams
     from musicavqa.methods.registry import load_method
     from musicavqa.training import loop
 
     found = load_method(method)
+    options = found.options()
+    if add_streams:
+        options = dataclasses.replace(options, **with_streams(options, add_streams))
     recipe = recipe or found.recipe(set_name)
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
@@ -145,7 +151,7 @@ def train(
     validation_clips, validation = load_dataset(set_name, data, splits[1])
     names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
     questions, validation = _without_leaks(questions, validation, names, unseen, drop_leaks)
-    streams = open_streams(features, found.streams(), set_name, data)
+    streams = open_streams(features, found.streams(options), set_name, data)
     texts = found.texts()
     questions, _ = split_by_media(questions, clips, streams, names[0])
     validation, _ = split_by_media(validation, validation_clips, streams, names[1])
@@ -170,7 +176,7 @@ def train(
     added = dict.fromkeys(plugins)
     folder = loop.train(
         method,
-        None,
+        options,
         recipe,
         facts,
         Path(out),

@@ -91,17 +91,22 @@ def check(name: str, precision: str, run: Run, single: frozenset[str] = frozense
         _check_fixture(name, precision, exact)
 
 
-def check_gradients(name: str, run: Run, ours: Callable[[str], str]) -> None:
-    """Assert the L2 norms of the gradients (float64); `ours` names our parameter of a key."""
+def check_gradients(name: str, run: Run, ours: Callable[[str], str | list[str]]) -> None:
+    """Assert the L2 norms of the gradients (float64).
+
+    `ours` names our parameter of a key, or all of them where we split what is one there.
+    """
     kept = golden(name)
     found, model = run(*kept.tensors(torch.float64))
     gradient = kept.spec["gradient"]
     found[gradient["of"].removesuffix(".sum()")].sum().backward()
     parameters = dict(model.named_parameters())
     for key, wanted in gradient["l2"].items():
-        grad = parameters[ours(key)].grad
-        assert grad is not None, key
-        assert math.isclose(float(grad.norm()), wanted, rel_tol=1e-6, abs_tol=1e-12), key
+        here = ours(key)
+        grads = [parameters[n].grad for n in ([here] if isinstance(here, str) else here)]
+        assert all(grad is not None for grad in grads), key
+        found_norm = math.hypot(*(float(grad.norm()) for grad in grads))
+        assert math.isclose(found_norm, wanted, rel_tol=1e-6, abs_tol=1e-12), key
 
 
 def made_tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -211,7 +216,7 @@ def cut(name: str, outputs: list[str]) -> Path:
     for key in ("state_dict", "kept_keys", "tied_keys", "fill_scale", "gradient", "dead_keys"):
         about[key] = spec.get(key, {})
     about["gradient"].pop("l2_float32", None)
-    about["options"] = spec.get("options", {})
+    about["options"], about["constructor"] = spec.get("options", {}), spec.get("constructor", {})
     about["rtol"] = spec["tolerance"]["rtol"]
     about["parameters"], about["dead_parameters"] = (
         spec["parameters"],

@@ -24,7 +24,12 @@ from musicavqa.training.batches import encode_words
 from parity import GOLDENS, check, golden, made_tensor
 from real_rows import SHARED, needs_real_rows
 
-OFFICIAL = [n for n in list_methods() if getattr(load_method(n).module, "OFFICIAL_KEYS", None)]
+OFFICIAL = [
+    n
+    for n in list_methods()
+    if getattr(load_method(n).module, "OFFICIAL_KEYS", None)
+    and not getattr(load_method(n).module, "OWN_PARTS", ())
+]
 
 OPTIONS = {
     "mcan": {"audio_stream": None},
@@ -373,6 +378,12 @@ def test_options_and_lists_that_do_not_fit_are_refused(
 
 def test_a_method_without_official_code_cannot_be_converted(official, command_line):
     assert "no OFFICIAL_KEYS" in refused(command_line, "question_gru", official())
+
+
+def test_weights_that_fill_a_part_only_are_refused_by_what_they_leave_empty(tmp_path, command_line):
+    torch.save({"fc_cls.weight": torch.zeros(1)}, tmp_path / "cign.pt")
+    err = refused(command_line, "cign", tmp_path / "cign.pt", "--out", tmp_path)
+    assert "fill only a part of cign: question., which., fusion., answer." in err
 
 
 def test_a_word_list_without_our_words_is_refused():

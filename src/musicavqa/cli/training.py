@@ -43,6 +43,9 @@ def train(
     plugin: Annotated[
         list[str] | None, typer.Option(help="Plug-ins of training, see docs/plugins.md.")
     ] = None,
+    add_streams: Annotated[
+        str | None, typer.Option(help="music_* streams beside the sound: music_onsets,music_chroma")
+    ] = None,
 ) -> None:
     """Train a method with its recipe; a killed run goes on where it stopped."""
     from musicavqa import workflow
@@ -62,6 +65,7 @@ def train(
             unseen=[_part(text, data) for text in unseen or ()],
             drop_leaks=drop_leaks,
             plugins=tuple(plugin or ()),
+            add_streams=tuple(add_streams.split(",")) if add_streams else (),
             tell=tell,
         )
     say(folder)

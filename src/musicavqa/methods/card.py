@@ -34,6 +34,10 @@ class Card:
     """'counting' means that `Model.fit(questions)` does it all and there is no loop."""
     official_scores: str = ""
     """Row name in catalog/published_results.csv, where published scores stand."""
+    checked: str = ""
+    """What it was checked against, in a few words, where `reference` does not say it."""
+    missing: str = ""
+    """What of the original is not here, in a few words, for the table of all systems."""
 
 
 @dataclass(frozen=True)

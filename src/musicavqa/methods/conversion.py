@@ -134,6 +134,11 @@ def official_model(
     """The model with official weights in our order, and the words of the list that are left out."""
     if not getattr(method.module, "OFFICIAL_KEYS", None):
         raise ValueError(f"{method.name} has no OFFICIAL_KEYS, so no official weights fit.")
+    if own := getattr(method.module, "OWN_PARTS", ()):
+        raise ValueError(
+            f"Official weights fill only a part of {method.name}: {few(own)} were never trained. "
+            f"load_method({method.name!r}).convert(weights) names the others."
+        )
     chosen = official_options(method, options)
     state = _our_names(method, official)
     tables = word_tables(method, chosen)

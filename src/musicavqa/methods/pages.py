@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from musicavqa.files import write_text
+from musicavqa.methods import systems
 from musicavqa.methods.measured import grounded, listens, on_record
 from musicavqa.methods.registry import Method, few, list_methods, load_method
 from musicavqa.terminal import say
@@ -59,7 +60,10 @@ def index(methods: list[Method]) -> str:
         )
     return (
         f"{_HEAD}# Methods\n\nParameters with the default options, and with those of the paper "
-        f"(`PUBLISHED`) where there are any.\n\n{_lines(rows)}"
+        f"(`PUBLISHED`) where there are any.\n\n{_lines(rows)}\n"
+        "## The systems of the survey\n\nWhich of the 39 are here, what each was checked against "
+        f"(numbers of its official code, or its printed equations), and what is missing.\n\n"
+        f"{systems.table()}"
     )
 
 
@@ -120,6 +124,12 @@ def _official(method: Method) -> str:
         return ""
     dead = getattr(method.module, "DEAD_KEYS", ())
     left = few([f"`{key}`" for key in dead]) if dead else "nothing"
+    if own := getattr(method.module, "OWN_PARTS", ()):
+        return (
+            f"## Official weights\n\n`load_method({method.name!r}).convert(state)` gives official "
+            f"tensors our names; left behind: {left}. They fill a part only, not {_code(own)}, so "
+            "they are something to begin training with, and `musicavqa convert` refuses them.\n"
+        )
     return (
         f"## Official weights\n\n`musicavqa convert {method.name} checkpoint.pt`; "
         f"{len(keys)} groups of keys have a place here, left behind: {left}.\n"

@@ -40,6 +40,7 @@ _NO_METHODS = {
     "plugins",
     "readers",
     "registry",
+    "systems",
 }
 """What lies beside the method files."""
 _REQUIRED = ("CARD", "Options", "Model", "RECIPES")
@@ -101,10 +102,18 @@ class Method:
         recipes = self.module.RECIPES
         return recipes.get(data_set, recipes["default"])
 
-    def stages(self, data_set: str = "default") -> dict[str, Recipe]:
-        """Recipes of what is trained before answering, by name and in order: the file's STAGES."""
+    def stages(self, data_set: str = "default", options: Any = None) -> dict[str, Recipe]:
+        """Recipes of what is trained before answering, by name and in order: the file's STAGES.
+
+        Those of them that `Options.stages` names, where that exists.
+        """
         stages = getattr(self.module, "STAGES", {})
-        return {name: recipes.get(data_set, recipes["default"]) for name, recipes in stages.items()}
+        wanted = getattr(options or self.module.Options(), "stages", tuple(stages))
+        return {
+            name: recipes.get(data_set, recipes["default"])
+            for name, recipes in stages.items()
+            if name in wanted
+        }
 
     def convert(self, official: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Our state dict from an official one, by OFFICIAL_KEYS; DEAD_KEYS are left behind.

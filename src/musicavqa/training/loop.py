@@ -110,7 +110,7 @@ def train(
     options = options if options is not None else found.options()
     recipe = recipe or found.recipe(data.name)
     recipe = dataclasses.replace(recipe, seed=recipe.seed if seed is None else seed)
-    stages = found.stages(data.name) if stages is None else stages
+    stages = found.stages(data.name, options) if stages is None else stages
     _check_stages(found, stages)
     added = _load_plugins(plugins or {}, found)
     settings = {**_settings(options, recipe, stages, data, added), "code": _code(found, added)}
