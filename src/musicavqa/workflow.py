@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from musicavqa.features.store import Store
     from musicavqa.features.streams import Stream
     from musicavqa.methods.card import Recipe
+    from musicavqa.methods.recipes import Plan
+    from musicavqa.methods.registry import Method
     from musicavqa.scoring.bias import BiasReport
     from musicavqa.scoring.evaluation import Evaluation
     from musicavqa.scoring.robustness import StressReport
@@ -101,7 +102,10 @@ def train(
     features: Path | str,
     out: Path,
     *,
-    seed: int = 0,
+    recipe: str | Recipe = "default",
+    options: Mapping[str, Any] | Path | None = None,
+    stages: Mapping[str, Recipe] | None = None,
+    seed: int | None = None,
     mute: tuple[str, ...] = (),
     epochs: int | None = None,
     device: str = "cpu",
@@ -110,13 +114,15 @@ def train(
     unseen: Sequence[Part] = (),
     drop_leaks: bool = False,
     plugins: Sequence[str] = (),
-    recipe: Recipe | None = None,
-    stages: Mapping[str, Recipe] | None = None,
     tell: Callable[[float, float | None, str], None] | None = None,
 ) -> Path:
-    """Train `method` with its recipe on `splits` (training, validation); returns the run folder.
+    """Train `method` on `splits` (training, validation); returns the run folder.
 
-    `recipe` and `stages` None take the method's own; `stages={}` goes straight to answering.
+    `recipe` is 'default', 'published' (inputs, sizes and schedule of those who published it),
+    'quick', or a Recipe. `options` changes it: `{"width": 256, "recipe.learning_rate": 1e-4,
+    "stages.grounding.epochs": 5}`, the same in nested tables, or a TOML file of them; a name or
+    value that does not exist is a ValueError with near matches. `stages={}` goes straight to
+    answering; `seed` and `epochs` stand in the place of the recipe's.
 
     What it shares with `unseen` (what will be tested on) is told by LeakWarning, and with
     `drop_leaks` left out of training and validation. `plugins` are names or paths of
@@ -127,19 +133,21 @@ def train(
     from musicavqa.features.encoders import load_spec
     from musicavqa.features.grids import on_one_grid
     from musicavqa.features.streams import PROMPT, embed_texts, open_streams
+    from musicavqa.methods.recipes import check_widths
     from musicavqa.methods.registry import load_method
     from musicavqa.training import loop
 
     found = load_method(method)
-    recipe = recipe or found.recipe(set_name)
-    if epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=epochs)
+    chosen = _plan(found, set_name, recipe, options, epochs)
     clips, questions = load_dataset(set_name, data, splits[0])
     validation_clips, validation = load_dataset(set_name, data, splits[1])
     names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
     questions, validation = _without_leaks(questions, validation, names, unseen, drop_leaks)
-    streams = open_streams(features, found.streams(), set_name, data)
-    texts = found.texts()
+    streams = open_streams(features, found.streams(chosen.options), set_name, data)
+    texts = found.texts(chosen.options)
+    shapes = {name: store.description.shape for name, store in streams.items()}
+    shapes |= {name: load_spec(name.removesuffix(PROMPT)).shape for name in texts}
+    check_widths(chosen.options, shapes)
     questions, _ = split_by_media(questions, clips, streams, names[0])
     validation, _ = split_by_media(validation, validation_clips, streams, names[1])
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
@@ -160,21 +168,45 @@ def train(
         mute=mute,
         texts=embed_texts(texts, both),
     )
-    added = dict.fromkeys(plugins)
     folder = loop.train(
         method,
-        None,
-        recipe,
+        chosen.options,
+        chosen.recipe,
         facts,
         Path(out),
         seed,
         device,
-        stages=stages,
-        plugins=added,
+        stages=chosen.stages if stages is None else stages,
+        plugins=dict.fromkeys(plugins),
         tell=tell,
     )
     leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(both))
     return folder
+
+
+def _plan(
+    method: Method,
+    set_name: str,
+    recipe: str | Recipe,
+    options: Mapping[str, Any] | Path | None,
+    epochs: int | None = None,
+) -> Plan:
+    """What `train` trains with, from what it was given."""
+    from musicavqa.methods import recipes
+
+    changes = recipes.read_options(options) if isinstance(options, Path | str) else options
+    more = {} if epochs is None else {"recipe.epochs": epochs}
+    return recipes.plan(method, set_name, recipe, {**recipes.flat(changes or {}), **more})
+
+
+def streams_read(
+    method: str, recipe: str = "default", options: Mapping[str, Any] | Path | None = None
+) -> tuple[str, ...]:
+    """Streams that a method reads with this recipe, as `train` takes them."""
+    from musicavqa.methods.registry import load_method
+
+    found = load_method(method)
+    return found.streams(_plan(found, "default", recipe, options).options)
 
 
 def teach(

@@ -17,6 +17,7 @@ from musicavqa.cli.shared import (
     Json,
     MaxMemory,
     MaxSeconds,
+    RecipeName,
     Workers,
     app,
     limits,
@@ -59,6 +60,11 @@ def extract(
     method: Annotated[
         str | None, typer.Option(help="The streams that this method reads, instead of --streams.")
     ] = None,
+    recipe: RecipeName = "default",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE: an option of the method, as train takes it."),
+    ] = None,
     split: Split = None,
     name: Name = None,
     workers: Workers = 1,
@@ -80,7 +86,7 @@ def extract(
     from musicavqa.datasets.footage import footage
     from musicavqa.features import extraction
 
-    chosen, most = _chosen(streams, method), limits(max_seconds, max_memory)
+    chosen, most = _chosen(streams, method, recipe, settings), limits(max_seconds, max_memory)
     shown = footage(source, data, split)
     clips, set_name = shown.clips, name or shown.name
     if dry_run:
@@ -208,14 +214,21 @@ def gc(
     say(f"{total} {'deleted' if yes else 'may go: musicavqa features gc --yes deletes it'}")
 
 
-def _chosen(streams: str | None, method: str | None) -> list[str]:
-    from musicavqa.methods.registry import load_method
-    from musicavqa.workflow import DEFAULT_ENCODERS
+def _chosen(
+    streams: str | None,
+    method: str | None,
+    recipe: str = "default",
+    settings: list[str] | None = None,
+) -> list[str]:
+    from musicavqa.methods.recipes import assignments
+    from musicavqa.workflow import DEFAULT_ENCODERS, streams_read
 
     if streams and method:
         raise ValueError("Give --streams or --method, not both.")
     if method:
-        return list(load_method(method).streams())
+        return list(streams_read(method, recipe, assignments(settings or ())))
+    if settings or recipe != "default":
+        raise ValueError("--recipe and --set say how a method reads; name it with --method.")
     return [name.strip() for name in streams.split(",")] if streams else list(DEFAULT_ENCODERS)
 
 

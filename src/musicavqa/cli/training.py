@@ -13,8 +13,10 @@ from musicavqa.cli.shared import (
     DropLeaks,
     Features,
     MethodFile,
-    SetName,
+    OptionsFile,
+    RecipeName,
     app,
+    set_and_changes,
     told_counts,
 )
 from musicavqa.terminal import say
@@ -26,13 +28,24 @@ def train(
     data: Data = Path("bandstand-data"),
     out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
     features: Features = "features",
-    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
+    recipe: RecipeName = "default",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="The data set (musicavqa data list), or NAME=VALUE: an option, recipe.NAME or "
+            "stages.STAGE.NAME (musicavqa methods show METHOD). May be given again.",
+        ),
+    ] = None,
+    options: OptionsFile = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of weights and order; default: the recipe's.")
+    ] = None,
     mute: Annotated[
         list[str] | None, typer.Option(help="'audio' or 'visual': train without that sense.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    set_name: SetName = "bandstand",
     split: Annotated[str, typer.Option(help="The split to train on.")] = "train",
     validation: Annotated[str, typer.Option(help="The split to validate on.")] = "val",
     unseen: Annotated[
@@ -44,20 +57,23 @@ def train(
         list[str] | None, typer.Option(help="Plug-ins of training, see docs/plugins.md.")
     ] = None,
 ) -> None:
-    """Train a method with its recipe; a killed run goes on where it stopped."""
+    """Train a method with one of its recipes; a killed run goes on where it stopped."""
     from musicavqa import workflow
 
+    set_name, changes = set_and_changes(settings or [], options)
     with told_counts(), progress(f"training {method}", "steps") as tell:
         folder = workflow.train(
             method,
             data,
             features,
             out,
+            recipe=recipe,
+            options=changes,
             seed=seed,
             mute=tuple(mute or ()),
             epochs=epochs,
             device=device,
-            set_name=set_name,
+            set_name=set_name or "bandstand",
             splits=(split, validation),
             unseen=[_part(text, data) for text in unseen or ()],
             drop_leaks=drop_leaks,

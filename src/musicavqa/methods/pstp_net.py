@@ -31,7 +31,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_ANSWERS
 from musicavqa.methods.layers.han import HANLayer
 from musicavqa.methods.layers.patches import picture_patches
@@ -223,14 +223,13 @@ def _segments(valid: Tensor, n_segments: int) -> tuple[Tensor, Tensor]:
     return part, nn.functional.one_hot(part, n_most) * valid[..., None]
 
 
-RECIPES = {
-    "default": USUAL,
-    "music_avqa": Recipe(
-        epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
-        step_epochs=8, max_questions_per_clip=1, seed=1,
-    ),
-}  # fmt: skip
-"""'music_avqa' is the released recipe, with one question per clip at a time as in avst.py."""
+RECIPES = {"default": USUAL, "music_avqa": RELEASED}
+
+REPRODUCTION = Reproduction(
+    RELEASED,
+    "GeWu-Lab/PSTP-Net main_train.py",
+    differs=("The paper says a tenth of the rate after every ten epochs, and uses all its steps.",),
+)
 
 OFFICIAL_KEYS = {
     "fc_a.": "audio_in.",

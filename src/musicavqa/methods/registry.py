@@ -37,7 +37,9 @@ _NO_METHODS = {
     "pages",
     "plugins",
     "readers",
+    "recipes",
     "registry",
+    "showing",
 }
 """What lies beside the method files."""
 _REQUIRED = ("CARD", "Options", "Model", "RECIPES")

@@ -44,6 +44,7 @@ from musicavqa.records import Batch, Clip, Output, Prediction, Question
 from musicavqa.tensor_files import read_safetensors
 from musicavqa.training.batches import Collation, make_batches, scene_truth
 from musicavqa.training.costs import count_flops
+from musicavqa.training.order import n_batches
 from musicavqa.training.runs import (
     Append,
     Progress,
@@ -239,7 +240,8 @@ class _Run:
         row |= {"epoch": epoch, **self._pass(recipe, epoch)}
         if progress.stage == ANSWERING:
             row["validation_accuracy"] = accuracy = self.accuracy()
-            if accuracy > progress.best_accuracy:
+            is_tie = accuracy == progress.best_accuracy and recipe.ties == "last"
+            if accuracy > progress.best_accuracy or is_tie:
                 progress.best_accuracy, progress.best_epoch = accuracy, epoch
                 save_checkpoint(self.checkpoint, self.method, self.model)
         spent = epoch - progress.best_epoch
@@ -271,10 +273,13 @@ class _Run:
         self.learner.train()
         self.plugins.begin(epoch)
         n_clips = len({question.clip for question in data.train})
-        n_steps = math.ceil(n_clips / recipe.batch_clips)
+        n_steps = n_batches(data.train, recipe)
         sums: dict[str, float] = {}
-        limit = recipe.max_questions_per_clip
-        collation = dataclasses.replace(self.collation, max_questions_per_clip=limit)
+        collation = dataclasses.replace(
+            self.collation,
+            max_questions_per_clip=recipe.max_questions_per_clip,
+            batch_questions=recipe.batch_questions,
+        )
         batches = make_batches(
             data.clips, data.train, self.streams, recipe.batch_clips, rng, collation
         )
@@ -389,7 +394,9 @@ def write_answers(
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
     weights, decay = model.parameters(), recipe.weight_decay
-    return kind(weights, lr=recipe.learning_rate, weight_decay=decay, fused=True)
+    return kind(
+        weights, lr=recipe.learning_rate, betas=recipe.betas, weight_decay=decay, fused=True
+    )
 
 
 def _check_stages(method: Method, stages: Mapping[str, Recipe]) -> None:
