@@ -34,6 +34,9 @@ from musicavqa.methods.layers.single_query import ask
 from musicavqa.methods.layers.words import real_words
 from musicavqa.records import Batch, Output
 
+OWN_GRIDS = True
+"""Sound and picture may have rows of unequal number, such as 60 and 20."""
+
 CARD = Card(
     title="Look, Listen, and Answer: Overcoming Biases for Audio-Visual Question Answering (MCCD)",
     year=2024,
@@ -160,10 +163,11 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         audio, visual = self._seconds(batch)
-        rows, valid, words = batch.clip_of, batch.seconds, real_words(batch.words)
+        rows, words = batch.clip_of, real_words(batch.words)
+        there = torch.cat([self._there(batch)["visual"], self._there(batch)["audio"]], dim=1)
         seconds = self.reader.seconds(self.token(torch.cat([visual, audio], dim=1)))[rows]
         vectors = self.reader.words(batch.words)
-        first = self.reader(vectors, words, seconds, valid.repeat(1, 2)[rows])
+        first = self.reader(vectors, words, seconds, there[rows])
         logits = self.answer(self.dropout(first))
         if not self.training:
             return Output(logits)
@@ -172,16 +176,21 @@ class Model(nn.Module):
     def bias_logits(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Logits (B, A) of the learners that read question, audio or visual alone."""
         audio, visual = self._seconds(batch)
-        words = self.reader.words(batch.words)
+        words, there = self.reader.words(batch.words), self._there(batch)
         first = {
             "question": self.reader(words, real_words(batch.words)),
-            "audio": self.reader(audio, batch.seconds)[batch.clip_of],
-            "visual": self.reader(visual, batch.seconds)[batch.clip_of],
+            "audio": self.reader(audio, there["audio"])[batch.clip_of],
+            "visual": self.reader(visual, there["visual"])[batch.clip_of],
         }
         return {name: self.learners[name](vector) for name, vector in first.items()}
 
+    def _there(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Which rows of each sense are real (C, T of that sense)."""
+        streams = {"audio": self.options.audio_stream, "visual": self.options.visual_stream}
+        return {sense: batch.there(stream) for sense, stream in streams.items()}
+
     def _seconds(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Audio and visual vectors (C, T, D)."""
+        """Audio and visual vectors (C, T of that sense, D)."""
         pictures = picture_vectors(batch.streams[self.options.visual_stream])
         return self.audio(batch.streams[self.options.audio_stream]), self.visual(pictures)
 
