@@ -114,6 +114,7 @@ def train(
     unseen: Sequence[Part] = (),
     drop_leaks: bool = False,
     plugins: Sequence[str] = (),
+    writers: Sequence[str] = (),
     tell: Callable[[float, float | None, str], None] | None = None,
 ) -> Path:
     """Train `method` on `splits` (training, validation); returns the run folder.
@@ -126,12 +127,13 @@ def train(
 
     What it shares with `unseen` (what will be tested on) is told by LeakWarning, and with
     `drop_leaks` left out of training and validation. `plugins` are names or paths of
-    plug-ins, which take their default options. `tell` is told steps done, of how many, a remark.
+    plug-ins, which take their default options; `writers` are 'tensorboard' and 'wandb'. `tell` is
+    told steps done, of how many, a remark.
     """
     from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.encoders import load_spec
-    from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.grids import laid_out
     from musicavqa.features.streams import PROMPT, embed_texts, open_streams
     from musicavqa.methods.recipes import check_widths
     from musicavqa.methods.registry import load_method
@@ -152,7 +154,7 @@ def train(
     validation, _ = split_by_media(validation, validation_clips, streams, names[1])
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
     both = [*questions, *validation]
-    dubbed, asked, rows = dub(list(known.values()), both, on_one_grid(streams))
+    dubbed, asked, rows = dub(list(known.values()), both, laid_out(streams, found.own_grids))
     facts = loop.Data(
         name=set_name,
         clips=dubbed,
@@ -179,6 +181,7 @@ def train(
         stages=chosen.stages if stages is None else stages,
         plugins=dict.fromkeys(plugins),
         tell=tell,
+        writers=writers,
     )
     leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(both))
     return folder
@@ -295,9 +298,10 @@ def predict(
     set_name: str | None = None,
     drop_leaks: bool = False,
     method_file: Path | None = None,
+    device: str = "cpu",
     tell: Callable[[float, float | None, str], None] | None = None,
 ) -> Path:
-    """Answer every question of `split`; returns the prediction file in the run folder.
+    """Answer every question of `split` on `device`; returns the prediction file in the run folder.
 
     A run of a method file of one's own needs that file as `method_file`.
 
@@ -309,14 +313,16 @@ def predict(
     """
     from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
-    from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.grids import laid_out
     from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_checkpoint
     from musicavqa.training import loop, runs
     from musicavqa.training.batches import Collation, make_batches
+    from musicavqa.training.team import check_device
 
     run = Path(run)
     checkpoint = load_checkpoint(run, method_file)
+    checkpoint.model.to(check_device(device))
     about = runs.about(run)["data"]
     asked_set = set_name or about["name"]
     clips, questions = load_dataset(asked_set, data, split)
@@ -329,8 +335,9 @@ def predict(
         todo, lost = split_by_media(todo, clips, streams, f"{asked_set}/{split}")
         append([Prediction(q.key, None, status="no media") for q in lost])
         texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
-        collation = Collation(mute=tuple(about["mute"]), texts=texts)
-        dubbed, asked, rows = dub(clips, todo, on_one_grid(streams))
+        own = checkpoint.method.own_grids
+        collation = Collation(mute=tuple(about["mute"]), texts=texts, own_grids=own)
+        dubbed, asked, rows = dub(clips, todo, laid_out(streams, own))
         batches = make_batches(dubbed, asked, rows, collation=collation)
         loop.write_answers(append, checkpoint, batches, len(asked), tell)
     return path
@@ -411,6 +418,7 @@ def robustness(
     set_name: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     method_file: Path | None = None,
+    device: str = "cpu",
 ) -> Robustness:
     """Bias and calibration of the answers in `run`, a run folder or a prediction file.
 
@@ -426,7 +434,9 @@ def robustness(
     found = answered(run, set_name, split)
     asked = Part(found.set_name, Path(data), found.split)
     questions = asked.questions()
-    stressed = _stress(run, asked, features, seed, progress, method_file) if run.is_dir() else None
+    stressed = None
+    if run.is_dir():
+        stressed = _stress(run, asked, features, seed, progress, method_file, device)
     prior, note = _prior(Part(asked.name, Path(data), train_split), questions)
     blind = None
     if question_only is not None:
@@ -444,11 +454,12 @@ def _stress(
     seed: int,
     progress: Callable[[int, int], None] | None,
     method_file: Path | None,
+    device: str,
 ) -> StressReport:
     """Answer the questions of `asked` undisturbed and with disturbed senses, as `predict` would."""
     from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
-    from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.grids import laid_out
     from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_checkpoint
     from musicavqa.scoring.robustness import Examination, stress
@@ -460,7 +471,8 @@ def _stress(
     sources = identity.made_from(run, asked.name, questions, streams)
     _, lost = split_by_media(questions, clips, streams, str(asked))
     texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
-    dubbed, rows, by_clip = dub(clips, questions, on_one_grid(streams))
+    own = checkpoint.method.own_grids
+    dubbed, rows, by_clip = dub(clips, questions, laid_out(streams, own))
     examination = Examination(
         run=run,
         clips=dubbed,
@@ -472,6 +484,7 @@ def _stress(
         sources=sources,
         without_media={question.key for question in lost},
         method_file=method_file,
+        device=device,
     )
     return stress(examination, progress)
 

@@ -22,7 +22,7 @@ from musicavqa.methods.card import Recipe
 from musicavqa.methods.registry import load_method
 from musicavqa.metrics.accuracy import KeyMismatchError
 from musicavqa.records import Prediction
-from musicavqa.training import batches, loop, runs
+from musicavqa.training import batches, learner, runs
 from musicavqa.training.batches import Collation, FeatureError, make_batches
 from musicavqa.training.loop import (
     Data,
@@ -146,7 +146,7 @@ def test_equal_seeds_give_equal_runs_and_other_seeds_other_folders(finished, tmp
 def test_a_run_stopped_within_an_epoch_goes_on_and_ends_the_same(
     finished, tmp_path, monkeypatch, step
 ):
-    original, calls = loop.loss_parts, []
+    original, calls = learner.loss_parts, []
 
     def stops(*arguments):
         calls.append(1)
@@ -155,7 +155,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_and_ends_the_same(
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "loss_parts", stops)
+        patch.setattr(learner, "loss_parts", stops)
         with pytest.raises(KeyboardInterrupt):
             train_small(tmp_path)
     assert not list(tmp_path.rglob("run.json"))
@@ -166,13 +166,13 @@ KILLED = """
 import os, signal, sys
 sys.path[:0] = sys.argv[2].split(os.pathsep)
 import test_training
-from musicavqa.training import loop
-original = loop.save_state
+from musicavqa.training import learner
+original = learner.save_state
 def save(*arguments):
     original(*arguments)
     if [arguments[3].stage, str(arguments[3].epoch)] == sys.argv[3:]:
         os.kill(os.getpid(), signal.SIGKILL)
-loop.save_state = save
+learner.save_state = save
 test_training.train_small(test_training.Path(sys.argv[1]))
 """
 

@@ -12,6 +12,7 @@ from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import (
     MAX_MEMORY,
     MAX_SECONDS,
+    Device,
     Json,
     MaxMemory,
     MaxSeconds,
@@ -38,6 +39,7 @@ def ask(
     method_file: MethodFile = None,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
+    device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
     """Answer questions about a performance: answer, confidence, when and where."""
@@ -49,7 +51,12 @@ def ask(
 
     with progress("listening and looking", "s") as tell:
         performance = asking.listen_and_look(
-            video, checkpoint or asking.DEFAULT_CHECKPOINT, method_file, limits=most, tell=tell
+            video,
+            checkpoint or asking.DEFAULT_CHECKPOINT,
+            method_file,
+            limits=most,
+            device=device,
+            tell=tell,
         )
         replies = performance.ask(questions)
     account = performance.account

@@ -13,6 +13,7 @@ from musicavqa.cli.shared import (
     MAX_MEMORY,
     MAX_SECONDS,
     Data,
+    Device,
     Features,
     Json,
     MaxMemory,
@@ -74,7 +75,7 @@ def extract(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; without it, one is started here.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Of the networks: cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost in time and bytes.")
     ] = False,
@@ -85,6 +86,7 @@ def extract(
     """Encode every clip once for all streams; a killed run goes on. Exit code 1: clips skipped."""
     from musicavqa.datasets.footage import footage
     from musicavqa.features import extraction
+    from musicavqa.training.team import check_device
 
     chosen, most = _chosen(streams, method, recipe, settings), limits(max_seconds, max_memory)
     shown = footage(source, data, split)
@@ -95,7 +97,7 @@ def extract(
         plan = estimate(clips, chosen, out, set_name, most)
         _print_plan(plan, workers, as_json)
         return
-    where = extraction.Engine(engine, workers, address, device)
+    where = extraction.Engine(engine, workers, address, check_device(device))
     with progress("encoding", "clips") as tell:
 
         def tick(state: Progress) -> None:

@@ -59,6 +59,7 @@ AnsweredSplit = Annotated[
 Features = Annotated[
     str, typer.Option(help="Folder of the feature store, or its address (s3://bucket/prefix).")
 ]
+Device = Annotated[str, typer.Option(help="Where networks compute: cpu, cuda or cuda:1.")]
 RecipeName = Annotated[
     str, typer.Option("--recipe", help="published, default or quick (musicavqa methods show).")
 ]

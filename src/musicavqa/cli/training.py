@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import (
     Data,
+    Device,
     DropLeaks,
     Features,
     MethodFile,
@@ -45,7 +47,7 @@ def train(
         list[str] | None, typer.Option(help="'audio' or 'visual': train without that sense.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
     split: Annotated[str, typer.Option(help="The split to train on.")] = "train",
     validation: Annotated[str, typer.Option(help="The split to validate on.")] = "val",
     unseen: Annotated[
@@ -55,6 +57,10 @@ def train(
     drop_leaks: DropLeaks = False,
     plugin: Annotated[
         list[str] | None, typer.Option(help="Plug-ins of training, see docs/plugins.md.")
+    ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="tensorboard or wandb: the numbers of log.jsonl go there, too."),
     ] = None,
 ) -> None:
     """Train a method with one of its recipes; a killed run goes on where it stopped."""
@@ -78,9 +84,11 @@ def train(
             unseen=[_part(text, data) for text in unseen or ()],
             drop_leaks=drop_leaks,
             plugins=tuple(plugin or ()),
+            writers=tuple(log or ()),
             tell=tell,
         )
-    say(folder)
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
+        say(folder)
 
 
 @app.command()
@@ -94,13 +102,14 @@ def predict(
     ] = None,
     drop_leaks: DropLeaks = False,
     method_file: MethodFile = None,
+    device: Device = "cpu",
 ) -> None:
     """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
     from musicavqa import workflow
 
     with told_counts(), progress("answering", "questions") as tell:
         path = workflow.predict(
-            run, data, features, split, set_name, drop_leaks, method_file, tell=tell
+            run, data, features, split, set_name, drop_leaks, method_file, device, tell
         )
     say(path)
 

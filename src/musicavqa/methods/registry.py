@@ -96,6 +96,11 @@ class Method:
         own = getattr(self.module, "NEGATIVES", ())
         return getattr(options or self.module.Options(), "negatives", own)
 
+    @property
+    def own_grids(self) -> bool:
+        """Whether it reads streams of unequal lengths, by `Batch.there`: the file's OWN_GRIDS."""
+        return getattr(self.module, "OWN_GRIDS", False)
+
     def recipe(self, data_set: str = "default") -> Recipe:
         """The recipe for this data set, or the file's 'default'."""
         recipes = self.module.RECIPES
