@@ -13,6 +13,7 @@ from musicavqa import answers
 from musicavqa.methods.registry import Checkpoint
 from musicavqa.records import Batch, Prediction
 from musicavqa.training.ahead import ahead
+from musicavqa.training.memory import kept_pages
 from musicavqa.training.runs import Append, to_predictions
 
 Tell = Callable[[float, float | None, str], None]
@@ -61,7 +62,7 @@ def write_answers(
     `tell` is told how many of `n_questions` are answered.
     """
     n_done = 0
-    with closing(ahead(batches, device_of(checkpoint.model))) as coming:
+    with kept_pages(), closing(ahead(batches, device_of(checkpoint.model))) as coming:
         for batch in coming:
             append(predict(checkpoint.model, [batch], checkpoint.temperature))
             n_done += len(batch.keys)

@@ -25,6 +25,7 @@ from musicavqa.tensor_files import read_safetensors
 from musicavqa.training.answering import Tell, infer, predict, write_answers
 from musicavqa.training.data import Data
 from musicavqa.training.learner import Learner, loss_parts
+from musicavqa.training.memory import kept_pages
 from musicavqa.training.runs import run_folder
 from musicavqa.training.schedule import rate_factor
 from musicavqa.training.settings import (
@@ -84,7 +85,7 @@ def train(
     if resume and (folder / "run.json").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    with torch.random.fork_rng():
+    with kept_pages(), torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         run = Learner(found, found.build(options), recipe, stages, data, folder, team)
         run.tell = tell
@@ -93,7 +94,7 @@ def train(
             run.count()
         else:
             _learn(run, resume, writers, settings)
-    _write_run(run, settings)
+        _write_run(run, settings)
     return folder
 
 
