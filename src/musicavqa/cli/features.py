@@ -172,6 +172,7 @@ def verify(
     seed: Annotated[int, typer.Option(help="Draws the sample.")] = 0,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
+    device: Device = "cpu",
 ) -> None:
     """Check every shard, and a sample against a fresh extraction; exit code 1 if not all is well.
 
@@ -179,13 +180,15 @@ def verify(
     """
     from musicavqa.datasets.footage import footage
     from musicavqa.features.extraction.verify import TOLERANCE, verify_features
+    from musicavqa.training.team import check_device
 
     most = limits(max_seconds, max_memory)
     shown = footage(source, data, split) if source else None
     set_name = name or (shown.name if shown else None)
     clips = shown.clips if shown else []
     chosen = _chosen(streams, None) if streams else None
-    found = verify_features(out, set_name, clips, chosen, sample, seed, most)
+    device = check_device(device)
+    found = verify_features(out, set_name, clips, chosen, sample, seed, most, device)
     for store, (n_clips, faults) in found.stores.items():
         say(f"{'FAULTY' if faults else 'whole':7} {store}: {n_clips} clips")
         for fault in faults:

@@ -136,8 +136,9 @@ class Model(nn.Module):
         audio = self.audio_in(batch.streams[options.audio_stream])  # (C, T, D)
         visual = self.visual_in(picture_vectors(batch.streams[options.visual_stream]))
         question = self.question_in(batch.texts[options.question_text])  # (B, D)
+        evidence: dict[str, Tensor] = {}
         if options.compat == "released":
-            whole, evidence = self._gathered(audio, visual, batch), {}
+            whole = self._gathered(audio, visual, batch)
         else:
             whole, evidence = self._fused(question, audio, visual, batch)
         return Output(self.answer(torch.tanh(whole * question)), {}, evidence)
