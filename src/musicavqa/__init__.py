@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from musicavqa.methods.conversion import convert as convert
     from musicavqa.methods.registry import list_methods as list_methods
     from musicavqa.methods.registry import load_method as load_method
+    from musicavqa.methods.showing import about_method as about_method
     from musicavqa.metrics.priors import reference_priors as reference_priors
     from musicavqa.reports.describe import describe as describe
     from musicavqa.reports.page import write_report as write_report
@@ -65,6 +66,7 @@ for _switch, _off in {
 
 _HOMES = {
     "about_dataset": "musicavqa.datasets",
+    "about_method": "musicavqa.methods.showing",
     "ask": "musicavqa.ask.asking",
     "audit_catalog": "musicavqa.reports.survey_claims",
     "balance": "musicavqa.builders.balance",

@@ -42,10 +42,13 @@ def mccd(weights, inputs):
     model = method.build(options).eval().to(dtype)
     model.load_state_dict(method.convert(weights), strict=True)
     rows = len(inputs["audio"])
+    streams = {"audio_vggish": inputs["audio"], "visual_r2plus1d": inputs["video"]}
+    masks = {name: torch.ones(s.shape[:2], dtype=torch.bool) for name, s in streams.items()}
     batch = Batch(
         keys=[str(row) for row in range(rows)],
-        streams={"audio_vggish": inputs["audio"], "visual_r2plus1d": inputs["video"]},
-        seconds=torch.ones(inputs["audio"].shape[:2], dtype=torch.bool),
+        streams=streams,
+        seconds=masks["visual_r2plus1d"],
+        masks=masks,
         clip_of=torch.arange(rows),
         words=inputs["input_ids"] * (inputs["attention_mask"] != 0),
         answers=inputs["target"],

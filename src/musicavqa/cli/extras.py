@@ -16,6 +16,9 @@ EXTRAS = {
     "h5py": "hdf5",
     "matplotlib": "plots",
     "openpyxl": "xlsx",
+    "accelerate": "distributed",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
 }
 """Module -> the extra of this package that installs it."""
 

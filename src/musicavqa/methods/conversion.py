@@ -28,6 +28,7 @@ import torch
 
 from musicavqa.answers import ANSWERS
 from musicavqa.files import parse_json, write_json
+from musicavqa.methods.recipes import released_options
 from musicavqa.methods.registry import Method, few, load_method, save_checkpoint
 from musicavqa.questions import vocabulary
 from musicavqa.tensor_files import read_torch_file, tensors_by_name
@@ -117,11 +118,7 @@ def official_options(method: Method, values: Mapping[str, Any] | None = None) ->
     values = dict(values or {})
     if "n_words" in values:
         raise ValueError("n_words follows from the word list; pass the list with --words.")
-    published = getattr(method.module, "PUBLISHED", method.module.Options())
-    names = {field.name for field in dataclasses.fields(published)}
-    fixed = {"compat": "released", "n_words": len(vocabulary())}
-    chosen = {name: value for name, value in fixed.items() if name in names}
-    return method.options({**dataclasses.asdict(published), **chosen, **values})
+    return released_options(method, values)
 
 
 def official_model(

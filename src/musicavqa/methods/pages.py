@@ -8,8 +8,6 @@ says when a page is out of date.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +16,9 @@ from typing import Any
 from musicavqa.files import write_text
 from musicavqa.methods import systems
 from musicavqa.methods.measured import grounded, listens, on_record
+from musicavqa.methods.recipes import published_notes
 from musicavqa.methods.registry import Method, few, list_methods, load_method
+from musicavqa.methods.showing import plans_of, recipe_line, scores
 from musicavqa.terminal import say
 
 FOLDER = Path("docs") / "methods"
@@ -76,6 +76,7 @@ def page(method: Method, measured: Mapping[str, Any]) -> str:
         f"Family: {card.family}. Checked against: {card.reference}.\n",
         f"{first}\n\n{rest.strip()}\n" if rest.strip() else f"{first}\n",
         _facts(method),
+        _recipe(method),
         _official(method),
         _measured(method.name, measured),
         listens(method.name, measured),
@@ -160,19 +161,26 @@ def _measured(name: str, measured: Mapping[str, Any]) -> str:
 
 def _published_scores(name: str) -> str:
     """Scores of the rows that stand for this method; nothing where there is no catalogue."""
-    if not name or importlib.util.find_spec("musicavqa.catalog") is None:
-        return ""
-    catalogue = importlib.import_module("musicavqa.catalog").load()
-    if name not in catalogue.methods:
-        raise ValueError(f"CARD.official_scores is {name!r}, and the catalogue has no such method.")
     rows = ["| benchmark | accuracy | questions | source |", "|---|---|---|---|"]
-    for row in catalogue.results:
-        if row.method == name and row.split == "overall" and "avg" in row.scores:
-            questions = "" if row.questions is None else f"{row.questions:,}"
-            accuracy = f"{row.scores['avg']:.{row.decimals}f}"
-            label = f"{row.benchmark} {row.variant}".strip()
-            rows.append(f"| {label} | {accuracy} | {questions} | {row.source} |")
+    for row in scores(name):
+        questions = "" if row["questions"] is None else f"{row['questions']:,}"
+        rows.append(f"| {row['benchmark']} | {row['accuracy']} | {questions} | {row['source']} |")
     return f"## Published scores\n\n{_lines(rows)}" if len(rows) > 2 else ""
+
+
+def _recipe(method: Method) -> str:
+    """How it was published, and in what `--recipe published` is not like that."""
+    found = plans_of(method).get("published")
+    if found is None:
+        return ""
+    source, differs = published_notes(method)
+    stages = [f"Stage `{name}`: {recipe_line(stage)}." for name, stage in found.stages.items()]
+    said = [f"{recipe_line(found.recipe)}.", *stages, f"Read in: {source}."]
+    rows = [f"* {text}" for text in differs]
+    return (
+        f"## Published recipe\n\n`musicavqa train {method.name} --set music_avqa --recipe "
+        f"published`: {' '.join(said)}\n" + (f"\nNot as there:\n{_lines(rows)}" if rows else "")
+    )
 
 
 def _code(names: tuple[str, ...]) -> str:

@@ -39,7 +39,9 @@ _NO_METHODS = {
     "pages",
     "plugins",
     "readers",
+    "recipes",
     "registry",
+    "showing",
     "systems",
 }
 """What lies beside the method files."""
@@ -96,6 +98,11 @@ class Method:
         """Streams of which the loop supplies rows from other clips while training."""
         own = getattr(self.module, "NEGATIVES", ())
         return getattr(options or self.module.Options(), "negatives", own)
+
+    @property
+    def own_grids(self) -> bool:
+        """Whether it reads streams of unequal lengths, by `Batch.there`: the file's OWN_GRIDS."""
+        return getattr(self.module, "OWN_GRIDS", False)
 
     def recipe(self, data_set: str = "default") -> Recipe:
         """The recipe for this data set, or the file's 'default'."""

@@ -55,6 +55,8 @@ class Progress:
     best_epoch: int = 0
     finished: bool = False
     log: list[dict[str, Any]] = field(default_factory=list)
+    scaler: dict[str, Any] | None = None
+    """Of losses in half precision, see `schedule.make_scaler`."""
 
 
 def run_folder(root: Path, data_set: str, method: str, settings: Mapping[str, Any]) -> Path:
