@@ -9,7 +9,9 @@ their mean is multiplied with the question and read as an answer.
 Where we differ:
 * From the released code (`compat="released"` is like it): it computes the steps and throws them
   away; only sound, pictures and words of the question reach its answer, and its selections mix the
-  items of a batch. "paper" uses all steps and no words, and each question selects for itself.
+  items of a batch. "paper" uses these steps and no words, and each question selects for itself.
+  One step is in neither: the attention between segments (AVClipAttn, `SegmentTempAttn` in the
+  code), which the released forward pass never calls.
 * From the paper: it does not say how the joined tokens become one vector; "paper" does it as the
   code does (self-attention, then the mean). In the global path sound and picture change at the same
   time (in the code the picture sees the changed sound). Selections learn straight through (in the
