@@ -35,6 +35,14 @@ SHAPES |= {
     "visual_clip_l14_336": (768,),
     "visual_tome14": (14, 1024),
 }
+
+SHAPES |= {
+    "visual_frames": (3, 192, 192),
+    "audio_fbank_192": (192, 192),
+    "audio_htsat_mel": (1001, 64),
+    "visual_swin_v2": (1536, 6, 6),
+}
+"""And of methods that have their encoders within."""
 """And of those that papers used."""
 
 TEXTS: dict[str, tuple[int, ...]] = {

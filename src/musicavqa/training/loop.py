@@ -26,6 +26,7 @@ from torch import nn
 import musicavqa
 from musicavqa import answers
 from musicavqa.features.store import ClipStore
+from musicavqa.features.towers import supply
 from musicavqa.files import write_json, write_text
 from musicavqa.methods.card import Recipe
 from musicavqa.methods.plugins.contract import Chain, connect
@@ -121,6 +122,8 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         run = _Run(found, found.build(options).to(device), recipe, stages, data, folder, device)
+        if not (resume and run.state.exists()):
+            supply(run.model)
         run.tell = tell
         run.connect(added)
         if found.card.trained == "counting":

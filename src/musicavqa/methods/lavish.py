@@ -1,0 +1,200 @@
+"""LAVisH: one frozen picture network for both senses, and adapters between them (Lin et al., 2023).
+
+Vision Transformers are Parameter-Efficient Audio-Visual Learners (CVPR 2023). Pictures, and spectra
+as pictures, go through the same frozen Swin-V2. In each block, around its attention and around its
+feed-forward half, a small adapter per sense lets a few latent tokens gather the other sense; the
+own tokens ask them, and a grouped bottleneck follows. AVST reads what comes out.
+
+Where we differ:
+* Without official weights there is nothing to keep: the default is a small network of random
+  numbers, which learns (`frozen=False`), on pictures averaged to its size. `PUBLISHED` is the
+  paper's: Swin-V2-L, frozen, from the weights `swin_v2_l`.
+* The adapters of sound have no gate in the released code, so they disturb the frozen network from
+  the first step on; compat="paper" has a gate on both, "released" on the eye's only.
+* Pictures of other clips, for the match task, pass the frozen network without adapters, as
+  released. `frozen_stream` reads their maps from a stream (`visual_swin_v2`), so that they are
+  computed once for a clip and not in every step.
+* A frozen network stays in evaluation mode; in the release its stochastic depth goes on. Seconds
+  that a clip does not have are not looked at.
+* A clip is walked once, however many questions it has. One batch of pictures more: the release
+  starts from weights of AVST's grounding stage, which we can convert but do not have.
+
+In the released configuration (32 latents, reduced 16 times, 4 groups) the official network has
+245 516 801 parameters, 228 772 549 of them Swin's with a classifier of 33 569 617 that nothing
+reads; of those that learn 4 562 064 are in adapters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from musicavqa.backbones.names import official_swin
+from musicavqa.backbones.swin import SwinV2Tower, fitted
+from musicavqa.backbones.tower import Frozen
+from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_WORDS
+from musicavqa.methods.layers.adapters import Bottleneck, LatentAdapter, Shape
+from musicavqa.methods.layers.grounded_answer import OFFICIAL_ANSWER_KEYS, GroundedAnswer
+from musicavqa.methods.layers.two_towers import (
+    OFFICIAL_LISTS,
+    Meetings,
+    RealSeconds,
+    official_meetings,
+)
+from musicavqa.records import Batch, Output
+
+CARD = Card(
+    title="Vision Transformers are Parameter-Efficient Audio-Visual Learners (LAVisH)",
+    year=2023,
+    venue="CVPR",
+    family="adapters",
+    streams=("audio_fbank_192", "visual_frames"),
+    spatial_temporal=True,
+    reference="official code",
+    official_scores="LAVisH",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    audio_stream: str = "audio_fbank_192"
+    """A spectrum (frames, bands) per second, read as a picture."""
+    visual_stream: str = "visual_frames"
+    """A picture (3, rows, columns) per second, values 0 to 255."""
+    frozen_stream: str = ""
+    """The map of each picture from the frozen network alone; '' computes it in every step."""
+    backbone: Literal["tiny", "swin_v2_t", "swin_v2_l"] = "tiny"
+    frozen: bool = False
+    """Keep the network as it is; else it learns with the rest."""
+    n_latents: int = 2
+    reduction: int = 4
+    """Width of the tokens over that of the bottleneck."""
+    groups: int = 2
+    batch_norm: bool = False
+    """In the bottleneck."""
+    width: int = 128
+    """Width of the vectors from which is answered."""
+    n_heads: int = 4
+    dropout: float = 0.1
+    n_words: int = N_WORDS
+    match_weight: float = 0.5
+    compat: Literal["paper", "released"] = "paper"
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        kept = (self.frozen_stream,) if self.frozen_stream else ()
+        return self.audio_stream, self.visual_stream, *kept
+
+    @property
+    def negatives(self) -> tuple[str, ...]:
+        return (self.frozen_stream or self.visual_stream,)
+
+    def __post_init__(self) -> None:
+        if self.frozen_stream and not self.frozen:
+            raise ValueError(
+                f"frozen_stream={self.frozen_stream!r} was made by the frozen network; with "
+                "frozen=False it changes. Set frozen=True, or leave the stream out."
+            )
+
+
+PUBLISHED = Options(
+    frozen_stream="visual_swin_v2", backbone="swin_v2_l", frozen=True,
+    n_latents=16, reduction=4, groups=2, width=512,
+)  # fmt: skip
+"""Sizes of the paper; its code has 32 latents, reduction 16 and 4 groups by default."""
+
+
+class Model(GroundedAnswer):
+    def __init__(self, options: Options) -> None:
+        width, released = options.width, options.compat == "released"
+        super().__init__(width, options.n_words, options.n_heads, options.dropout, released)
+        self.options = options
+        self.eye = Frozen(SwinV2Tower(options.backbone), learns=not options.frozen)
+        sizes = Bottleneck(
+            options.n_latents, options.reduction, options.groups, True, options.batch_norm
+        )
+
+        def make(shape: Shape, is_eye: bool) -> nn.Module:
+            return LatentAdapter(shape, replace(sizes, gated=is_eye or not released))
+
+        tower = self.eye.tower
+        self.meetings = Meetings(tower, tower, make)
+        self.sounds, self.pixels = (nn.Linear(tower.width, width) for _ in range(2))
+        self.audio_out = nn.Linear(width, width)
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Where official weights belong, and which."""
+        names = {"swin_v2_l": "swin_v2_l", "swin_v2_t": "swin_v2_t"}
+        name = names.get(self.options.backbone)
+        return {"eye.tower.network": name} if name else {}
+
+    def forward(self, batch: Batch) -> Output:
+        seconds = RealSeconds(batch.seconds)
+        audio, pixels = self._walk(batch, seconds)
+        visual, places = self.where(audio, pixels)
+        output = self.reply(batch, audio, visual, places)
+        (name,) = self.options.negatives
+        if name in batch.negatives:
+            other, _ = self.where(audio, self._plain(batch.negatives[name], seconds))
+            loss = self.mismatch(audio, visual, other, batch.seconds)
+            output.losses["match"] = self.options.match_weight * loss
+        return output
+
+    def _walk(self, batch: Batch, seconds: RealSeconds) -> tuple[Tensor, Tensor]:
+        """Audio vectors (C, T, D) and pixels (C, T, P, D)."""
+        options, tower = self.options, self.eye.tower
+        sound = seconds.take(batch.streams[options.audio_stream])[:, None].expand(-1, 3, -1, -1)
+        pictures = tower.normalised(seconds.take(batch.streams[options.visual_stream]))
+        heard = self.eye.alone(tower.begin, fitted(sound, tower.side))
+        seen = self.eye.alone(tower.begin, pictures)
+        heard, seen, _ = self.meetings.walk(tower, tower, heard, seen, whole=False)
+        sounds = self.sounds(tower.end(heard)).mean(1)
+        audio = self.audio_out(torch.relu(sounds))
+        return seconds.back(audio), seconds.back(self.pixels(tower.end(seen)))
+
+    def _plain(self, rows: Tensor, seconds: RealSeconds) -> Tensor:
+        """Pixels (C, T, P, D) of pictures, or of their maps, without any adapter."""
+        taken = seconds.take(rows)
+        if self.options.frozen_stream:
+            tokens = taken.flatten(2).transpose(1, 2)
+        else:
+            tokens = self.eye.alone(self.eye.tower, self.eye.tower.normalised(taken))
+        return seconds.back(self.pixels(tokens))
+
+
+RECIPES = {
+    "default": USUAL,
+    "music_avqa": Recipe(
+        epochs=80, batch_clips=32, learning_rate=1e-4, optimizer="adam", schedule="step",
+        step_epochs=8, patience=3, max_questions_per_clip=1,
+    ),
+}  # fmt: skip
+"""'music_avqa' is the released recipe, with one question per clip at a time as in avst.py."""
+
+OFFICIAL_OPTIONS = {"n_latents": 32, "reduction": 16, "groups": 4, "frozen_stream": ""}
+"""What the released code has by default."""
+
+OFFICIAL_KEYS = {
+    "yb_fc_a.": "sounds.",
+    "yb_fc_v.": "pixels.",
+    "fc_a2.": "audio_out.",
+    **OFFICIAL_ANSWER_KEYS,
+    **OFFICIAL_LISTS,
+    "swin.": "eye.tower.network.",
+}
+
+DEAD_KEYS = (
+    "fc_a1.", "fc_a1_pure.", "fc_a2_pure.", "fc_v.", "fc_st.", "fc.", "fc_aq.", "fc_vq.", "norm3.",
+    "visual_net.", "swin.head.",
+)  # fmt: skip
+"""Official parameters that reach no output."""
+
+
+def adapt_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names and shapes inside the adapters, and of timm's Swin."""
+    return official_meetings(official_swin(state, "swin."))
