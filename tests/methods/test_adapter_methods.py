@@ -10,7 +10,8 @@ from musicavqa.features import towers
 from musicavqa.training.loop import loss_parts
 
 PAIRED = ("dg_sct", "avmoe")
-METHODS = ("lavish", *PAIRED)
+METHODS = ("lavish", "last_att", *PAIRED)
+OFFICIAL = ("lavish", *PAIRED)
 SWIN_HEAD = 1536 * 21841 + 21841
 """Swin's classifier, which is part of the official count and which nothing reads."""
 HTSAT_REST = 2 * 513 * 1024 + 513 * 64 + (768 * 527 * 6 + 527) + (527 * 527 + 527)
@@ -24,13 +25,12 @@ def frozen(name, **changes):
     return method, method.build(options)
 
 
-def released(name, **changes):
+def released(name):
     """The released configuration at its full size, without memory."""
     method = load_method(name)
-    options = dataclasses.replace(
-        method.module.PUBLISHED, compat="released", n_words=93,
-        **{**method.module.OFFICIAL_OPTIONS, **changes},
-    )  # fmt: skip
+    own = getattr(method.module, "OFFICIAL_OPTIONS", {})
+    published = method.module.PUBLISHED
+    options = dataclasses.replace(published, compat="released", n_words=93, **own)
     with torch.device("meta"):
         return method.build(options)
 
@@ -106,8 +106,7 @@ def test_kept_maps_of_a_network_that_learns_are_refused(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_gates_keep_the_network_as_it_was_at_first(name):
-    changes = {"gated": True} if name == "avmoe" else {}
-    method, model = frozen(name, **changes)
+    method, model = frozen(name)
     model.eval()
     batch = make_batch(method.streams(model.options), n_clips=2)
     tower = model.eye.tower
@@ -168,7 +167,7 @@ def official_name(key):
     return key
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", OFFICIAL)
 def test_official_names_of_both_towers_are_ours(name):
     method, model = frozen(name)
     state = model.state_dict()
@@ -179,6 +178,17 @@ def test_official_names_of_both_towers_are_ours(name):
     wanted = {k: v for k, v in state.items() if k.startswith(("eye.", "ear."))}
     assert set(found) == set(wanted)
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_last_has_no_blocks_so_its_pictures_do_not_see_the_second_ear(layers):
+    method, model = frozen("last_att", cross_layers=layers)
+    batch, seen = make_batch(method.streams(model.options), n_clips=2), []
+    model.eval().where.register_forward_hook(lambda module, given, result: seen.append(given[1]))
+    for _ in range(2):
+        model(batch)
+        batch.streams["audio_ast"] = torch.randn_like(batch.streams["audio_ast"])
+    assert torch.equal(seen[0], seen[1]) == (layers == 0)
 
 
 def test_official_weights_are_handed_over_from_the_supply(monkeypatch):

@@ -26,26 +26,19 @@ reads; of those that learn 4 562 064 are in adapters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
-
-from musicavqa.backbones.names import official_swin
-from musicavqa.backbones.swin import SwinV2Tower, fitted
-from musicavqa.backbones.tower import Frozen
 from musicavqa.methods.card import USUAL, Card, Recipe
 from musicavqa.methods.layers import N_WORDS
-from musicavqa.methods.layers.adapters import Bottleneck, LatentAdapter, Shape
-from musicavqa.methods.layers.grounded_answer import OFFICIAL_ANSWER_KEYS, GroundedAnswer
-from musicavqa.methods.layers.two_towers import (
-    OFFICIAL_LISTS,
-    Meetings,
-    RealSeconds,
-    official_meetings,
+from musicavqa.methods.layers.shared_eye import (
+    DEAD_KEYS,
+    OFFICIAL_KEYS,
+    SharedEye,
+    adapt_official,
 )
-from musicavqa.records import Batch, Output
+
+__all__ = ["CARD", "DEAD_KEYS", "OFFICIAL_KEYS", "RECIPES", "Model", "Options", "adapt_official"]
 
 CARD = Card(
     title="Vision Transformers are Parameter-Efficient Audio-Visual Learners (LAVisH)",
@@ -108,63 +101,8 @@ PUBLISHED = Options(
 """Sizes of the paper; its code has 32 latents, reduction 16 and 4 groups by default."""
 
 
-class Model(GroundedAnswer):
-    def __init__(self, options: Options) -> None:
-        width, released = options.width, options.compat == "released"
-        super().__init__(width, options.n_words, options.n_heads, options.dropout, released)
-        self.options = options
-        self.eye = Frozen(SwinV2Tower(options.backbone), learns=not options.frozen)
-        sizes = Bottleneck(
-            options.n_latents, options.reduction, options.groups, True, options.batch_norm
-        )
-
-        def make(shape: Shape, is_eye: bool) -> nn.Module:
-            return LatentAdapter(shape, replace(sizes, gated=is_eye or not released))
-
-        tower = self.eye.tower
-        self.meetings = Meetings(tower, tower, make)
-        self.sounds, self.pixels = (nn.Linear(tower.width, width) for _ in range(2))
-        self.audio_out = nn.Linear(width, width)
-
-    @property
-    def weights(self) -> dict[str, str]:
-        """Where official weights belong, and which."""
-        names = {"swin_v2_l": "swin_v2_l", "swin_v2_t": "swin_v2_t"}
-        name = names.get(self.options.backbone)
-        return {"eye.tower.network": name} if name else {}
-
-    def forward(self, batch: Batch) -> Output:
-        seconds = RealSeconds(batch.seconds)
-        audio, pixels = self._walk(batch, seconds)
-        visual, places = self.where(audio, pixels)
-        output = self.reply(batch, audio, visual, places)
-        (name,) = self.options.negatives
-        if name in batch.negatives:
-            other, _ = self.where(audio, self._plain(batch.negatives[name], seconds))
-            loss = self.mismatch(audio, visual, other, batch.seconds)
-            output.losses["match"] = self.options.match_weight * loss
-        return output
-
-    def _walk(self, batch: Batch, seconds: RealSeconds) -> tuple[Tensor, Tensor]:
-        """Audio vectors (C, T, D) and pixels (C, T, P, D)."""
-        options, tower = self.options, self.eye.tower
-        sound = seconds.take(batch.streams[options.audio_stream])[:, None].expand(-1, 3, -1, -1)
-        pictures = tower.normalised(seconds.take(batch.streams[options.visual_stream]))
-        heard = self.eye.alone(tower.begin, fitted(sound, tower.side))
-        seen = self.eye.alone(tower.begin, pictures)
-        heard, seen, _ = self.meetings.walk(tower, tower, heard, seen, whole=False)
-        sounds = self.sounds(tower.end(heard)).mean(1)
-        audio = self.audio_out(torch.relu(sounds))
-        return seconds.back(audio), seconds.back(self.pixels(tower.end(seen)))
-
-    def _plain(self, rows: Tensor, seconds: RealSeconds) -> Tensor:
-        """Pixels (C, T, P, D) of pictures, or of their maps, without any adapter."""
-        taken = seconds.take(rows)
-        if self.options.frozen_stream:
-            tokens = taken.flatten(2).transpose(1, 2)
-        else:
-            tokens = self.eye.alone(self.eye.tower, self.eye.tower.normalised(taken))
-        return seconds.back(self.pixels(tokens))
+class Model(SharedEye):
+    """All of it is shared with what was built upon it, `layers/shared_eye.py`."""
 
 
 RECIPES = {
@@ -178,23 +116,3 @@ RECIPES = {
 
 OFFICIAL_OPTIONS = {"n_latents": 32, "reduction": 16, "groups": 4, "frozen_stream": ""}
 """What the released code has by default."""
-
-OFFICIAL_KEYS = {
-    "yb_fc_a.": "sounds.",
-    "yb_fc_v.": "pixels.",
-    "fc_a2.": "audio_out.",
-    **OFFICIAL_ANSWER_KEYS,
-    **OFFICIAL_LISTS,
-    "swin.": "eye.tower.network.",
-}
-
-DEAD_KEYS = (
-    "fc_a1.", "fc_a1_pure.", "fc_a2_pure.", "fc_v.", "fc_st.", "fc.", "fc_aq.", "fc_vq.", "norm3.",
-    "visual_net.", "swin.head.",
-)  # fmt: skip
-"""Official parameters that reach no output."""
-
-
-def adapt_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names and shapes inside the adapters, and of timm's Swin."""
-    return official_meetings(official_swin(state, "swin."))
