@@ -208,3 +208,40 @@ def test_published_networks_name_their_weights(name):
     assert set(model.weights.values()) <= set(towers.NETWORKS)
     for part in model.weights:
         model.get_submodule(part)
+
+
+def test_lstta_has_about_the_published_parameters():
+    """83 M learn: 23 blocks of three adapters and two tables of latents, and the head."""
+    method = load_method("lstta")
+    with torch.device("meta"):
+        model = method.build(method.module.PUBLISHED)
+    adapter = 2 * 1024 * 512 + 512 + 1024
+    latents = 23 * 2 * 64 * 1024
+    blocks = 23 * (3 * adapter + (1024 + 1) + 6) + latents
+    assert count(model.blocks) == blocks
+    learning = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    assert 80_000_000 < learning < 86_000_000
+
+
+def test_lstta_is_the_plain_encoders_at_first():
+    method, model = frozen("lstta")
+    model.eval()
+    batch = make_batch(method.streams(model.options), n_clips=2)
+    ended = []
+    model.eye.tower.network.norm.register_forward_hook(
+        lambda module, given, result: ended.append(result)
+    )
+    model(batch)
+    pictures = batch.streams["visual_frames"][batch.clip_of].flatten(0, 1)
+    model.eye.tower(model.eye.tower.normalised(pictures))
+    torch.testing.assert_close(ended[0].flatten(0, 1), ended[1])
+
+
+def test_the_first_block_of_lstta_runs_once_for_a_clip_and_without_gradients():
+    method, model = frozen("lstta")
+    batch, seen = make_batch(method.streams(model.options), n_clips=2, per_clip=3), []
+    first = model.eye.tower.network.blocks[0].attn
+    first.register_forward_hook(lambda module, given, result: seen.append(result[0]))
+    model(batch)
+    assert [len(tokens) for tokens in seen] == [2 * 4]
+    assert not seen[0].requires_grad
