@@ -48,7 +48,8 @@ def main() -> None:
     )
     with_maps = add_maps(model, batch)
     again = repeat_clips(batch)
-    losses = [sum(loss_parts(m(b), b).values()) for m, b in ((kept, with_maps), (model, batch))]
+    pairs = ((kept, with_maps), (model, batch))
+    losses = [sum(loss_parts(m(b), b).values()).detach() for m, b in pairs]
     works = [step(kept, with_maps), step(model, batch), step(model, again)]
     times = in_turns(works, asked.runs)
     names = ("kept, once per clip", "maps in the step", "and the clip per question")

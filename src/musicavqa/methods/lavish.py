@@ -16,8 +16,8 @@ Where we differ:
   computed once for a clip and not in every step.
 * A frozen network stays in evaluation mode; in the release its stochastic depth goes on. Seconds
   that a clip does not have are not looked at.
-* A clip is walked once, however many questions it has. One batch of pictures more: the release
-  starts from weights of AVST's grounding stage, which we can convert but do not have.
+* A clip is walked once, however many questions it has. The release starts from weights of AVST's
+  grounding stage; training here starts from none.
 
 In the released configuration (32 latents, reduced 16 times, 4 groups) the official network has
 245 516 801 parameters, 228 772 549 of them Swin's with a classifier of 33 569 617 that nothing
