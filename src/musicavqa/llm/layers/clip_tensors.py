@@ -18,7 +18,10 @@ from torch.nn import functional
 from musicavqa.features.encoders.fbank import Fbank, framed
 
 RATE_HZ = 16000
-CLIP_MEAN, CLIP_DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+CLIP_MEAN, CLIP_DEVIATION = (
+    (0.48145466, 0.4578275, 0.40821073),
+    (0.26862954, 0.26130258, 0.27577711),
+)
 
 
 @dataclass(frozen=True)

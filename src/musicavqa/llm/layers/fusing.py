@@ -65,14 +65,18 @@ class Fusing(nn.Module):
             "bert", {**sizes, "is_decoder": True, "add_cross_attention": True, "use_cache": False}
         )
         self.marks, self.words = marks, words
+        self.read: dict[str, int] = {}
+        """Tokens by sense of the clips that were read last."""
 
     def condition(self, clips: ClipTensors) -> dict[str, Tensor]:
         """Tokens (B, M, D) of each sense that there is: 'pictures', 'sound'."""
         raise NotImplementedError
 
-    def media(self, clips: ClipTensors, questions: Sequence[Tensor] = ()) -> dict[str, Tensor]:
-        """What is attended to, by name."""
-        return self.condition(clips)
+    def attended(self, clips: ClipTensors, mix: str = "AV") -> Tensor | None:
+        """Tokens (B, M, D) of the senses of a mix, pictures first; None where there are none."""
+        found = self.condition(clips)
+        self.read = {name: x.shape[1] for name, x in found.items()}
+        return _joined(found, mix)
 
     def loss(
         self, clips: ClipTensors, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]
@@ -92,7 +96,7 @@ class Fusing(nn.Module):
         self, clips: ClipTensors, prompt: Prompt, answers: Sequence[Sequence[int]]
     ) -> Tensor:
         """Log-likelihood (N,) of each answer and its end: every word after those before it."""
-        attended = _joined(self.condition(clips), "AV")
+        attended = self.attended(clips)
         whole = [[*answer, self.marks.end] for answer in answers]
         begun = sorted({tuple(a[:n]) for a in whole for n in range(len(a))}, key=len)
         after: dict[tuple[int, ...], Tensor] = {}
@@ -107,7 +111,7 @@ class Fusing(nn.Module):
     @torch.no_grad()
     def generate(self, clips: ClipTensors, prompt: Prompt, most: int) -> list[int]:
         """The likeliest word for the mask, again and again, without the end."""
-        attended = _joined(self.condition(clips), "AV")
+        attended = self.attended(clips)
         question, words = self._questions([prompt]), list[int]()
         while len(words) < most:
             word = int(self._next(question, [tuple(words)], attended)[0].argmax())

@@ -33,6 +33,8 @@ class Speaking(nn.Module):
 
     def __init__(self, kind: str, sizes: Mapping[str, Any], end: int) -> None:
         super().__init__()
+        self.read: dict[str, int] = {}
+        """Soft tokens by name of the clips that were read last."""
         self.language, self.end = build(kind, sizes), end
         self.width: int = self.language.get_input_embeddings().embedding_dim
 
@@ -119,6 +121,7 @@ class Speaking(nn.Module):
             for prompt in prompts
         ]
         media = self.media(clips, [row["question"] for row in words])
+        self.read = {name: x.shape[1] for name, x in media.items()}
         return [
             torch.cat([
                 row[name] if name in row else media[name][at]

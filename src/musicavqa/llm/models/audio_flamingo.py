@@ -88,7 +88,7 @@ def wanted(options: Options) -> Wanted:
         options.windows, options.window_frames, options.bands, choice="start",
         hop=options.hop_frames, fill="silence",
     )  # fmt: skip
-    return Wanted(None, ear, "Please answer this question about what you hear: ", "\nAnswer:")
+    return Wanted(None, ear, "Please answer this question about what you hear: ", "\nAnswer:\n")
 
 
 class Heard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from musicavqa.llm.layers.clip_tensors import Looking, Listening
+from musicavqa.llm.layers.clip_tensors import Listening, Looking
 
 Tier = Literal[
     "native", "by API", "re-implemented with weight loading", "re-implemented architecture",

@@ -94,7 +94,7 @@ def wanted(options: Options) -> Wanted:
         deviation=2 * 6.55582, scale=2.0**15,
     )  # fmt: skip
     eye = Looking(options.frames, options.picture["image_size"])
-    return Wanted(eye, ear, "###Human: ", " Answer briefly. ###Assistant:")
+    return Wanted(eye, ear, "###Human: ", " Answer briefly.\n###Assistant:\n")
 
 
 class Model(Speaking):

@@ -85,7 +85,7 @@ def wanted(options: Options) -> Wanted:
         1, options.slice_frames, options.bands, mean=-4.2677, deviation=2 * 4.5690, choice="start"
     )
     eye = Looking(options.frames, options.picture["image_size"], fit="crops")
-    after = "\nAnswer the question using a single word or phrase.\n### Assistant:"
+    after = "\nAnswer the question using a single word or phrase.\n### Assistant:\n"
     return Wanted(eye, ear, "### Human: ", after)
 
 
@@ -138,7 +138,10 @@ class Model(Speaking):
         self.options, width = options, options.picture["hidden_size"]
         self.reader = build("clip", options.picture)
         self.patches = nn.Conv2d(1, width, options.patch, options.step)
-        n = [(size - options.patch) // options.step + 1 for size in (options.slice_frames, options.bands)]
+        n = [
+            (size - options.patch) // options.step + 1
+            for size in (options.slice_frames, options.bands)
+        ]
         self.places = nn.Parameter(0.02 * torch.randn(1, n[0] * n[1], width))
         self.project = Projection(options, width, ("pictures", "sound"))
         self.speak = nn.ModuleDict(
@@ -154,9 +157,7 @@ class Model(Speaking):
         if clips.sound is not None:
             patches = self.patches(clips.sound[:, :1]).flatten(2).transpose(1, 2)
             read["sound"] = self._transform(patches + self.places)
-        return {
-            sense: self.speak[sense](self.project(x, sense)) for sense, x in read.items()
-        }
+        return {sense: self.speak[sense](self.project(x, sense)) for sense, x in read.items()}
 
     def _transform(self, tokens: Tensor) -> Tensor:
         normed = _part(self.reader, "pre_layrnorm")(tokens)
