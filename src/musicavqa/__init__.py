@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from musicavqa.features.exchange.importing import import_features as import_features
     from musicavqa.features.extraction.tidying import tidy_features as tidy_features
     from musicavqa.features.extraction.verify import verify_features as verify_features
+    from musicavqa.llm.runs import llm_report as llm_report
+    from musicavqa.llm.runs import run_llm as run_llm
     from musicavqa.many_runs import shortcuts as shortcuts
     from musicavqa.methods.conversion import convert as convert
     from musicavqa.methods.registry import list_methods as list_methods
@@ -91,6 +93,7 @@ _HOMES = {
     "list_methods": "musicavqa.methods.registry",
     "list_streams": "musicavqa.workflow",
     "load_dataset": "musicavqa.datasets",
+    "llm_report": "musicavqa.llm.runs",
     "load_method": "musicavqa.methods.registry",
     "mark_head_tail": "musicavqa.builders.head_tail",
     "predict": "musicavqa.workflow",
@@ -99,6 +102,7 @@ _HOMES = {
     "render": "musicavqa.workflow",
     "rephrase": "musicavqa.builders.rephrase",
     "robustness": "musicavqa.workflow",
+    "run_llm": "musicavqa.llm.runs",
     "search": "musicavqa.ask.searching",
     "shortcuts": "musicavqa.many_runs",
     "teach": "musicavqa.workflow",

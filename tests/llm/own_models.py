@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from musicavqa.llm.contract import Generation, Request
-from musicavqa.llm.prompts import spoken
-from musicavqa.llm.sampling import Coverage, Material
 
 from musicavqa.answers import ANSWERS
+from musicavqa.llm.contract import Generation, Request
 from musicavqa.llm.models import build_model, model_file
 from musicavqa.llm.own import OwnModel
+from musicavqa.llm.prompts import spoken
+from musicavqa.llm.sampling import Coverage, Material
 from musicavqa.questions import TEMPLATES
 
 CANDIDATES = tuple(map(spoken, ANSWERS))
@@ -27,7 +27,9 @@ def network(name: str, seed: int = 0, **changes: Any) -> Any:
     made = build_model(name, options if not changes else type(options)(**vars(options) | changes))
     with torch.no_grad():
         for key, weight in made.named_parameters():
-            if weight.ndim > 1 and weight.std() < 0.05:
+            if "eye.embeddings" in key and weight.std() > 0.5:
+                weight.mul_(0.05)  # places that drown what is seen
+            elif weight.ndim > 1 and weight.std() < 0.05:
                 weight.mul_(6)
             elif "gate" in key:
                 weight.fill_(0.7)  # a closed gate hears nothing

@@ -100,7 +100,8 @@ def qwen2(width, inner, layers, shared, words):
         found |= linear(f"{at}.self_attn.v_proj", width, shared)
         found |= {
             f"{at}.self_attn.o_proj.weight": (width, width),
-            f"{at}.mlp.gate_proj.weight": (inner, width), f"{at}.mlp.up_proj.weight": (inner, width),
+            f"{at}.mlp.gate_proj.weight": (inner, width),
+            f"{at}.mlp.up_proj.weight": (inner, width),
             f"{at}.mlp.down_proj.weight": (width, inner),
             f"{at}.input_layernorm.weight": (width,),
             f"{at}.post_attention_layernorm.weight": (width,),

@@ -8,13 +8,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from musicavqa.llm.contract import ModelError, Opening, put
-from musicavqa.llm.opening import open_model
 
 from llm.own_models import CANDIDATES, adapter, material, network, request, tokenizer
+from musicavqa.llm.contract import ModelError, Opening, put
 from musicavqa.llm.layers.speaking import NO_LABEL, Speaking
 from musicavqa.llm.models import build_model, card_of, list_models, make_options, model_file
 from musicavqa.llm.models.card import TIERS
+from musicavqa.llm.opening import open_model
 from musicavqa.llm.own import convert_folder, save_model
 
 ALL = list_models()
@@ -76,6 +76,7 @@ def test_all_answers_are_weighed_as_one_by_one(asked):
         assert reply.scores[place] == pytest.approx(alone, abs=1e-4)
 
 
+@torch.no_grad()
 def one_by_one(network, clip, prompt, words):
     """Log-likelihood of one answer without anything shared."""
     if isinstance(network, Speaking):

@@ -14,6 +14,8 @@ EXTRAS = {
     "fsspec": "cloud",
     "s3fs": "cloud",
     "h5py": "hdf5",
+    "openai": "llm",
+    "PIL": "llm",
     "matplotlib": "plots",
     "openpyxl": "xlsx",
     "accelerate": "distributed",

@@ -1,8 +1,8 @@
 """Our own language models as adapters, in folders of their own.
 
-A folder holds `model.json` (which model and its options), `weights.safetensors` and the tokenizer as
-transformers keeps it. `save_model` writes one, `open_own` opens it, `convert_folder` makes one from
-published weights where the file of the model knows their names.
+A folder holds `model.json` (which model and its options), `weights.safetensors` and the tokenizer
+as transformers keeps it. `save_model` writes one, `open_own` opens it, `convert_folder` makes one
+from published weights where the file of the model knows their names.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from musicavqa.llm.contract import Ability, ModelError, Receipt, Reply, Request
 from torch import Tensor
 
 from musicavqa.files import mark_of, read_json, replacing, write_json
+from musicavqa.llm.contract import Ability, ModelError, Receipt, Reply, Request
 from musicavqa.llm.layers.clip_tensors import RATE_HZ, ClipTensors, Prompt, stacked
 from musicavqa.llm.models import build_model, make_options, model_file
 from musicavqa.llm.models.card import Card, Wanted
@@ -113,14 +113,12 @@ class OwnModel:
         material, wanted = request.material, self.wanted
         weight = next(iter(self.network.parameters()))
         eye, ear = wanted.looking, wanted.listening
-        seen = eye is not None and material.pictures is not None and len(material.pictures) > 0
-        heard = ear is not None and material.sound is not None and len(material.sound) > 0
-        found = ClipTensors(
-            eye(material.pictures) if seen else None, ear(material.sound) if heard else None
-        )
-        return ClipTensors(
-            *(x if x is None else x.to(weight) for x in (found.pictures, found.sound))
-        )
+        seen = heard = None
+        if eye is not None and material.pictures is not None and len(material.pictures):
+            seen = eye(material.pictures).to(weight)
+        if ear is not None and material.sound is not None and len(material.sound):
+            heard = ear(material.sound).to(weight)
+        return ClipTensors(seen, heard)
 
     def prompt(self, request: Request) -> Prompt:
         """Words around the clip as numbers."""

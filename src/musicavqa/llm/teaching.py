@@ -30,7 +30,12 @@ from musicavqa.tensor_files import read_safetensors
 
 ATTENTION = r"(.*\.)?language\w*\..*\.(q_proj|k_proj|v_proj|o_proj|out_proj|query|key|value)"
 """Names of what is adapted: all projections of attention in the language model."""
-STATE, BRIDGES, ADAPTER, LESSON = "state.safetensors", "bridges.safetensors", "adapter", "lesson.json"
+STATE, BRIDGES, ADAPTER, LESSON = (
+    "state.safetensors",
+    "bridges.safetensors",
+    "adapter",
+    "lesson.json",
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,9 @@ class Lessons(Protocol):
 class Learner(Protocol):
     """A model that can learn; `OwnModel` is one, `NativeLearner` makes one of transformers'."""
 
-    network: Any
+    @property
+    def network(self) -> Any:
+        """What is adapted."""
 
     def loss(self, requests: Sequence[Request], answers: Sequence[str]) -> Tensor:
         """What is to be made small."""
@@ -166,7 +173,11 @@ def attach(model: Any, folder: Path) -> Any:
     network = learner_of(model).network
     if not (folder / ADAPTER).is_dir():
         raise FileNotFoundError(f"There is no adapter in {folder}; teach writes {ADAPTER}/ there.")
-    wrapped = peft.PeftModel.from_pretrained(network, str(folder / ADAPTER))
+    try:
+        wrapped = peft.PeftModel.from_pretrained(network, str(folder / ADAPTER))
+    except (RuntimeError, ValueError) as error:
+        why = " ".join(str(error).split())[:120]
+        raise ValueError(f"{folder / ADAPTER} is of another model ({why}).") from error
     if (folder / BRIDGES).is_file():
         own, tensors = network.state_dict(), read_safetensors(folder / BRIDGES)[0]
         if strange := [n for n, x in tensors.items() if n not in own or own[n].shape != x.shape]:
@@ -196,7 +207,8 @@ def merged(model: Any, folder: Path, out: Path) -> None:
 def learner_of(model: Any) -> Learner:
     """The model as something that learns; ValueError for one that is not in this process."""
     if hasattr(model, "loss"):
-        return model  # type: ignore[no-any-return]
+        learner: Learner = model
+        return learner
     if hasattr(model, "model") and hasattr(model, "chat"):
         return NativeLearner(model)
     raise ValueError(f"{model.identity()['model']} is not in this process, so it cannot be taught.")
@@ -234,7 +246,7 @@ def _bridge_names(network: Any) -> list[str]:
 
 
 def _steps(n: int, recipe: LoraRecipe) -> Iterator[list[list[int]]]:
-    """Batches of lessons, step by step; each epoch takes every lesson once, in an order of its own."""
+    """Batches of lessons, step by step; each epoch takes every lesson once, in its own order."""
     for epoch in range(recipe.epochs):
         draw = torch.Generator().manual_seed(recipe.seed * 7919 + epoch)
         order = torch.randperm(n, generator=draw).tolist()
@@ -270,7 +282,9 @@ def _same_lesson(folder: Path, about: Mapping[str, Any], learner: Learner) -> No
     place = folder / LESSON
     if place.is_file() and (found := read_json(place)) != about:
         what = [key for key in about if found.get(key) != about[key]]
-        raise ValueError(f"{folder} was taught with other {' and '.join(what)}; take another folder.")
+        raise ValueError(
+            f"{folder} was taught with other {' and '.join(what)}; take another folder."
+        )
     if any("lora_" in name for name, _ in learner.network.named_parameters()):
         raise ValueError("This model has an adapter already; open it anew, or merge it first.")
     write_json(place, dict(about))

@@ -104,9 +104,8 @@ class Fusing(nn.Module):
         for at in range(0, len(begun), AT_ONCE):
             some = begun[at : at + AT_ONCE]
             after.update(zip(some, self._next(question, some, attended), strict=True))
-        return torch.stack([
-            torch.stack([after[tuple(a[:n])][word] for n, word in enumerate(a)]).sum() for a in whole
-        ])  # fmt: skip
+        said = [[after[tuple(a[:n])][word] for n, word in enumerate(a)] for a in whole]
+        return torch.stack([torch.stack(words).sum() for words in said])
 
     @torch.no_grad()
     def generate(self, clips: ClipTensors, prompt: Prompt, most: int) -> list[int]:

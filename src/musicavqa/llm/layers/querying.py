@@ -1,4 +1,4 @@
-"""The query transformer of BLIP-2 (Li et al. 2023): learned queries that read tokens of any number."""
+"""The query transformer of BLIP-2 (Li et al. 2023): learned queries read any number of tokens."""
 
 from __future__ import annotations
 

@@ -6,8 +6,6 @@ weighing of answers and free answers are the same for all.
 
 from __future__ import annotations
 
-import copy
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,12 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from musicavqa.llm.families.candidates import weigh
 from musicavqa.llm.layers.clip_tensors import ClipTensors, Prompt
 from musicavqa.llm.layers.towers import build
 
 NO_LABEL = -100
-CACHE_TOKENS = 1 << 17
-"""Tokens that the caches of all answers weighed at once may hold together."""
 
 
 class Speaking(nn.Module):
@@ -71,44 +68,20 @@ class Speaking(nn.Module):
     def likelihoods(
         self, clips: ClipTensors, prompt: Prompt, answers: Sequence[Sequence[int]]
     ) -> Tensor:
-        """Log-likelihood (N,) of each whole answer and its end, after one clip and prompt.
-
-        The prompt is read once; its cache is shared by all answers. Answers are padded behind, where
-        causal attention makes padding harmless.
-        """
+        """Log-likelihood (N,) of each whole answer and its end, after one clip and prompt."""
         front = self.fronts(clips, [prompt])[0][None]
-        cache = self._new_cache()
-        first = self._step(front, cache)[0, -1].log_softmax(-1)
-        at_once = max(1, CACHE_TOKENS // front.shape[1])
-        parts = [
-            self._weigh(first, copy.deepcopy(cache), answers[at : at + at_once])
-            for at in range(0, len(answers), at_once)
-        ]
-        return torch.cat(parts)
-
-    def _weigh(self, first: Tensor, cache: Any, answers: Sequence[Sequence[int]]) -> Tensor:
-        whole = [torch.tensor([*answer, self.end], device=first.device) for answer in answers]
-        words = pad_sequence(whole, batch_first=True, padding_value=self.end)
-        real = pad_sequence([torch.ones_like(row) for row in whole], batch_first=True)
-        found = first[words[:, :1]]
-        if words.shape[1] > 1:
-            cache.batch_repeat_interleave(len(words))
-            rest = self._step(self.embed(words[:, :-1]), cache).log_softmax(-1)
-            found = torch.cat([found, rest.gather(2, words[:, 1:, None])[..., 0]], dim=1)
-        return (found * real).sum(1)
+        whole = [[*answer, self.end] for answer in answers]
+        return torch.from_numpy(weigh(self.language, {"inputs_embeds": front}, whole))
 
     @torch.no_grad()
     def generate(self, clips: ClipTensors, prompt: Prompt, most: int) -> list[int]:
         """The likeliest next word again and again, without the end; at most `most` words."""
-        step, cache = self.fronts(clips, [prompt])[0][None], self._new_cache()
-        words: list[int] = []
-        while len(words) < most:
-            word = int(self._step(step, cache)[0, -1].argmax())
-            if word == self.end:
-                break
-            words.append(word)
-            step = self.embed(torch.tensor([[word]], device=step.device))
-        return words
+        front = self.fronts(clips, [prompt])[0][None]
+        words = self.language.generate(
+            inputs_embeds=front, attention_mask=torch.ones_like(front[..., 0]).long(),
+            max_new_tokens=most, do_sample=False, eos_token_id=self.end, pad_token_id=self.end,
+        )[0].tolist()  # fmt: skip
+        return words[: words.index(self.end)] if self.end in words else words
 
     def fronts(self, clips: ClipTensors, prompts: Sequence[Prompt]) -> list[Tensor]:
         """Everything before the answer (L, D), embedded, for each row."""
@@ -135,19 +108,6 @@ class Speaking(nn.Module):
         """Words as the language model reads them."""
         embedded: Tensor = self.language.get_input_embeddings()(words)
         return embedded
-
-    def _new_cache(self) -> Any:
-        from transformers import DynamicCache
-
-        return DynamicCache(config=self.language.config)
-
-    def _step(self, embedded: Tensor, cache: Any) -> Tensor:
-        parameters = inspect.signature(self.language.forward).parameters
-        name = "cache" if "cache" in parameters else "past_key_values"  # renamed within version 5
-        logits: Tensor = self.language(
-            inputs_embeds=embedded, use_cache=True, **{name: cache}
-        ).logits
-        return logits
 
 
 def word_loss(logits: Tensor, labels: Tensor) -> Tensor:

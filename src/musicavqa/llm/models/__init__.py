@@ -1,8 +1,8 @@
 """Language models written here from their descriptions, one file each; the file is the name.
 
-A file holds `CARD`, `Options` (frozen dataclass; its defaults are the published sizes), `TINY` (sizes
-for tests and for trying things out), `Model(options)` and `wanted(options)`, which says what of a
-clip it reads and which words stand around it.
+A file holds `CARD`, `Options` (frozen dataclass; its defaults are the published sizes), `TINY`
+(sizes for tests and for trying things out), `Model(options)` and `wanted(options)`, which says what
+of a clip it reads and which words stand around it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Audio Flamingo: a language model that attends to windows of sound through gates that begin closed.
+"""Audio Flamingo: a language model attends to windows of sound through gates that begin closed.
 
-Kong et al. 2024 (ICML, arXiv 2402.01831), the first version. CLAP gives one vector for every window of
-7 s, a window every 1.75 s, 16 at most (33.25 s); three layers of self-attention follow. Before each
-block of OPT a gated cross-attention (Alayrac et al. 2022, Flamingo, eq. 1) lets every word attend
-to the windows: y + tanh(a) * attention(y, windows), then y + tanh(b) * feed-forward(y). Gates are
-zero at first, so the language model begins as it was.
+Kong et al. 2024 (ICML, arXiv 2402.01831), the first version. CLAP gives one vector for every window
+of 7 s, a window every 1.75 s, 16 at most (33.25 s); three layers of self-attention follow. Before
+each block of OPT a gated cross-attention (Alayrac et al. 2022, Flamingo, eq. 1) lets every word
+attend to the windows: y + tanh(a) * attention(y, windows), then y + tanh(b) * feed-forward(y).
+Gates are zero at first, so the language model begins as it was.
 
 It hears and does not see. Its successors, Audio Flamingo 3 and Music Flamingo, are in transformers.
 """
@@ -19,19 +19,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musicavqa.llm.layers.clip_tensors import ClipTensors, Listening
+from musicavqa.llm.layers.clip_tensors import ClipTensors, Listening, Prompt
 from musicavqa.llm.layers.speaking import Speaking
 from musicavqa.llm.layers.towers import build
 from musicavqa.llm.models.card import Card, Wanted
 
 CARD = Card(
-    title="Audio Flamingo: a novel audio language model with few-shot learning and dialogue abilities",
+    title="Audio Flamingo: a novel audio language model with few-shot learning and dialogue"
+    " abilities",
     system="Audio Flamingo",
     year=2024,
     venue="ICML",
     senses="A",
     tier="re-implemented architecture",
-    checked="closed gates leave the language model as it is, the gate by its equation, windows' times",
+    checked="closed gates leave the language model as it is, the gate by its equation",
     missing="published weights; its front end at 44.1 kHz (16 kHz here); examples fetched as shots",
     licence="MIT; weights not for commerce",
     trained_on="questions about sound, in both stages of training",
@@ -75,7 +76,8 @@ TINY = Options(
     },
     language={
         "hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "word_embed_proj_dim": 32, "vocab_size": 400, "max_position_embeddings": 128, "dropout": 0.0,
+        "word_embed_proj_dim": 32, "vocab_size": 400, "max_position_embeddings": 128,
+        "dropout": 0.0,
     },
     windows=3, window_frames=64, hop_frames=32, bands=16, heard_width=32, layers=1, heads=2,
     inner=64, head_width=16,
@@ -151,6 +153,12 @@ class Model(Speaking):
         decoder.layers = nn.ModuleList(
             Gated(block, self.width, options, self.heard) for block in decoder.layers
         )
+
+    def fronts(self, clips: ClipTensors, prompts: Sequence[Prompt]) -> list[Tensor]:
+        """Words alone; windows count as tokens read though they stand in no sequence."""
+        found = super().fronts(clips, prompts)
+        self.read = {} if self.heard.windows is None else {"sound": self.heard.windows.shape[1]}
+        return found
 
     def media(self, clips: ClipTensors, questions: Sequence[Tensor]) -> dict[str, Tensor]:
         """Nothing stands in the sequence: the windows are attended to."""

@@ -11,7 +11,7 @@ Tier = Literal[
     "native", "by API", "re-implemented with weight loading", "re-implemented architecture",
     "recipe for an endpoint",
 ]  # fmt: skip
-"""How far a system is here. native: the authors' own network by transformers. by API: asked over the
+"""How far a system is here. native: the authors' network by transformers. by API: asked over the
 network. re-implemented: our own code from its description, with or without a way for the published
 weights to get in. recipe: only how to ask somebody who serves it."""
 TIERS: tuple[str, ...] = get_args(Tier)

@@ -1,9 +1,10 @@
 """CAT: clues about the question, gathered from pictures and sound, before a language model.
 
-Ye et al. 2024 (ECCV, arXiv 2403.04640). Besides one word for all pictures and one for all sound, the
-language model reads clues: a perceiver, shared by both senses, lets the words of the question ask
-and a query transformer turns what was found into words (section 3.2). Its two blocks, with h the
-words of the question, X a sense, XA attention to others, SA attention to itself, F feed-forward:
+Ye et al. 2024 (ECCV, arXiv 2403.04640). Besides one word for all pictures and one for all sound,
+the language model reads clues: a perceiver, shared by both senses, lets the words of the question
+ask and a query transformer turns what was found into words (section 3.2). Its two blocks, with h
+the words of the question, X a sense, XA attention to others, SA attention to itself, F
+feed-forward:
 
     B1(h; X) = XA(h, F(SA(X)))        B2 = SA(F(XA(F(SA(X)), B1)))
 
@@ -32,14 +33,15 @@ from musicavqa.llm.layers.towers import build, each
 from musicavqa.llm.models.card import Card, Wanted
 
 CARD = Card(
-    title="CAT: enhancing multimodal large language model to answer questions in dynamic AV scenarios",
+    title="CAT: enhancing multimodal large language model to answer questions in dynamic"
+    " audio-visual scenarios",
     system="CAT",
     year=2024,
     venue="ECCV",
     senses="AV",
     tier="re-implemented architecture",
     checked="numbers of clues in both forms, who asks whom, the preference loss by its equation",
-    missing="published weights; ImageBind (CLIP and CLAP hear and see instead); how evading is judged",
+    missing="published weights; ImageBind (CLIP and CLAP instead); how evading is judged",
     licence="Apache-2.0; ImageBind not for commerce, Llama 2's terms",
     trained_on="instructions made from its training split",
 )

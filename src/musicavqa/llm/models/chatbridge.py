@@ -1,7 +1,7 @@
-"""ChatBridge: one query transformer turns pictures and sound into 32 words each for a language model.
+"""ChatBridge: one query transformer makes 32 words each of pictures and sound.
 
-Zhao et al. 2023 (arXiv 2305.16103). EVA-CLIP sees 4 pictures, BEATs hears one slice of 10.24 s; both
-stay as they are, as does Vicuna-13B. Learned queries of each sense read the tokens through one
+Zhao et al. 2023 (arXiv 2305.16103). EVA-CLIP sees 4 pictures, BEATs hears one slice of 10.24 s;
+both stay as they are, as does Vicuna-13B. Learned queries of each sense read the tokens through one
 query transformer (`layers/querying.py`), one linear layer makes words of what they found. Tokens of
 sound are first brought to the width of pictures, those of pictures marked by their time.
 """
@@ -67,7 +67,7 @@ class Options:
 TINY = Options(
     picture={
         "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+        "num_attention_heads": 2, "image_size": 28, "patch_size": 14, "initializer_range": 0.02,
     },
     sound={
         "input_patch_size": 16, "embed_dim": 16, "encoder_layers": 1, "encoder_embed_dim": 16,

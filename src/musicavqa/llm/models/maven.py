@@ -1,4 +1,4 @@
-"""MAVEN: VITA taught to answer unlike its own guesses from the question, the sound or the pictures alone.
+"""MAVEN: VITA taught to answer unlike its guesses from question, sound or pictures alone.
 
 Ma et al. 2025 (FortisAVQA, arXiv 2504.00487). The same network answers four times: from everything,
 from the question alone, from the sound alone and from the pictures alone; p_f, p_q, p_a, p_v are
@@ -8,8 +8,9 @@ what it says, mean over the words. Beside the loss of words (MCCD for a generato
 * a cycle: KL(p_a || p_q) + KL(p_v || p_a) + KL(p_q || p_v), share 0.005. Released switched off.
 
 1 / KL grows without bound where a guess equals the whole answer, as it does at first; by default KL
-counts at least `least`, and only words of the answer count. `compat="released"`: all words of prompt
-and answer, and 1e-8 added to KL. The paper's body could not be read; this is the released program.
+counts at least `least`, and only words of the answer count. `compat="released"`: all words of
+prompt and answer, and 1e-8 added to KL. The paper's body could not be read; this is the released
+program.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Model(FramesAndSpeech):
         )
 
     def _said(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """(B, V) log-probabilities: of the mean logits over words of the answer, or over all words."""
+        """(B, V) log-probabilities: of the mean logits over the answer, or over all."""
         if self.options.compat == "released":
             return logits.mean(1).log_softmax(-1)
         there = (labels != NO_LABEL)[..., None].to(logits.dtype)

@@ -1,8 +1,8 @@
 """Meerkat: tokens of pictures and sound made of the language model's own words, and aligned.
 
-Chowdhury et al. 2024 (ECCV, arXiv 2407.01851). Patches of CLIP and the last map of CLAP are shortened by
-convolutions without padding and then attend to the whole table of word vectors, so what Llama reads
-of a clip lies among its words. Two losses align the senses:
+Chowdhury et al. 2024 (ECCV, arXiv 2407.01851). Patches of CLIP and the last map of CLAP are
+shortened by convolutions without padding and then attend to the whole table of word vectors, so
+what Llama reads of a clip lies among its words. Two losses align the senses:
 
 * `transport_loss` (AVOpT): optimal transport between tokens of pictures and of sound, cosine cost,
   by IPOT (Xie et al. 2020, algorithm 1) with equal shares;
@@ -36,8 +36,8 @@ CARD = Card(
     venue="ECCV",
     senses="AV",
     tier="re-implemented architecture",
-    checked="shares and optimum of the transport, the consistency by its equation, lengths of tokens",
-    missing="weights, which were not given out; its paper could not be read; its answers with boxes",
+    checked="shares and optimum of the transport, consistency by its equation, numbers of tokens",
+    missing="weights, which were not given out; its paper could not be read; answers with boxes",
     licence="Apache-2.0; Llama 2's terms",
     trained_on="unknown",
 )
@@ -108,7 +108,7 @@ def wanted(options: Options) -> Wanted:
 
 
 class AmongWords(nn.Module):
-    """Tokens (B, N, C) -> fewer tokens (B, M, D) that are mixtures of the words of a table (V, D)."""
+    """Tokens (B, N, C) -> fewer tokens (B, M, D), mixtures of the words of a table (V, D)."""
 
     def __init__(self, width: int, out: int, kernel: int, stride: int, options: Options) -> None:
         super().__init__()
@@ -154,7 +154,10 @@ class Model(Speaking):
         answers: Sequence[Sequence[int]],
         boxes: Tensor | None = None,
     ) -> Tensor:
-        """Words, transport and, with `boxes` (B, 4) as left, top, right, bottom in 0 to 1, attention."""
+        """Words, transport and, with `boxes` (B, 4), attention.
+
+        A box is left, top, right, bottom, from 0 to 1.
+        """
         total, tokens = super().loss(clips, prompts, answers), self.tokens(clips)
         if {"pictures", "sound"} - set(tokens):
             return total
@@ -183,7 +186,7 @@ class Model(Speaking):
         return functional.adaptive_avg_pool1d(sound, self.options.shared)
 
     def attention_map(self, patches: Tensor, sound: Tensor) -> Tensor:
-        """(B, side, side), largest value 1: where sound attends, mean over sound, heads and frames."""
+        """(B, side, side), largest value 1: where sound attends, mean over all but the place."""
         weights = self.to_patches(sound, patches, patches)[1].mean(1)
         flat = weights.unflatten(1, (self.options.frames, -1)).mean(1)
         side = round(flat.shape[1] ** 0.5)

@@ -1,9 +1,9 @@
-"""VALOR: BERT that answers while it attends to tokens of pictures and of sound, one behind the other.
+"""VALOR: BERT that answers while it attends to tokens of pictures, and of sound behind them.
 
-Liu et al. 2023 (arXiv 2304.08345; T-PAMI 2024). CLIP looks at every picture alone, AST hears clips of
-5.12 s; BERT with cross-attention in every layer, between self-attention and feed-forward, answers
-(`layers/fusing.py`). Its pre-training aligns the words of a caption with pictures and clips one by
-one: `Model.alignment` (the paper's multimodal grouping alignment, MGA).
+Liu et al. 2023 (arXiv 2304.08345; T-PAMI 2024). CLIP looks at every picture alone, AST hears clips
+of 5.12 s; BERT with cross-attention in every layer, between self-attention and feed-forward,
+answers (`layers/fusing.py`). Its pre-training aligns the words of a caption with pictures and clips
+one by one: `Model.alignment` (the paper's multimodal grouping alignment, MGA).
 
 As in the released program, fine-tuning takes the loss with and without sound, and an answer is
 learned with 99 % of its words masked. A clip without sound is heard as zeros.
@@ -31,7 +31,7 @@ CARD = Card(
     venue="T-PAMI",
     senses="AV",
     tier="re-implemented architecture",
-    checked="who sees whom, the masked loss, answers weighed as by hand, the alignment by its equation",
+    checked="who sees whom, masks and labels, answers weighed one by one, the alignment",
     missing="published weights (their names are not known here); Video Swin as the eye of VALOR-B",
     licence="MIT",
     trained_on="fine-tuned on its training split",
@@ -57,7 +57,7 @@ class Options:
     """Of AST."""
     language: Mapping[str, Any] = field(default_factory=dict)
     """Of BERT; empty is bert-base-uncased."""
-    marks: Marks = Marks()
+    marks: Marks = field(default_factory=Marks)
     words: int = 30
     """Word pieces of a question, marks included."""
     frames: int = 8
@@ -126,7 +126,7 @@ class Model(Fusing):
         return found
 
     def alignment(self, clips: ClipTensors, captions: Sequence[Sequence[int]]) -> Tensor:
-        """MGA: InfoNCE in both directions of captions with pictures, sound, and both; their mean."""
+        """MGA: InfoNCE both ways of captions with pictures, sound, and both; their mean."""
         states, real = self.encode(captions)
         if clips.pictures is None:
             raise ValueError("Alignment takes clips with pictures.")

@@ -53,7 +53,7 @@ class Options:
     """Of BEATs."""
     language: Mapping[str, Any] = field(default_factory=dict)
     """Of BERT; empty is bert-base-uncased."""
-    marks: Marks = Marks()
+    marks: Marks = field(default_factory=Marks)
     words: int = 40
     frames: int = 8
     clips: int = 2
@@ -66,7 +66,7 @@ class Options:
 TINY = Options(
     picture={
         "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+        "num_attention_heads": 2, "image_size": 28, "patch_size": 14, "initializer_range": 0.02,
     },
     sound={
         "input_patch_size": 16, "embed_dim": 16, "encoder_layers": 1, "encoder_embed_dim": 32,

@@ -1,9 +1,9 @@
-"""VideoLLaMA 2.1-AV: SigLIP and BEATs before Qwen2, joined by a connector that convolves in space and time.
+"""VideoLLaMA 2.1-AV: SigLIP and BEATs before Qwen2, with convolutions in space and time.
 
 Cheng et al. 2024 (arXiv 2406.07476), audio-visual branch, version 2.1-7B-AV. Patches of 16 pictures
-go through residual convolutions, a 3-D convolution that halves time, height and width (no padding in
-this version), residual convolutions again, and two layers: 16 x 27 x 27 become 8 x 13 x 13 = 1,352
-tokens. BEATs hears 30 s of 128 bands, 1,496 tokens. The eye's last layer but one is read.
+go through residual convolutions, a 3-D convolution that halves time, height and width (no padding
+in this version), residual convolutions again, and two layers: 16 x 27 x 27 become 8 x 13 x 13 =
+1,352 tokens. BEATs hears 30 s of 128 bands, 1,496 tokens. The eye's last layer but one is read.
 
 The released evaluation glues eight stretches of 2 s: ask with the policy `frames=16 sound=8x2`.
 `convert` brings official weights under our names. Its residual block is that of RegNet (Radosavovic
@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ CARD = Card(
     venue="arXiv",
     senses="AV",
     tier="re-implemented with weight loading",
-    checked="lengths of the connector, its convolutions by hand, official names and shapes at full size",
+    checked="the connector: lengths, blocks by hand; official names and shapes at full size",
     missing="never run with official weights",
     licence="Apache-2.0; BEATs MIT",
     trained_on="its training split is in the joint training set",
@@ -141,9 +142,7 @@ class Connector(nn.Module):
     def __init__(self, width: int, out: int, depth: int, padding: int) -> None:
         super().__init__()
         widths = [width, *[out] * depth]
-        self.before = nn.Sequential(
-            *(Residual(a, b) for a, b in zip(widths, widths[1:], strict=False))
-        )
+        self.before = nn.Sequential(*(Residual(a, b) for a, b in pairwise(widths)))
         self.sampler = nn.Conv3d(out, out, 2, 2, padding)
         self.after = nn.Sequential(*(Residual(out, out) for _ in range(depth)))
         self.readout = two_layers(out, out)

@@ -1,8 +1,8 @@
 """VITA 1.0: pictures of 256 tokens each and a whole minute of sound before Mixtral.
 
-Fu et al. 2024 (arXiv 2408.05211). InternViT sees up to 16 pictures, two by two patches are one token
-(16 x 256); filter banks, four convolutions and a transformer hear 12.5 tokens a second; two layers
-bring each to Mixtral's width. The ear is made for spoken requests, not for music.
+Fu et al. 2024 (arXiv 2408.05211). InternViT sees up to 16 pictures, two by two patches are one
+token (16 x 256); filter banks, four convolutions and a transformer hear 12.5 tokens a second; two
+layers bring each to Mixtral's width. The ear is made for spoken requests, not for music.
 
 The published network has 8x7B parameters: whoever serves it is asked over the network, with
 `musicavqa llm` and the address (docs/llm.md). Here is its form, for any size.
