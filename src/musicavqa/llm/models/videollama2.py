@@ -29,7 +29,7 @@ from musicavqa.llm.models.card import Card, Wanted
 
 CARD = Card(
     title="VideoLLaMA 2: advancing spatial-temporal modeling and audio understanding in video-LLMs",
-    system="VideoLLaMA 2",
+    system="VideoLLaMA-2",
     year=2024,
     venue="arXiv",
     senses="AV",
