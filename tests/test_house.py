@@ -33,6 +33,7 @@ ROOMS = {
     "identity": "datasets features training",
     "workflow": "bandstand datasets features identity llm media methods metrics scoring training",
     "ask": "bandstand features llm media methods rules training",
+    "serve": "ask bandstand media methods",
     "many_runs": "scoring training workflow",
 }
 ROOMS["cli"] = " ".join(ROOMS)
@@ -49,6 +50,9 @@ LIBRARIES = {
     ),
     "matplotlib": "reports scoring ask",
     "typer": "cli",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
     "scipy": "metrics",
     "pandas": "",
 }

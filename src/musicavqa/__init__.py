@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from musicavqa.ask.asking import ask as ask
+    from musicavqa.ask.asking import listen as listen
     from musicavqa.ask.reading import read as read
     from musicavqa.ask.searching import search as search
     from musicavqa.builders.balance import balance as balance
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from musicavqa.scoring.grounding import grounding_of as grounding_of
     from musicavqa.scoring.importers import import_predictions as import_predictions
     from musicavqa.scoring.leaderboard import leaderboard as leaderboard
+    from musicavqa.serve.running import serve as serve
     from musicavqa.workflow import evaluate as evaluate
     from musicavqa.workflow import extract_features as extract_features
     from musicavqa.workflow import list_streams as list_streams
@@ -88,6 +90,7 @@ _HOMES = {
     "list_datasets": "musicavqa.datasets",
     "list_methods": "musicavqa.methods.registry",
     "list_streams": "musicavqa.workflow",
+    "listen": "musicavqa.ask.asking",
     "load_dataset": "musicavqa.datasets",
     "load_method": "musicavqa.methods.registry",
     "mark_head_tail": "musicavqa.builders.head_tail",
@@ -98,6 +101,7 @@ _HOMES = {
     "rephrase": "musicavqa.builders.rephrase",
     "robustness": "musicavqa.workflow",
     "search": "musicavqa.ask.searching",
+    "serve": "musicavqa.serve.running",
     "shortcuts": "musicavqa.many_runs",
     "teach": "musicavqa.workflow",
     "tidy_features": "musicavqa.features.extraction.tidying",
@@ -108,9 +112,10 @@ _HOMES = {
 """Function -> its module; type checkers read the imports above, which say the same."""
 __all__ = list(_HOMES)
 
-# The room of that name is loaded first: a later import would put it where the function is.
-import_module("musicavqa.ask")
-del globals()["ask"]
+# Rooms of the same name are loaded first: a later import would put them where the function is.
+for _room in ("ask", "serve"):
+    import_module(f"musicavqa.{_room}")
+    del globals()[_room]
 
 
 if not TYPE_CHECKING:

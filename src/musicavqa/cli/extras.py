@@ -16,6 +16,10 @@ EXTRAS = {
     "h5py": "hdf5",
     "matplotlib": "plots",
     "openpyxl": "xlsx",
+    "fastapi": "web",
+    "starlette": "web",
+    "uvicorn": "web",
+    "python_multipart": "web",
 }
 """Module -> the extra of this package that installs it."""
 
