@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from musicavqa.builders.balance import balance as balance
     from musicavqa.builders.head_tail import mark_head_tail as mark_head_tail
     from musicavqa.builders.rephrase import rephrase as rephrase
+    from musicavqa.catalog.adding import add_to_catalog as add_to_catalog
     from musicavqa.catalog.lookup import catalog_datasets as catalog_datasets
     from musicavqa.catalog.lookup import catalog_methods as catalog_methods
     from musicavqa.catalog.lookup import catalog_results as catalog_results
@@ -67,6 +68,7 @@ for _switch, _off in {
 
 _HOMES = {
     "about_dataset": "musicavqa.datasets",
+    "add_to_catalog": "musicavqa.catalog.adding",
     "ask": "musicavqa.ask.asking",
     "audit_catalog": "musicavqa.reports.survey_claims",
     "balance": "musicavqa.builders.balance",
