@@ -47,9 +47,9 @@ def _value(text: str, place: int) -> tuple[str, int]:
         word = re.compile(r"[\w.:-]*").match(text, place)
         assert word is not None  # it may be empty
         return word[0], word.end()
-    depth = 0
+    closing, depth = {"{": "}", '"': '"'}[opening], 0
     for at in range(place, len(text)):
         depth += {"{": 1, "}": -1}.get(text[at], 0)
-        if depth == 0 and (text[at] == "}" or (opening == '"' == text[at] and at > place)):
+        if depth == 0 and text[at] == closing and at > place:
             return text[place + 1 : at], at + 1
     raise CatalogueError(f"BibTeX line {text.count(chr(10), 0, place) + 1}: the value has no end.")

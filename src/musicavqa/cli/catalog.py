@@ -170,7 +170,7 @@ def _say_effects(change: Any, permutations: int) -> None:
     moved = []
     for name, effects in after.tables.items():
         for old, new in zip(before.tables[name], effects, strict=True):
-            pair = [None if e.estimate is None else f"{e.estimate.value:+.1f}" for e in (old, new)]
+            pair = [None if e.estimate is None else f"{e.estimate.points:+.1f}" for e in (old, new)]
             if pair[0] != pair[1]:
                 moved.append(
                     f"{after.names[name]}: {new.mark} on {new.outcome}: {pair[0]} -> {pair[1]}"
