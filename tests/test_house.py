@@ -34,6 +34,7 @@ ROOMS = {
     "identity": "datasets features training",
     "workflow": "bandstand datasets features identity llm media methods metrics scoring training",
     "ask": "bandstand features llm media methods rules training",
+    "serve": "ask bandstand media methods",
     "many_runs": "scoring training workflow",
 }
 ROOMS["cli"] = " ".join(ROOMS)
@@ -50,6 +51,9 @@ LIBRARIES = {
     ),
     "matplotlib": "reports scoring ask",
     "typer": "cli",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
     "scipy": "metrics",
     "pandas": "",
 }
