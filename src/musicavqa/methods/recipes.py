@@ -83,8 +83,8 @@ def published_notes(method: Method) -> tuple[str, tuple[str, ...]]:
             f"{method.name} has no published recipe (checked against: {method.card.reference}). "
             "It has: default, quick."
         )
-    return "the paper of MUSIC-AVQA, on its own network", (
-        "The method was adapted to MUSIC-AVQA by others; how they trained it was never released.",
+    return "sizes and streams as its paper or release has them", (
+        "How it was trained on MUSIC-AVQA was never released; the schedule is ours.",
     )
 
 
