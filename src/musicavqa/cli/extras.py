@@ -16,6 +16,8 @@ EXTRAS = {
     "h5py": "hdf5",
     "matplotlib": "plots",
     "openpyxl": "xlsx",
+    "mkdocs": "docs",
+    "mkdocstrings": "docs",
     "fastapi": "web",
     "starlette": "web",
     "uvicorn": "web",
