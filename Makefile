@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow clean
+.PHONY: demo docs test test-slow clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,8 +20,11 @@ test: $(VENV)/ready
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
 
+docs: $(VENV)/ready
+	$(BIN)/mkdocs build --strict
+
 test-slow: $(VENV)/ready
 	$(BIN)/pytest -m slow
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site

@@ -21,6 +21,8 @@ EXTRAS = {
     "accelerate": "distributed",
     "tensorboard": "tensorboard",
     "wandb": "wandb",
+    "mkdocs": "docs",
+    "mkdocstrings": "docs",
     "fastapi": "web",
     "starlette": "web",
     "uvicorn": "web",

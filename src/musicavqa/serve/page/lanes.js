@@ -100,7 +100,7 @@ function showLanes(rows, result, duration) {
 function showBoxes(place, lanes) {
   place.replaceChildren();
   const shown = lanes.filter((lane) => lane.box).map((lane) => {
-    const box = make("div", { className: "box" }, make("span", {}, spoken(likeliest(lane))));
+    const box = make("div", { className: "box" }, make("span", {}, `${spoken(likeliest(lane))}${lane.there < SURE ? "?" : ""}`));
     placeBox(box, lane.box);
     place.append(box);
     return [box, lane];
