@@ -22,7 +22,7 @@ import numpy as np
 from musicavqa.ask.documents import _setting
 from musicavqa.ask.lanes import score_of
 from musicavqa.ask.query import Term
-from musicavqa.ask.searching import search
+from musicavqa.ask.searching import rank
 from musicavqa.bandstand.truth import read_truth
 from musicavqa.features.encoders.audio_yamnet import EMBEDDING
 from musicavqa.features.streams import open_streams
@@ -97,7 +97,7 @@ def main() -> None:
             true = np.array([all(holds(fact, term) for term in terms) for fact in facts])
             if not LEAST <= true.sum() <= len(true) - LEAST:
                 continue
-            scores = {hit.file: hit.score for hit in search(documents, terms)}
+            scores = {hit.file: hit.score for hit in rank(documents, terms)}
             ours = np.array([scores[document["file"]] for document in documents])
             theirs = _by_tags(tags, terms)
             precisions = [average_precision(said, true) for said in (ours, theirs)]

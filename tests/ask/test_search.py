@@ -11,7 +11,7 @@ from made_readings import made_reading, seen_at
 from musicavqa.ask.documents import _setting
 from musicavqa.ask.lanes import score_of
 from musicavqa.ask.query import Term, parse_query
-from musicavqa.ask.searching import features_of, number_of_players, search, search_like
+from musicavqa.ask.searching import features_of, number_of_players, rank, rank_like
 
 
 def instrument(name, **more):
@@ -94,14 +94,14 @@ def documents():
     ],
 )
 def test_files_are_ranked_by_what_they_have(documents, text, first):
-    hits = search(documents, parse_query(text))
+    hits = rank(documents, parse_query(text))
     assert {hit.file for hit in hits[: len(first)]} == first
     assert hits[len(first) - 1].score > 2 * hits[len(first)].score
     assert all(0 <= hit.score <= 1 for hit in hits)
 
 
 def test_reasons_say_how_surely_and_when(documents):
-    hit = next(h for h in search(documents, parse_query("cello, no drums")) if h.file == "solo")
+    hit = next(h for h in rank(documents, parse_query("cello, no drums")) if h.file == "solo")
     cello, drums = hit.reasons
     assert (cello.term, drums.term) == ("cello", "no drum")
     assert np.array(cello.spans_s) == pytest.approx(np.array([[1, 4], [6, 9]]), abs=0.15)
@@ -116,7 +116,7 @@ def test_numbers_of_players_are_probabilities(documents):
 
 def test_likeness_finds_the_same_and_leaves_the_example_out(documents):
     again = {**documents[0], "file": "copy"}
-    hits = search_like([*documents, again], documents[0])
+    hits = rank_like([*documents, again], documents[0])
     assert [hit.file for hit in hits][:2] == ["copy", "duo"]
     assert hits[0].score == pytest.approx(1)
     assert "solo" not in {hit.file for hit in hits}

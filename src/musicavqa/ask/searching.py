@@ -7,13 +7,17 @@ ranked by the product, so that an unsure reading stands behind a sure one.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from musicavqa.ask.query import Term
+from musicavqa.ask.asking import DEFAULT_CHECKPOINT
+from musicavqa.ask.many import Errand, appending, ask_each, missing, read_documents
+from musicavqa.ask.query import Term, parse_query
+from musicavqa.media import LIMITS, Limits
 from musicavqa.questions import INSTRUMENTS
 
 LEAST = 1e-4
@@ -25,6 +29,60 @@ N_SPANS = 3
 
 Document = Mapping[str, Any]
 """As `documents.answers` makes it."""
+
+
+Tell = Callable[[float, float | None], None]
+
+
+def search(
+    files: Sequence[Path],
+    query: str | None = None,
+    *,
+    like: Path | None = None,
+    index: Path,
+    checkpoint: Path = DEFAULT_CHECKPOINT,
+    workers: int = 1,
+    limits: Limits = LIMITS,
+    tell: Tell = lambda done, total: None,
+) -> list[Hit]:
+    """Files by what is heard and seen in them: by `query`, or by likeness to the file `like`.
+
+    `index` is a file of readings that is made, or continued with files that it lacks. ValueError
+    for a query that is not understood. Files that cannot be read are no hits; `unread` names them.
+    """
+    if (query is None) == (like is None):
+        raise ValueError("Say what is wanted, or --like FILE; one of the two.")
+    terms = () if query is None else parse_query(query)
+    wanted = list(dict.fromkeys([*files, *([like] if like is not None else [])]))
+    latest = _read_each(wanted, Errand((), checkpoint, limits=limits), index, workers, tell)
+    documents = [found for path in files if (found := latest[str(path)]).get("reading") is not None]
+    if like is None:
+        return rank(documents, terms)
+    if (example := latest[str(like)]).get("reading") is None:
+        raise ValueError(f"{like} could not be read, so nothing is like it.")
+    return rank_like(documents, example)
+
+
+def unread(files: Sequence[Path], index: Path) -> list[str]:
+    """Those of the files that could not be read, and why."""
+    latest = {document["file"]: document for document in read_documents(index)}
+    found = [latest[str(path)] for path in files]
+    return [f"{one['file']}: {one['error']['message']}" for one in found if "error" in one]
+
+
+def _read_each(
+    files: Sequence[Path], errand: Errand, index: Path, workers: int, tell: Tell
+) -> dict[str, dict[str, Any]]:
+    """The latest document of each file, read now where there is none."""
+    with appending(index) as append:
+        documents = read_documents(index)
+        n_before = len(files) - len(missing(files, errand, documents))
+        tell(n_before, len(files))
+        for n, document in enumerate(ask_each(files, errand, documents, workers), n_before + 1):
+            append(document)
+            documents.append(document)
+            tell(n, len(files))
+    return {document["file"]: document for document in documents}
 
 
 @dataclass(frozen=True)
@@ -60,7 +118,7 @@ class Hit:
         return {"file": self.file, "score": round(self.score, 6), "reasons": reasons}
 
 
-def search(documents: Sequence[Document], terms: Sequence[Term]) -> list[Hit]:
+def rank(documents: Sequence[Document], terms: Sequence[Term]) -> list[Hit]:
     """Files by the probability that all terms hold, the likeliest first."""
     hits = []
     for document in documents:
@@ -70,7 +128,7 @@ def search(documents: Sequence[Document], terms: Sequence[Term]) -> list[Hit]:
     return sorted(hits, key=lambda hit: (-hit.score, hit.file))
 
 
-def search_like(documents: Sequence[Document], example: Document) -> list[Hit]:
+def rank_like(documents: Sequence[Document], example: Document) -> list[Hit]:
     """Files by likeness to `example`: who sounds how long, how many, and where it is.
 
     Cosine of `features_of`; reasons are the instruments that both have.

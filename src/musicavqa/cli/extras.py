@@ -18,6 +18,13 @@ EXTRAS = {
     "PIL": "llm",
     "matplotlib": "plots",
     "openpyxl": "xlsx",
+    "accelerate": "distributed",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "fastapi": "web",
+    "starlette": "web",
+    "uvicorn": "web",
+    "python_multipart": "web",
 }
 """Module -> the extra of this package that installs it."""
 

@@ -11,6 +11,10 @@ def open_model(name: str, opening: Opening | None = None) -> Adapter:
     """The adapter; ValueError for a name that is neither."""
     opening = opening or Opening()
     place = Path(name).expanduser()
+    if (place / "model.json").is_file():
+        from musicavqa.llm.own import open_own
+
+        return open_own(place, opening)
     if (place / "config.json").is_file():
         from musicavqa.llm.families import open_folder
 
