@@ -50,6 +50,13 @@ def ask(
         Path | None, typer.Option(help="Another trained run; default: the one shipped.")
     ] = None,
     method_file: MethodFile = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Put it in free words to a language model: folder, SERVER:MODEL[@URL]."),
+    ] = None,
+    with_reading: Annotated[
+        bool, typer.Option("--with-reading", help="With --model: tell it what was perceived.")
+    ] = False,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
     device: Device = "cpu",
@@ -57,6 +64,16 @@ def ask(
 ) -> None:
     """Answer questions about a performance: answer, confidence, when and where."""
     from musicavqa.ask import asking, documents
+
+    if with_reading and model is None:
+        raise ValueError("--with-reading goes with --model NAME.")
+    if model is not None:
+        if evidence is not None or questions_file is not None:
+            raise ValueError("--model goes with questions of one file, and draws no evidence.")
+        _check_questions(video, questions or [])
+        told_from = (checkpoint or asking.DEFAULT_CHECKPOINT) if with_reading else None
+        _ask_model(video, questions or [], model, told_from, as_json)
+        return
 
     most, run = limits(max_seconds, max_memory), checkpoint or asking.DEFAULT_CHECKPOINT
     if questions_file is not None:
@@ -91,6 +108,27 @@ def ask(
         say(f"evidence: {picture}", error=as_json)
     if all(reply.answer is None for reply in replies):
         raise typer.Exit(1)
+
+
+def _ask_model(
+    video: Path, questions: list[str], model: str, told_from: Path | None, as_json: bool
+) -> None:
+    """Put questions to a language model; with a checkpoint, it is told the reading by that."""
+    from musicavqa.ask.free_words import ask_model
+    from musicavqa.ask.reading import read
+    from musicavqa.llm.opening import open_model
+
+    adapter = open_model(model)
+    reading = None if told_from is None else read(video, told_from)
+    replies = ask_model(video, questions, adapter, reading)
+    if as_json:
+        say(json.dumps([reply.as_dict() for reply in replies], indent=1))
+        return
+    for reply in replies:
+        given = f"{reply.receipt['frames']} pictures, {reply.receipt['seconds_heard']:.1f} s heard"
+        notes = "".join(f"; {note}" for note in reply.receipt["notes"])
+        say(f"{reply.question}\n  {reply.text or reply.refused}")
+        say(f"  said by {reply.model}: {given}{notes}")
 
 
 @app.command()

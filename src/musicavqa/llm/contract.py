@@ -28,7 +28,7 @@ ERROR_KINDS = (
 )  # fmt: skip
 
 
-class ModelError(RuntimeError):
+class ModelError(ValueError):
     """A question that was put and not answered: kept as an error, tried again, never scored."""
 
     def __init__(self, kind: str, message: str) -> None:
