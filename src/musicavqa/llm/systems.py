@@ -29,7 +29,9 @@ OTHERS = (
 )
 """Of the survey, besides our own."""
 BEYOND = (
-    System("Qwen2.5-Omni, Qwen3-Omni", "native", "its folder", NATIVE, "official weights never run"),
+    System(
+        "Qwen2.5-Omni, Qwen3-Omni", "native", "its folder", NATIVE, "official weights never run"
+    ),
     System(
         "Audio Flamingo 3, Music Flamingo", "native", "its folder", NATIVE,
         "they do not see; official weights never run",
