@@ -41,6 +41,15 @@ SHAPES |= {
     "visual_frames_224": (3, 224, 224),
     "audio_fbank_128": (1024, 128),
 }
+
+SHAPES |= {
+    "visual_frames": (3, 192, 192),
+    "audio_fbank_192": (192, 192),
+    "audio_htsat_mel": (1001, 64),
+    "audio_ast": (768,),
+    "visual_swin_v2": (1536, 6, 6),
+}
+"""And of methods that have their encoders within."""
 """And of those that papers used."""
 
 TEXTS: dict[str, tuple[int, ...]] = {

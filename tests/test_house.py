@@ -22,8 +22,9 @@ ROOMS = {
     "builders": "",
     "rules": "",
     "media": "",
-    "methods": "rules",
-    "features": "media rules",
+    "backbones": "",
+    "methods": "backbones rules",
+    "features": "backbones media rules",
     "bandstand": "builders features rules",
     "datasets": "bandstand features media",
     "training": "bandstand features methods metrics",
@@ -33,13 +34,14 @@ ROOMS = {
     "identity": "datasets features training",
     "workflow": "bandstand datasets features identity llm media methods metrics scoring training",
     "ask": "bandstand features llm media methods rules training",
+    "serve": "ask bandstand media methods",
     "many_runs": "scoring training workflow",
 }
 ROOMS["cli"] = " ".join(ROOMS)
 # Which rooms may know a library.
 LIBRARIES = {
-    "torch": "records tensor_files media features methods llm training ask",
-    "transformers": "features llm",
+    "torch": "records tensor_files media backbones features methods llm training ask",
+    "transformers": "backbones features llm",
     "onnxruntime": "features",
     "av": "media bandstand",
     "cv2": "bandstand",
@@ -49,6 +51,9 @@ LIBRARIES = {
     ),
     "matplotlib": "reports scoring ask",
     "typer": "cli",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
     "scipy": "metrics",
     "pandas": "",
 }

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from musicavqa.ask.asking import ask as ask
+    from musicavqa.ask.asking import listen as listen
     from musicavqa.ask.reading import read as read
     from musicavqa.ask.searching import search as search
     from musicavqa.builders.balance import balance as balance
     from musicavqa.builders.head_tail import mark_head_tail as mark_head_tail
     from musicavqa.builders.rephrase import rephrase as rephrase
+    from musicavqa.catalog.adding import add_to_catalog as add_to_catalog
     from musicavqa.catalog.lookup import catalog_datasets as catalog_datasets
     from musicavqa.catalog.lookup import catalog_methods as catalog_methods
     from musicavqa.catalog.lookup import catalog_results as catalog_results
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from musicavqa.scoring.grounding import grounding_of as grounding_of
     from musicavqa.scoring.importers import import_predictions as import_predictions
     from musicavqa.scoring.leaderboard import leaderboard as leaderboard
+    from musicavqa.serve.running import serve as serve
     from musicavqa.workflow import evaluate as evaluate
     from musicavqa.workflow import extract_features as extract_features
     from musicavqa.workflow import list_streams as list_streams
@@ -69,6 +72,7 @@ for _switch, _off in {
 _HOMES = {
     "about_dataset": "musicavqa.datasets",
     "about_method": "musicavqa.methods.showing",
+    "add_to_catalog": "musicavqa.catalog.adding",
     "ask": "musicavqa.ask.asking",
     "audit_catalog": "musicavqa.reports.survey_claims",
     "balance": "musicavqa.builders.balance",
@@ -92,6 +96,7 @@ _HOMES = {
     "list_datasets": "musicavqa.datasets",
     "list_methods": "musicavqa.methods.registry",
     "list_streams": "musicavqa.workflow",
+    "listen": "musicavqa.ask.asking",
     "load_dataset": "musicavqa.datasets",
     "llm_report": "musicavqa.llm.runs",
     "load_method": "musicavqa.methods.registry",
@@ -104,6 +109,7 @@ _HOMES = {
     "robustness": "musicavqa.workflow",
     "run_llm": "musicavqa.llm.runs",
     "search": "musicavqa.ask.searching",
+    "serve": "musicavqa.serve.running",
     "shortcuts": "musicavqa.many_runs",
     "teach": "musicavqa.workflow",
     "tidy_features": "musicavqa.features.extraction.tidying",
@@ -114,9 +120,10 @@ _HOMES = {
 """Function -> its module; type checkers read the imports above, which say the same."""
 __all__ = list(_HOMES)
 
-# The room of that name is loaded first: a later import would put it where the function is.
-import_module("musicavqa.ask")
-del globals()["ask"]
+# Rooms of the same name are loaded first: a later import would put them where the function is.
+for _room in ("ask", "serve"):
+    import_module(f"musicavqa.{_room}")
+    del globals()[_room]
 
 
 if not TYPE_CHECKING:

@@ -20,8 +20,15 @@ CHOOSES = ("crossmae", "pstp_net")
 """They keep the best seconds and patches: where two are close, bf16 may keep the other."""
 
 
+HAS_ENCODERS = ("avmoe", "dg_sct", "last_att", "lavish", "lstta", "qap")
+"""Whole encoders are within: to trace them takes long."""
+SLOW = {name: [pytest.mark.slow] for name in HAS_ENCODERS}
+
+
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
-@pytest.mark.parametrize("name", list_methods())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=SLOW.get(name, [])) for name in list_methods()]
+)
 def test_it_runs_in_bf16_and_compiled_with_the_same_answers(name):
     method = load_method(name)
     torch.manual_seed(0)

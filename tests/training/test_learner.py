@@ -121,6 +121,16 @@ def test_a_run_in_half_precision_goes_on_with_its_scale(tmp_path, monkeypatch):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("scaler", [7, {}, {"scale": "wide"}])
+def test_a_state_with_another_scale_is_damaged(tmp_path, scaler):
+    from safetensors.numpy import save_file
+
+    about = {"progress": json.dumps({"epoch": 1, "log": [], "scaler": scaler})}
+    save_file({"x": np.zeros(1)}, tmp_path / "state.safetensors", about)
+    with pytest.raises(ValueError, match=r"is damaged \(scaler is"):
+        learner.load_progress(tmp_path / "state.safetensors")
+
+
 def batches(n, fail_at=None):
     for place in range(n):
         if place == fail_at:

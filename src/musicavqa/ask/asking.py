@@ -116,6 +116,12 @@ class Performance:
         replies |= self._answer(asked) if asked else {}
         return [replies.get(i) or _declined(text, matches[i]) for i, text in enumerate(questions)]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from musicavqa.ask.notebook import shown
+
+        return shown(self.reading, self.account)
+
     def _further(self, text: str, asked: Further) -> Reply:
         from musicavqa.ask.further import answer_further
 
@@ -191,6 +197,17 @@ def listen_and_look(
         again = partial(read_music, path, account, reading.has_sound, limits or LIMITS)
         return Performance(shown, account, loaded, reading=reading, music=cache(again))
     return _whole(path, loaded, limits or LIMITS, device)
+
+
+def listen(
+    path: Path | str, checkpoint: Path = DEFAULT_CHECKPOINT, limits: Limits | None = None
+) -> Performance:
+    """Decode and perceive a video once; the `Performance` answers as many questions as you like.
+
+    `performance.ask([...])` gives replies, `performance.reading` what was perceived,
+    `performance.music()` tempo, beats and key; a notebook shows it as lanes. Raises as `ask` does.
+    """
+    return listen_and_look(path, checkpoint, limits=limits)
 
 
 def _whole(path: Path | str, loaded: Checkpoint, limits: Limits, device: str) -> Performance:

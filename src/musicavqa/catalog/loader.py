@@ -42,6 +42,11 @@ class CatalogueError(ValueError):
 @cache
 def load(folder: Path = HERE) -> Catalogue:
     """The whole catalogue of a folder; CatalogueError for the first thing wrong in it."""
+    return load_now(folder)
+
+
+def load_now(folder: Path) -> Catalogue:
+    """As `load`, and nothing is kept of a folder that may change."""
     methods = {method.name: method for method in _tables(folder / "methods.toml", Method)}
     datasets = {entry.name: entry for entry in _tables(folder / "datasets.toml", DataSet)}
     for entry in datasets.values():
@@ -53,10 +58,7 @@ def load(folder: Path = HERE) -> Catalogue:
 def _tables(path: Path, kind: type) -> Iterator[Any]:
     """One `kind` for each table of a TOML file, with the line of its header."""
     text = path.read_text(encoding="utf-8")
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogueError(f"{path.name}: {error}") from None
+    tables = parse_toml(text, path)
     for name, values in tables.items():
         line = _header_line(text, name)
         where = f"{path.name} line {line}, {name!r}"
@@ -64,6 +66,14 @@ def _tables(path: Path, kind: type) -> Iterator[Any]:
             raise CatalogueError(f"{where}: expected a table [{name}], got {values!r}.")
         _check_fields(values, kind, where)
         yield kind(name=name, line=line, **values)
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """The tables of a text; CatalogueError that names its file where it is no TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogueError(f"{path.name}: {error}") from None
 
 
 def _header_line(text: str, name: str) -> int:

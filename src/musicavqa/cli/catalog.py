@@ -139,6 +139,48 @@ def check(as_json: Json = False) -> None:
 
 
 @catalog.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="Methods and rows: .toml, or .bib.")],
+    permutations: Annotated[int, typer.Option(min=0, help="Of the audit; 0 leaves it out.")] = 999,
+) -> None:
+    """Check new methods and rows, say what they change; prints what to append, writes nothing."""
+    from musicavqa.catalog.adding import add_to_catalog
+
+    change = add_to_catalog(file)
+    counts = (len(change.methods), len(change.results), len(change.findings))
+    say("{} new methods, {} new rows; the checks find {} new doubts".format(*counts), error=True)
+    for finding in change.findings:
+        say(f"{finding.kind:9}  {finding.line()}", error=True)
+    for line in (*change.ranks, *change.records):
+        say(line, error=True)
+    if permutations and any(row.anchor for row in change.results):
+        _say_effects(change, permutations)
+    for name, text in (("methods.toml", change.toml), ("published_results.csv", change.csv)):
+        if text:
+            say(f"# to append to {name}\n{text}", end="")
+
+
+def _say_effects(change: Any, permutations: int) -> None:
+    """Effects of the audit, which its figures draw, that the addition moves."""
+    from musicavqa.reports import survey_claims
+
+    before, after = (
+        survey_claims.run(catalogue, permutations) for catalogue in (change.before, change.after)
+    )
+    moved = []
+    for name, effects in after.tables.items():
+        for old, new in zip(before.tables[name], effects, strict=True):
+            pair = [None if e.estimate is None else f"{e.estimate.points:+.1f}" for e in (old, new)]
+            if pair[0] != pair[1]:
+                moved.append(
+                    f"{after.names[name]}: {new.mark} on {new.outcome}: {pair[0]} -> {pair[1]}"
+                )
+    say(f"effects of the audit that move: {len(moved)}", error=True)
+    for line in moved:
+        say(f"  {line}", error=True)
+
+
+@catalog.command()
 def audit() -> None:
     """Whether the designs that the survey recommends help: a stated model on published scores."""
     from musicavqa.reports import survey_claims, wording

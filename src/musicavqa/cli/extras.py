@@ -21,6 +21,10 @@ EXTRAS = {
     "accelerate": "distributed",
     "tensorboard": "tensorboard",
     "wandb": "wandb",
+    "fastapi": "web",
+    "starlette": "web",
+    "uvicorn": "web",
+    "python_multipart": "web",
 }
 """Module -> the extra of this package that installs it."""
 

@@ -16,7 +16,7 @@ Where we differ (there is released code; the paper's text was not at hand):
 * The contrastive task compares, as released, every global view with the preferences of every
   question of the batch, and counts all pairs as positive; "paper" compares it with its own only.
 * The loop's cross-entropy of the sum of logits, which is the answer that counts, comes on top of
-  those of the three heads. One backward pass, so the contrastive loss counts once, not twice.
+  those of the three heads. The contrastive loss counts once, as in the released backward pass.
 * Default streams are ours: mean of the EfficientNet map, MiniLM for the question, learnt vectors
   for its words. Missing seconds, padding words and zero rows of a text stream are masked.
 

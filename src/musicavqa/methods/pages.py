@@ -131,10 +131,31 @@ def _official(method: Method) -> str:
             f"tensors our names; left behind: {left}. They fill a part only, not {_code(own)}, so "
             "they are something to begin training with, and `musicavqa convert` refuses them.\n"
         )
+    if unfilled := _unfilled(method):
+        return (
+            f"## Official weights\n\n{len(keys)} groups of keys have a place here, left behind: "
+            f"{left}. Nothing official fills {few([f'`{key}`' for key in unfilled])}, so "
+            "`musicavqa convert` refuses them.\n"
+        )
+    reads_pieces = hasattr(method.module.Options(), "word_pieces")
+    words = " --words vocab.txt" if reads_pieces else ""
+    of_bert = " `vocab.txt` (or `tokenizer.json`) is that of bert-base-uncased." if words else ""
     return (
-        f"## Official weights\n\n`musicavqa convert {method.name} checkpoint.pt`; "
-        f"{len(keys)} groups of keys have a place here, left behind: {left}.\n"
+        f"## Official weights\n\n`musicavqa convert {method.name} checkpoint.pt{words}`; "
+        f"{len(keys)} groups of keys have a place here, left behind: {left}.{of_bert}\n"
     )
+
+
+def _unfilled(method: Method) -> list[str]:
+    """Parts of the network at its official sizes for which no official key stands."""
+    import torch
+
+    from musicavqa.methods.conversion import official_options
+
+    filled = tuple(method.module.OFFICIAL_KEYS.values())
+    with torch.device("meta"):
+        names = method.build(official_options(method)).state_dict()
+    return sorted({f"{key.split('.')[0]}." for key in names if not key.startswith(filled)})
 
 
 def _measured(name: str, measured: Mapping[str, Any]) -> str:

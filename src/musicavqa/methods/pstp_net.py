@@ -9,7 +9,9 @@ question and read as an answer.
 Where we differ:
 * From the released code (`compat="released"` is like it): it computes the steps and throws them
   away; only sound, pictures and words of the question reach its answer, and its selections mix the
-  items of a batch. "paper" uses all steps and no words, and each question selects for itself.
+  items of a batch. "paper" uses these steps and no words, and each question selects for itself.
+  One step is in neither: the attention between segments (AVClipAttn, `SegmentTempAttn` in the
+  code), which the released forward pass never calls.
 * From the paper: it does not say how the tokens of all steps become one vector. "paper" takes the
   mean of those of each sense, joins the two, and reads them through ReLU and a linear layer, which
   the release has (`fc_av_fusion`) and does not use; "released" has self-attention over seconds and

@@ -8,7 +8,7 @@ import importlib
 import json
 import math
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint
@@ -122,6 +122,14 @@ class Method:
             if name in wanted
         }
 
+    def dead_keys(self, official: Collection[str] = ()) -> tuple[str, ...]:
+        """Beginnings of official keys that are left behind.
+
+        They are the file's DEAD_KEYS and, where that depends on the weights, its `dead_keys(keys)`.
+        """
+        always: tuple[str, ...] = getattr(self.module, "DEAD_KEYS", ())
+        return (*always, *getattr(self.module, "dead_keys", lambda keys: ())(official))
+
     def convert(self, official: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Our state dict from an official one, by OFFICIAL_KEYS; DEAD_KEYS are left behind.
 
@@ -129,8 +137,8 @@ class Method:
         `adapt_official(state) -> state`, which runs between the two.
         """
         table: dict[str, str] = getattr(self.module, "OFFICIAL_KEYS", {})
-        dead: tuple[str, ...] = getattr(self.module, "DEAD_KEYS", ())
         official = {key.removeprefix("module."): tensor for key, tensor in official.items()}
+        dead = self.dead_keys(official)
         official = {key: tensor for key, tensor in official.items() if not key.startswith(dead)}
         official = getattr(self.module, "adapt_official", lambda state: state)(official)
         ours, unknown = {}, []

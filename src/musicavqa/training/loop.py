@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 import musicavqa
+from musicavqa.features.towers import supply
 from musicavqa.files import write_json
 from musicavqa.methods.card import Recipe
 from musicavqa.methods.registry import Checkpoint, load_checkpoint, load_method, save_checkpoint
@@ -88,6 +89,8 @@ def train(
     with kept_pages(), torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         run = Learner(found, found.build(options), recipe, stages, data, folder, team)
+        if not (resume and run.state.exists()):
+            supply(run.model)
         run.tell = tell
         run.connect(added)
         if found.card.trained == "counting":

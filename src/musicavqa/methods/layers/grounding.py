@@ -79,9 +79,10 @@ class AudioGuidedGrounding(nn.Module):
 class MatchHead(nn.Module):
     """Do this sound and this picture belong together? Two vectors (..., D) -> logits (..., 2)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, inner: int | None = None) -> None:
         super().__init__()
-        sizes = (2 * width, width, width // 2, width // 4)
+        inner = inner or width
+        sizes = (2 * width, inner, inner // 2, inner // 4)
         self.steps = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(sizes))
         self.out = nn.Linear(sizes[-1], 2)
 
