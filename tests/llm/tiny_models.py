@@ -49,9 +49,10 @@ def tokenizer(kind: str) -> Any:
     from tokenizers import ByteLevelBPETokenizer
     from transformers import Qwen2Tokenizer
 
-    words = [template.text for template in TEMPLATES] * 2 + [a.replace("_", " ") for a in ANSWERS]
+    answers = [answer.replace("_", " ") for answer in ANSWERS]
+    words = [template.text for template in TEMPLATES] * 2 + answers * 4
     made = ByteLevelBPETokenizer()
-    made.train_from_iterator(words, vocab_size=500, special_tokens=["<|endoftext|>"])
+    made.train_from_iterator(words, vocab_size=700, special_tokens=["<|endoftext|>"])
     import json
 
     told = json.loads(made.to_str())["model"]

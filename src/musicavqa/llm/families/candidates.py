@@ -30,8 +30,9 @@ def weigh(
 ) -> np.ndarray:
     """(N,) log-likelihoods of token sequences after the prompt `inputs`, or means per token."""
     forget_positions(model)
-    told = model(**inputs, use_cache=True)
-    name = _cache_name(model)
+    accepts, name = inspect.signature(model.forward).parameters, _cache_name(model)
+    last = {"logits_to_keep": 1} if "logits_to_keep" in accepts else {}
+    told = model(**inputs, use_cache=True, **last)
     cache = getattr(told, name)
     first = told.logits[0, -1].float().log_softmax(-1)
     found = [float(first[tokens[0]]) for tokens in candidates]
