@@ -15,6 +15,7 @@ EXTRAS = {
     "s3fs": "cloud",
     "h5py": "hdf5",
     "openai": "llm",
+    "peft": "lora",
     "PIL": "llm",
     "matplotlib": "plots",
     "openpyxl": "xlsx",
