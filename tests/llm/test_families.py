@@ -49,7 +49,10 @@ def test_weighing_all_candidates_at_once_equals_one_by_one(kind):
     made = small_looking(adapter(kind))
     for given in (material(), NOTHING):
         inputs, _ = made._inputs(request(given))
-        tokens = [made.chat.candidate(text) for text in PROMPT.candidates[:21:3]]
+        tokens = [
+            made.chat.candidate(text)
+            for text in (*PROMPT.candidates[:20:4], "more than ten", "electric bass")
+        ]
         assert len({len(some) for some in tokens}) > 1
         slow = weigh_one_by_one(made.model, inputs, tokens)
         assert np.abs(weigh(made.model, inputs, tokens) - slow).max() < 1e-5 * np.abs(slow).max()

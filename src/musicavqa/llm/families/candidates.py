@@ -1,9 +1,9 @@
 """The likelihood of every candidate after one prompt, which is read once.
 
 The prompt goes through the network once; its keys and values are then repeated for the
-candidates, which go through together, padded on the right. Attention looks back only, so padding is
-harmless and neither mask nor positions are passed: the network goes on from where the prompt ended.
-A candidate's score is the log-likelihood of its tokens and of the end mark behind them.
+candidates, and those of one length go through together. Neither mask nor positions are passed: the
+network goes on from where the prompt ended. A candidate's score is the log-likelihood of its tokens
+and of the end mark behind them.
 """
 
 from __future__ import annotations
@@ -36,35 +36,37 @@ def weigh(
     cache = getattr(told, name)
     first = told.logits[0, -1].float().log_softmax(-1)
     found = [float(first[tokens[0]]) for tokens in candidates]
-    longer = [place for place, tokens in enumerate(candidates) if len(tokens) > 1]
     step = max(1, most_bytes // max(1, _bytes_of(cache)))
-    for start in range(0, len(longer), step):
-        some = longer[start : start + step]
-        is_last = start + step >= len(longer)
-        repeated = cache if is_last else copy.deepcopy(cache)
+    for some in _of_one_length(candidates, step):
+        repeated = copy.deepcopy(cache)
         repeated.batch_repeat_interleave(len(some))
-        for place, more in zip(
-            some, _rest(model, name, repeated, [candidates[p] for p in some]), strict=True
-        ):
-            found[place] += more
+        rests = _rest(model, name, repeated, [candidates[place] for place in some])
+        for place, rest in zip(some, rests, strict=True):
+            found[place] += rest
     lengths = np.array([len(tokens) for tokens in candidates])
     return np.array(found) / lengths if mean else np.array(found)
 
 
+def _of_one_length(candidates: Sequence[Sequence[int]], most: int) -> list[list[int]]:
+    """Places of candidates with more than one token, at most so many together and equally long."""
+    by_length: dict[int, list[int]] = {}
+    for place, tokens in enumerate(candidates):
+        by_length.setdefault(len(tokens), []).append(place)
+    return [
+        places[start : start + most]
+        for length, places in sorted(by_length.items())
+        if length > 1
+        for start in range(0, len(places), most)
+    ]
+
+
 def _rest(model: Any, name: str, cache: Any, some: Sequence[Sequence[int]]) -> list[float]:
-    """Log-likelihood of all tokens but the first."""
-    width = max(len(tokens) for tokens in some) - 1
+    """Log-likelihood of all tokens but the first; the candidates are equally long."""
     device = next(iter(model.parameters())).device
-    given = torch.zeros(len(some), width, dtype=torch.long)
-    wanted = torch.zeros(len(some), width, dtype=torch.long)
-    there = torch.zeros(len(some), width, dtype=torch.bool)
-    for row, tokens in enumerate(some):
-        n = len(tokens) - 1
-        given[row, :n], wanted[row, :n] = torch.tensor(tokens[:-1]), torch.tensor(tokens[1:])
-        there[row, :n] = True
-    logits = model(input_ids=given.to(device), **{name: cache}, use_cache=True).logits
-    shares = logits.float().log_softmax(-1).cpu().gather(-1, wanted[..., None])[..., 0]
-    return [float(total) for total in (shares * there).sum(-1)]
+    tokens = torch.tensor([list(item) for item in some])  # (N, tokens)
+    told = model(input_ids=tokens[:, :-1].to(device), **{name: cache}, use_cache=True)
+    shares = told.logits.float().log_softmax(-1).cpu().gather(-1, tokens[:, 1:, None])[..., 0]
+    return [float(total) for total in shares.sum(-1)]
 
 
 @torch.inference_mode()
