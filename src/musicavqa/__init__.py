@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from musicavqa.features.exchange.importing import import_features as import_features
     from musicavqa.features.extraction.tidying import tidy_features as tidy_features
     from musicavqa.features.extraction.verify import verify_features as verify_features
+    from musicavqa.llm.own import convert_llm as convert_llm
     from musicavqa.llm.runs import llm_report as llm_report
     from musicavqa.llm.runs import run_llm as run_llm
+    from musicavqa.llm.teaching import merge_llm as merge_llm
+    from musicavqa.llm.teaching import teach_llm as teach_llm
     from musicavqa.many_runs import shortcuts as shortcuts
     from musicavqa.methods.conversion import convert as convert
     from musicavqa.methods.registry import list_methods as list_methods
@@ -98,7 +101,10 @@ _HOMES = {
     "list_streams": "musicavqa.workflow",
     "listen": "musicavqa.ask.asking",
     "load_dataset": "musicavqa.datasets",
+    "convert_llm": "musicavqa.llm.own",
     "llm_report": "musicavqa.llm.runs",
+    "merge_llm": "musicavqa.llm.teaching",
+    "teach_llm": "musicavqa.llm.teaching",
     "load_method": "musicavqa.methods.registry",
     "mark_head_tail": "musicavqa.builders.head_tail",
     "predict": "musicavqa.workflow",

@@ -18,7 +18,7 @@ from musicavqa.llm.own import save_model
 from musicavqa.llm.prompts import preset, spoken
 from musicavqa.llm.sampling import parse_policy
 from musicavqa.llm.systems import systems, table
-from musicavqa.llm.teaching import LoraRecipe, merged, teach
+from musicavqa.llm.teaching import LoraRecipe, merge_llm, teach_llm
 from musicavqa.methods.systems import LANGUAGE_MODEL, METHODS_ALL_THE_SAME
 
 POLICY = parse_policy("frames=2 side=64 sound=whole")
@@ -54,9 +54,9 @@ def test_a_taught_model_is_opened_like_any_other(tmp_path):
     save_model(tmp_path / "model", "vita", adapter("vita").network, tokenizer(), "nothing")
     lessons = lessons_of("made train", questions, clips, preset("bare"), POLICY)
     model = open_model(str(tmp_path / "model"), Opening())
-    teach(model, lessons, LoraRecipe(rank=2, batch=2), tmp_path / "lesson")
+    teach_llm(model, lessons, LoraRecipe(rank=2, batch=2), tmp_path / "lesson")
     again = open_model(str(tmp_path / "model"), Opening())
-    merged(again, tmp_path / "lesson", tmp_path / "taught")
+    merge_llm(again, tmp_path / "lesson", tmp_path / "taught")
     told = json.loads((tmp_path / "taught" / "model.json").read_text())
     assert told["trained_on"].startswith("taught made train, 4 questions (")
     asked, answer = lessons[0]

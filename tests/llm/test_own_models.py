@@ -15,7 +15,7 @@ from musicavqa.llm.layers.speaking import NO_LABEL, Speaking
 from musicavqa.llm.models import build_model, card_of, list_models, make_options, model_file
 from musicavqa.llm.models.card import TIERS
 from musicavqa.llm.opening import open_model
-from musicavqa.llm.own import convert_folder, save_model
+from musicavqa.llm.own import convert_llm, save_model
 
 ALL = list_models()
 
@@ -179,7 +179,7 @@ def test_unknown_models_are_refused_with_near_names(tmp_path):
     with pytest.raises(ValueError, match="near: valor"):
         build_model("valour")
     with pytest.raises(ValueError, match="not known; of vast"):
-        convert_folder("cat", tmp_path, tmp_path, tmp_path)
+        convert_llm("cat", tmp_path, tmp_path, tmp_path)
 
 
 def test_a_question_too_long_for_bert_is_refused():

@@ -20,9 +20,9 @@ from musicavqa.llm.teaching import (
     STATE,
     LoraRecipe,
     attach,
-    merged,
+    merge_llm,
     rate_at,
-    teach,
+    teach_llm,
 )
 
 RECIPE = LoraRecipe(
@@ -64,7 +64,7 @@ def test_only_adapters_and_bridges_learn_and_the_loss_falls(name, tmp_path):
     before = {key: value.clone() for key, value in model.network.named_parameters()}
     told = []
     recipe = dataclasses.replace(RECIPE, epochs=6, dropout=0.0)
-    teach(model, Few(), recipe, tmp_path, lambda *step: told.append(step))
+    teach_llm(model, Few(), recipe, tmp_path, lambda *step: told.append(step))
     changed = {
         key.replace(".base_layer", "")
         for key, value in model.network.named_parameters()
@@ -80,11 +80,11 @@ def test_only_adapters_and_bridges_learn_and_the_loss_falls(name, tmp_path):
 
 def test_a_killed_lesson_goes_on_to_the_same_weights(tmp_path):
     whole = adapter("videollama2")
-    teach(whole, Few(), RECIPE, tmp_path / "whole")
+    teach_llm(whole, Few(), RECIPE, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        teach(adapter("videollama2"), Few(fails_after=5), RECIPE, tmp_path / "killed")
+        teach_llm(adapter("videollama2"), Few(fails_after=5), RECIPE, tmp_path / "killed")
     again, rest = adapter("videollama2"), Few()
-    teach(again, rest, RECIPE, tmp_path / "killed")
+    teach_llm(again, rest, RECIPE, tmp_path / "killed")
     assert rest.asked == 4  # two of the four steps were done
     assert np.array_equal(scores(again), scores(whole))
     states = [(tmp_path / run / STATE).read_bytes() for run in ("whole", "killed")]
@@ -94,12 +94,12 @@ def test_a_killed_lesson_goes_on_to_the_same_weights(tmp_path):
 def test_an_adapter_attached_and_an_adapter_merged_answer_alike(tmp_path):
     taught = adapter("videollama2")
     plain = scores(taught)
-    teach(taught, Few(), RECIPE, tmp_path / "lesson")
+    teach_llm(taught, Few(), RECIPE, tmp_path / "lesson")
     assert not np.allclose(scores(taught), plain, atol=1e-2)
     anew = adapter("videollama2")
     attach(anew, tmp_path / "lesson")
     assert np.allclose(scores(anew), scores(taught), atol=1e-5)
-    merged(adapter("videollama2"), tmp_path / "lesson", tmp_path / "merged")
+    merge_llm(adapter("videollama2"), tmp_path / "lesson", tmp_path / "merged")
     opened = open_model(str(tmp_path / "merged"), Opening())
     assert np.allclose(scores(opened), scores(taught), atol=1e-3)
     assert opened.ability.trained_on == "taught few-4"
@@ -112,7 +112,7 @@ def test_models_of_transformers_learn_too(kind, tmp_path):
     model, anew = (native(kind) for _ in range(2))
     recipe = dataclasses.replace(RECIPE, epochs=4, dropout=0.0)
     told = []
-    teach(model, Few(2), recipe, tmp_path / "lesson", lambda *step: told.append(step[2]))
+    teach_llm(model, Few(2), recipe, tmp_path / "lesson", lambda *step: told.append(step[2]))
     assert told[-1] < told[0]
     learned = [key for key, _ in model.model.named_parameters() if "lora_" in key]
     assert len(learned) == 2 * 4 * model.model.config.get_text_config().num_hidden_layers
@@ -129,22 +129,22 @@ def native(kind):
 
 
 def test_other_lessons_in_the_same_folder_are_refused(tmp_path):
-    teach(adapter("vita"), Few(2), dataclasses.replace(RECIPE, epochs=1), tmp_path)
+    teach_llm(adapter("vita"), Few(2), dataclasses.replace(RECIPE, epochs=1), tmp_path)
     with pytest.raises(ValueError, match="other lessons; take another folder"):
-        teach(adapter("vita"), Few(3), dataclasses.replace(RECIPE, epochs=1), tmp_path)
+        teach_llm(adapter("vita"), Few(3), dataclasses.replace(RECIPE, epochs=1), tmp_path)
     with pytest.raises(ValueError, match="other recipe"):
-        teach(adapter("vita"), Few(2), RECIPE, tmp_path)
+        teach_llm(adapter("vita"), Few(2), RECIPE, tmp_path)
 
 
 def test_a_model_with_an_adapter_is_not_taught_another(tmp_path):
     model = adapter("vita")
-    teach(model, Few(2), dataclasses.replace(RECIPE, epochs=1), tmp_path / "one")
+    teach_llm(model, Few(2), dataclasses.replace(RECIPE, epochs=1), tmp_path / "one")
     with pytest.raises(ValueError, match="has an adapter already"):
-        teach(model, Few(2), RECIPE, tmp_path / "two")
+        teach_llm(model, Few(2), RECIPE, tmp_path / "two")
 
 
 def test_what_was_learned_by_another_model_is_refused(tmp_path):
-    teach(adapter("vita"), Few(2), dataclasses.replace(RECIPE, epochs=1), tmp_path)
+    teach_llm(adapter("vita"), Few(2), dataclasses.replace(RECIPE, epochs=1), tmp_path)
     save_model(tmp_path / "model", "cat", adapter("cat").network, adapter("cat").tokenizer, "no")
     with pytest.raises(ValueError, match="is of another model"):
         attach(open_model(str(tmp_path / "model"), Opening()), tmp_path)

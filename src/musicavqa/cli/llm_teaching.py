@@ -53,7 +53,7 @@ def teach(
         say(f"{lessons.n_left_out} questions are left out: no answer, or no clip.", error=True)
     opened = open_model(model, Opening(device))
     with progress(f"teaching {model}", "steps") as tell:
-        teaching.teach(
+        teaching.teach_llm(
             opened, lessons, recipe, out,
             lambda done, total, loss: tell(done, total, f"loss {loss:.3f}"),
         )  # fmt: skip
@@ -71,7 +71,7 @@ def merge(
     from musicavqa.llm.contract import Opening
     from musicavqa.llm.opening import open_model
 
-    teaching.merged(open_model(model, Opening()), lesson, out)
+    teaching.merge_llm(open_model(model, Opening()), lesson, out)
     say(f"Written to {out}. Next: musicavqa llm run {out}")
 
 
@@ -83,7 +83,7 @@ def convert(
     out: Annotated[Path, typer.Argument(help="Folder of the model.")],
 ) -> None:
     """Make a model's folder from published weights, which you fetched yourself."""
-    from musicavqa.llm.own import convert_folder
+    from musicavqa.llm.own import convert_llm
 
-    convert_folder(name, weights, tokenizer, out)
+    convert_llm(name, weights, tokenizer, out)
     say(f"Written to {out}. Next: musicavqa llm run {out}")

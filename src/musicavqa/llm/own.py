@@ -1,7 +1,7 @@
 """Our own language models as adapters, in folders of their own.
 
 A folder holds `model.json` (which model and its options), `weights.safetensors` and the tokenizer
-as transformers keeps it. `save_model` writes one, `open_own` opens it, `convert_folder` makes one
+as transformers keeps it. `save_model` writes one, `open_own` opens it, `convert_llm` makes one
 from published weights where the file of the model knows their names.
 """
 
@@ -205,7 +205,7 @@ def open_own(folder: Path, opening: Opening) -> OwnModel:
     return OwnModel(about["model"], network, tokenizer, told)
 
 
-def convert_folder(name: str, official: Path, tokenizer: Path, out: Path) -> None:
+def convert_llm(name: str, official: Path, tokenizer: Path, out: Path) -> None:
     """A folder from published weights (.safetensors files in a folder, or one file of PyTorch).
 
     ValueError where the model's file does not know official names, or something does not fit.

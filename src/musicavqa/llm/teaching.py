@@ -8,7 +8,7 @@ models the bridges that their authors trained. What is learned goes into a folde
 * `state.safetensors` while it learns: the same command goes on where it was killed, and ends with
   the same weights, since every step draws from a seed of its own.
 
-`merged` puts an adapter into its model for good. Clips are decoded when their turn comes.
+`merge_llm` puts an adapter into its model for good. Clips are decoded when their turn comes.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class NativeLearner:
 Tell = Callable[[int, int, float], None]
 
 
-def teach(
-    model: Any, lessons: Lessons, recipe: LoraRecipe, folder: Path, tell: Tell | None = None
+def teach_llm(
+    model: object, lessons: Lessons, recipe: LoraRecipe, folder: Path, tell: Tell | None = None
 ) -> Path:
     """Teach, or go on where it was killed; the folder with `adapter/` in it.
 
@@ -187,8 +187,9 @@ def attach(model: Any, folder: Path) -> Any:
     return wrapped
 
 
-def merged(model: Any, folder: Path, out: Path) -> None:
+def merge_llm(opened: object, folder: Path, out: Path) -> None:
     """Write the model with what was learned in its weights, as a folder like any other."""
+    model: Any = opened
     attach(model, folder).merge_and_unload()
     if hasattr(model, "loss"):
         from musicavqa.llm.own import save_model
