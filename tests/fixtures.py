@@ -21,6 +21,10 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "visual_motion": (49, 10),
     "visual_keyframes": (1438, 11, 14),
     "visual_movement": (10, 24, 32),
+    "music_tempo": (82,),
+    "music_tags": (2, 22),
+    "music_onsets": (2,),
+    "music_chroma": (37,),
 }
 """One second of each default stream."""
 
@@ -34,7 +38,18 @@ SHAPES |= {
     "visual_clip_b32_patches": (50, 512),
     "visual_clip_l14_336": (768,),
     "visual_tome14": (14, 1024),
+    "visual_frames_224": (3, 224, 224),
+    "audio_fbank_128": (1024, 128),
 }
+
+SHAPES |= {
+    "visual_frames": (3, 192, 192),
+    "audio_fbank_192": (192, 192),
+    "audio_htsat_mel": (1001, 64),
+    "audio_ast": (768,),
+    "visual_swin_v2": (1536, 6, 6),
+}
+"""And of methods that have their encoders within."""
 """And of those that papers used."""
 
 TEXTS: dict[str, tuple[int, ...]] = {
@@ -56,6 +71,7 @@ SMALL |= {"scene_layers": 1, "question_layers": 1}
 SMALL |= {"n_layers": 1, "n_source_heads": 2, "word_width": 24, "frame_width": 32}
 SMALL |= {"eye_width": 8, "eye_blocks": 1, "ear_width": 8, "fit_width": 8}
 SMALL |= {"tables": 20, "tables_training": 8}
+SMALL |= {"decoder_width": 16, "decoder_heads": 2, "one_sense": 0.0}
 SMALL |= {"drop_path": 0.0, "dropout_words": 0.0, "dropout_answer": 0.0}
 """Values that make any method small, for those of its options that bear such a name."""
 

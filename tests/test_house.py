@@ -22,8 +22,9 @@ ROOMS = {
     "builders": "",
     "rules": "",
     "media": "",
-    "methods": "rules",
-    "features": "media rules",
+    "backbones": "",
+    "methods": "backbones rules",
+    "features": "backbones media rules",
     "bandstand": "builders features rules",
     "datasets": "bandstand features media",
     "training": "bandstand features methods metrics",
@@ -39,8 +40,8 @@ ROOMS = {
 ROOMS["cli"] = " ".join(ROOMS)
 # Which rooms may know a library.
 LIBRARIES = {
-    "torch": "records tensor_files media features methods llm training ask",
-    "transformers": "features llm",
+    "torch": "records tensor_files media backbones features methods llm training ask",
+    "transformers": "backbones features llm",
     "onnxruntime": "features",
     "av": "media bandstand",
     "cv2": "bandstand",

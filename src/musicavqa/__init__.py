@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from musicavqa.features.exchange.importing import import_features as import_features
     from musicavqa.features.extraction.tidying import tidy_features as tidy_features
     from musicavqa.features.extraction.verify import verify_features as verify_features
+    from musicavqa.llm.runs import llm_report as llm_report
+    from musicavqa.llm.runs import run_llm as run_llm
     from musicavqa.many_runs import shortcuts as shortcuts
     from musicavqa.methods.conversion import convert as convert
     from musicavqa.methods.registry import list_methods as list_methods
     from musicavqa.methods.registry import load_method as load_method
+    from musicavqa.methods.showing import about_method as about_method
     from musicavqa.metrics.priors import reference_priors as reference_priors
     from musicavqa.reports.describe import describe as describe
     from musicavqa.reports.page import write_report as write_report
@@ -68,6 +71,7 @@ for _switch, _off in {
 
 _HOMES = {
     "about_dataset": "musicavqa.datasets",
+    "about_method": "musicavqa.methods.showing",
     "add_to_catalog": "musicavqa.catalog.adding",
     "ask": "musicavqa.ask.asking",
     "audit_catalog": "musicavqa.reports.survey_claims",
@@ -94,6 +98,7 @@ _HOMES = {
     "list_streams": "musicavqa.workflow",
     "listen": "musicavqa.ask.asking",
     "load_dataset": "musicavqa.datasets",
+    "llm_report": "musicavqa.llm.runs",
     "load_method": "musicavqa.methods.registry",
     "mark_head_tail": "musicavqa.builders.head_tail",
     "predict": "musicavqa.workflow",
@@ -102,6 +107,7 @@ _HOMES = {
     "render": "musicavqa.workflow",
     "rephrase": "musicavqa.builders.rephrase",
     "robustness": "musicavqa.workflow",
+    "run_llm": "musicavqa.llm.runs",
     "search": "musicavqa.ask.searching",
     "serve": "musicavqa.serve.running",
     "shortcuts": "musicavqa.many_runs",

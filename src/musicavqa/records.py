@@ -5,7 +5,7 @@ Importing this file costs nothing: torch is named only for the type checker.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -84,9 +84,13 @@ class Drawn(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.names)
 
-    def moved(self, streams: Mapping[str, torch.Tensor], device: torch.device | str) -> Drawn:
-        """The same seconds of the same streams on another device."""
-        return Drawn(streams, self.names, self.clip.to(device), self.second.to(device))
+    def changed(
+        self,
+        streams: Mapping[str, torch.Tensor],
+        change: Callable[[torch.Tensor], torch.Tensor],
+    ) -> Drawn:
+        """The same seconds of the same streams, which have been changed likewise."""
+        return Drawn(streams, self.names, change(self.clip), change(self.second))
 
 
 @dataclass
@@ -98,7 +102,8 @@ class Batch:
     texts[name] (B, ...) text stream of each question ('text_minilm' (B, 384)), answers (B,) index
     into `answers.ANSWERS` or -1, negatives[name] (C, T, ...) the same stream taken from other clips
     (only for methods that ask for it), truth[name] (C, ...) training-time truth of rendered clips
-    (empty for real footage).
+    (empty for real footage), masks[name] (C, T of that stream) in the place of `seconds` for
+    streams of a length or on a grid of their own, see `there`.
     """
 
     keys: list[str]
@@ -110,18 +115,31 @@ class Batch:
     answers: torch.Tensor | None = None
     negatives: Mapping[str, torch.Tensor] = field(default_factory=dict)
     truth: dict[str, torch.Tensor] = field(default_factory=dict)
+    masks: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def to(self, device: torch.device | str) -> Batch:
-        """Copy of the batch with every tensor on `device`."""
+    def there(self, stream: str) -> torch.Tensor:
+        """(C, T of this stream) true where the clip really has that row of it."""
+        return self.masks.get(stream, self.seconds)
 
-        def move(value: Any) -> Any:
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """Copy of the batch with every tensor on `device`; `non_blocking` from pinned memory."""
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pinned(self) -> Batch:
+        """Copy of the batch in memory that a GPU reads by itself, while others compute."""
+        return self._changed(lambda tensor: tensor.pin_memory())
+
+    def _changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        """Copy of the batch with every tensor changed; drawn seconds stay drawn ones."""
+
+        def walk(value: Any) -> Any:
             if isinstance(value, dict):
-                return {name: tensor.to(device) for name, tensor in value.items()}
-            return value.to(device) if hasattr(value, "to") else value
+                return {name: change(tensor) for name, tensor in value.items()}
+            return change(value) if hasattr(value, "to") else value
 
-        moved = {f.name: move(getattr(self, f.name)) for f in fields(self)}
+        moved = {f.name: walk(getattr(self, f.name)) for f in fields(self)}
         if isinstance(self.negatives, Drawn):
-            moved["negatives"] = self.negatives.moved(moved["streams"], device)
+            moved["negatives"] = self.negatives.changed(moved["streams"], change)
         return replace(self, **moved)
 
 

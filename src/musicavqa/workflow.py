@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from musicavqa.features.streams import Stream
     from musicavqa.media import Limits
     from musicavqa.methods.card import Recipe
+    from musicavqa.methods.recipes import Plan
+    from musicavqa.methods.registry import Method
     from musicavqa.scoring.bias import BiasReport
     from musicavqa.scoring.evaluation import Evaluation
     from musicavqa.scoring.robustness import StressReport
@@ -108,7 +110,10 @@ def train(
     features: Path | str,
     out: Path,
     *,
-    seed: int = 0,
+    recipe: str | Recipe = "default",
+    options: Mapping[str, Any] | Path | None = None,
+    stages: Mapping[str, Recipe] | None = None,
+    seed: int | None = None,
     mute: tuple[str, ...] = (),
     epochs: int | None = None,
     device: str = "cpu",
@@ -117,41 +122,53 @@ def train(
     unseen: Sequence[Part] = (),
     drop_leaks: bool = False,
     plugins: Sequence[str] = (),
-    recipe: Recipe | None = None,
-    stages: Mapping[str, Recipe] | None = None,
+    add_streams: Sequence[str] = (),
+    writers: Sequence[str] = (),
     tell: Callable[[float, float | None, str], None] | None = None,
 ) -> Path:
-    """Train `method` with its recipe on `splits` (training, validation); returns the run folder.
+    """Train `method` on `splits` (training, validation); returns the run folder.
 
-    `recipe` and `stages` None take the method's own; `stages={}` goes straight to answering.
+    `recipe` is 'default', 'published' (inputs, sizes and schedule of those who published it),
+    'quick', or a Recipe. `options` changes it: `{"width": 256, "recipe.learning_rate": 1e-4,
+    "stages.grounding.epochs": 5}`, the same in nested tables, or a TOML file of them; a name or
+    value that does not exist is a ValueError with near matches. `stages={}` goes straight to
+    answering; `seed` and `epochs` stand in the place of the recipe's.
 
     What it shares with `unseen` (what will be tested on) is told by LeakWarning, and with
     `drop_leaks` left out of training and validation. `plugins` are names or paths of
-    plug-ins, which take their default options. `tell` is told steps done, of how many, a remark.
+    plug-ins, which take their default options; `add_streams` are `music_*` streams that the method
+    reads beside its sound; `writers` are 'tensorboard' and 'wandb'. `tell` is told steps done, of
+    how many, a remark.
     """
     from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
     from musicavqa.features.encoders import load_spec
-    from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.grids import laid_out
+    from musicavqa.features.joined import with_streams
     from musicavqa.features.streams import PROMPT, embed_texts, open_streams
+    from musicavqa.methods.recipes import check_widths
     from musicavqa.methods.registry import load_method
     from musicavqa.training import loop
 
     found = load_method(method)
-    recipe = recipe or found.recipe(set_name)
-    if epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=epochs)
+    chosen = _plan(found, set_name, recipe, options, epochs)
+    if add_streams:
+        read = dataclasses.replace(chosen.options, **with_streams(chosen.options, add_streams))
+        chosen = dataclasses.replace(chosen, options=read)
     clips, questions = load_dataset(set_name, data, splits[0])
     validation_clips, validation = load_dataset(set_name, data, splits[1])
     names = (f"{set_name}/{splits[0]}", f"{set_name}/{splits[1]}")
     questions, validation = _without_leaks(questions, validation, names, unseen, drop_leaks)
-    streams = open_streams(features, found.streams(), set_name, data)
-    texts = found.texts()
+    streams = open_streams(features, found.streams(chosen.options), set_name, data)
+    texts = found.texts(chosen.options)
+    shapes = {name: store.description.shape for name, store in streams.items()}
+    shapes |= {name: load_spec(name.removesuffix(PROMPT)).shape for name in texts}
+    check_widths(chosen.options, shapes)
     questions, _ = split_by_media(questions, clips, streams, names[0])
     validation, _ = split_by_media(validation, validation_clips, streams, names[1])
     known = {clip.id: clip for clip in [*clips, *validation_clips]}
     both = [*questions, *validation]
-    dubbed, asked, rows = dub(list(known.values()), both, on_one_grid(streams))
+    dubbed, asked, rows = dub(list(known.values()), both, laid_out(streams, found.own_grids))
     facts = loop.Data(
         name=set_name,
         clips=dubbed,
@@ -167,21 +184,46 @@ def train(
         mute=mute,
         texts=embed_texts(texts, both),
     )
-    added = dict.fromkeys(plugins)
     folder = loop.train(
         method,
-        None,
-        recipe,
+        chosen.options,
+        chosen.recipe,
         facts,
         Path(out),
         seed,
         device,
-        stages=stages,
-        plugins=added,
+        stages=chosen.stages if stages is None else stages,
+        plugins=dict.fromkeys(plugins),
         tell=tell,
+        writers=writers,
     )
     leaks.write_seen(folder / leaks.SEEN, leaks.seen_in(both))
     return folder
+
+
+def _plan(
+    method: Method,
+    set_name: str,
+    recipe: str | Recipe,
+    options: Mapping[str, Any] | Path | None,
+    epochs: int | None = None,
+) -> Plan:
+    """What `train` trains with, from what it was given."""
+    from musicavqa.methods import recipes
+
+    changes = recipes.read_options(options) if isinstance(options, Path | str) else options
+    more = {} if epochs is None else {"recipe.epochs": epochs}
+    return recipes.plan(method, set_name, recipe, {**recipes.flat(changes or {}), **more})
+
+
+def streams_read(
+    method: str, recipe: str = "default", options: Mapping[str, Any] | Path | None = None
+) -> tuple[str, ...]:
+    """Streams that a method reads with this recipe, as `train` takes them."""
+    from musicavqa.methods.registry import load_method
+
+    found = load_method(method)
+    return found.streams(_plan(found, "default", recipe, options).options)
 
 
 def teach(
@@ -270,9 +312,10 @@ def predict(
     set_name: str | None = None,
     drop_leaks: bool = False,
     method_file: Path | None = None,
+    device: str = "cpu",
     tell: Callable[[float, float | None, str], None] | None = None,
 ) -> Path:
-    """Answer every question of `split`; returns the prediction file in the run folder.
+    """Answer every question of `split` on `device`; returns the prediction file in the run folder.
 
     A run of a method file of one's own needs that file as `method_file`.
 
@@ -284,14 +327,16 @@ def predict(
     """
     from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
-    from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.grids import laid_out
     from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_checkpoint
     from musicavqa.training import loop, runs
     from musicavqa.training.batches import Collation, make_batches
+    from musicavqa.training.team import check_device
 
     run = Path(run)
     checkpoint = load_checkpoint(run, method_file)
+    checkpoint.model.to(check_device(device))
     about = runs.about(run)["data"]
     asked_set = set_name or about["name"]
     clips, questions = load_dataset(asked_set, data, split)
@@ -304,8 +349,9 @@ def predict(
         todo, lost = split_by_media(todo, clips, streams, f"{asked_set}/{split}")
         append([Prediction(q.key, None, status="no media") for q in lost])
         texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), todo)
-        collation = Collation(mute=tuple(about["mute"]), texts=texts)
-        dubbed, asked, rows = dub(clips, todo, on_one_grid(streams))
+        own = checkpoint.method.own_grids
+        collation = Collation(mute=tuple(about["mute"]), texts=texts, own_grids=own)
+        dubbed, asked, rows = dub(clips, todo, laid_out(streams, own))
         batches = make_batches(dubbed, asked, rows, collation=collation)
         loop.write_answers(append, checkpoint, batches, len(asked), tell)
     return path
@@ -389,6 +435,7 @@ def robustness(
     set_name: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     method_file: Path | None = None,
+    device: str = "cpu",
 ) -> Robustness:
     """Bias and calibration of the answers in `run`, a run folder or a prediction file.
 
@@ -404,7 +451,9 @@ def robustness(
     found = answered(run, set_name, split)
     asked = Part(found.set_name, Path(data), found.split)
     questions = asked.questions()
-    stressed = _stress(run, asked, features, seed, progress, method_file) if run.is_dir() else None
+    stressed = None
+    if run.is_dir():
+        stressed = _stress(run, asked, features, seed, progress, method_file, device)
     prior, note = _prior(Part(asked.name, Path(data), train_split), questions)
     blind = None
     if question_only is not None:
@@ -422,11 +471,12 @@ def _stress(
     seed: int,
     progress: Callable[[int, int], None] | None,
     method_file: Path | None,
+    device: str,
 ) -> StressReport:
     """Answer the questions of `asked` undisturbed and with disturbed senses, as `predict` would."""
     from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
-    from musicavqa.features.grids import on_one_grid
+    from musicavqa.features.grids import laid_out
     from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_checkpoint
     from musicavqa.scoring.robustness import Examination, stress
@@ -438,7 +488,8 @@ def _stress(
     sources = identity.made_from(run, asked.name, questions, streams)
     _, lost = split_by_media(questions, clips, streams, str(asked))
     texts = embed_texts(checkpoint.method.texts(checkpoint.model.options), questions)
-    dubbed, rows, by_clip = dub(clips, questions, on_one_grid(streams))
+    own = checkpoint.method.own_grids
+    dubbed, rows, by_clip = dub(clips, questions, laid_out(streams, own))
     examination = Examination(
         run=run,
         clips=dubbed,
@@ -450,6 +501,7 @@ def _stress(
         sources=sources,
         without_media={question.key for question in lost},
         method_file=method_file,
+        device=device,
     )
     return stress(examination, progress)
 

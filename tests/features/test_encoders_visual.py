@@ -17,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from musicavqa.backbones.merging import match, merge, n_merged
+from musicavqa.backbones.transformer import Attention
 from musicavqa.features.encoders import (
     list_encoders,
     load_encoder,
@@ -28,8 +30,6 @@ from musicavqa.features.encoders import (
     visual_tome14,
 )
 from musicavqa.features.encoders.checkpoints import load_into, read_state
-from musicavqa.features.encoders.merging import match, merge, n_merged
-from musicavqa.features.encoders.transformer import Attention
 from musicavqa.features.encoders.vision import (
     HALF,
     IMAGENET,

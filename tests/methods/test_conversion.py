@@ -7,7 +7,10 @@ the parity tests compare with the official numbers: it reads the official word n
 import dataclasses
 import json
 import pickle
+import re
 import zipfile
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,34 +18,49 @@ import torch
 
 from fixtures import SHAPES, TEXTS, make_batch, make_clips, make_questions
 from musicavqa.answers import ANSWERS
+from musicavqa.features.encoders.weights import weight_file
 from musicavqa.methods import conversion
 from musicavqa.methods.conversion import OFFICIAL_WORDS, official_options, word_tables
 from musicavqa.methods.layers.spelling import N_LETTERS
+from musicavqa.methods.layers.word_pieces import WordPieces, piece_tables
 from musicavqa.methods.registry import list_methods, load_checkpoint, load_method
 from musicavqa.questions import tokenize, vocabulary
 from musicavqa.training.batches import encode_words
 from parity import GOLDENS, check, golden, made_tensor
 from real_rows import SHARED, needs_real_rows
 
-OFFICIAL = [n for n in list_methods() if getattr(load_method(n).module, "OFFICIAL_KEYS", None)]
+ONLY_PARTS = ("lavish", "dg_sct", "avmoe")
+"""Up to half a billion parameters: of their parts are goldens, and test_adapter_methods.py holds
+the names of the encoders."""
+
+OFFICIAL = [
+    n
+    for n in list_methods()
+    if getattr(load_method(n).module, "OFFICIAL_KEYS", None)
+    and not getattr(load_method(n).module, "OWN_PARTS", ())
+    and n not in ONLY_PARTS
+]
 
 OPTIONS = {
-    "mcan": {"audio_stream": None},
-    "hcrn": {"audio_stream": None, "n_frames": 6},
-    "psac": {"audio_stream": None, "visual_width": 2048, "frame_width": 2048, "n_places": 36},
+    "hcrn": {"n_frames": 6},
     "fcnlstm": {"n_attentions": 0},
     "convlstm": {"n_attentions": 0},
     "mccd": {"n_layers": 2, "feed_width": 1024, "n_places": 80},
     "lavit": {
-        "stereo": True, "audio_width": 32, "visual_width": 64, "visual_coordinates": 6,
-        "width": 96, "hidden": 192, "n_heads": 4, "language_layers": 2, "audio_layers": 2,
-        "visual_layers": 1, "cross_layers": 2,
+        "audio_width": 32, "visual_width": 64, "width": 96, "hidden": 192, "n_heads": 4,
+        "language_layers": 2, "audio_layers": 2, "visual_layers": 1, "cross_layers": 2,
     },
 }  # fmt: skip
 """Sizes of goldens that are not the published ones."""
 
-OTHER_SIZES = {"psac": {"ques_encoder.char_emb.weight": N_LETTERS}}
-"""Rows of official tables that no list of ours describes: PSAC's letters."""
+N_PIECES = 30522
+"""Of bert-base-uncased."""
+OTHER_SIZES = {
+    "psac": {"ques_encoder.char_emb.weight": N_LETTERS},
+    "mccd": {"visual_bert.embeddings.word_embeddings.weight": N_PIECES},
+    "lavit": {"bert.embeddings.word_embeddings.weight": N_PIECES},
+}
+"""Rows of official tables: PSAC's letters, which no list of ours describes, and BERT's pieces."""
 
 WITHOUT_ANSWERS = ("avsd",)
 """The official code has another task: nothing there fills our answer layers."""
@@ -78,9 +96,33 @@ def official_state(name):
     return state
 
 
+@cache
+def bert():
+    """The tokenizer of bert-base-uncased, which MiniLM has too; its list is BERT's."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(weight_file("minilm").with_name("tokenizer.json")))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+@cache
+def bert_words():
+    numbers = bert().get_vocab()
+    assert len(numbers) == N_PIECES
+    return tuple(sorted(numbers, key=numbers.__getitem__))
+
+
+def reads_pieces(name):
+    return hasattr(load_method(name).options(), "word_pieces")
+
+
 def official_words(name, state):
     """The official list, longer where a golden was made with more words."""
     method = load_method(name)
+    if reads_pieces(name):
+        return bert_words()
     options = official_options(method, OPTIONS.get(name))
     tables = word_tables(method, options)
     if not tables:
@@ -110,7 +152,13 @@ def saved(tmp_path_factory):
 def reference(name, state, words):
     """The model with official weights and official word numbers, as the parity tests run it."""
     method = load_method(name)
-    options = official_options(method, OPTIONS.get(name))
+    options = official_options(method, OPTIONS.get(name), words)
+    if reads_pieces(name):
+        model = method.build(options).eval()
+        del model.pieces
+        model.pieces = lambda numbers: (numbers, numbers != 0)  # they come as the tokenizer's
+        model.load_state_dict(method.convert(state), strict=True)
+        return model
     if word_tables(method, options):
         options = dataclasses.replace(options, n_words=len(words))
     model = method.build(options).eval()
@@ -119,6 +167,15 @@ def reference(name, state, words):
         model.spelling = model.spelling[[vocabulary().index(word) for word in words]]
         model.options = dataclasses.replace(options, n_words=len(vocabulary()))
     return model
+
+
+def official_pieces(questions, longest):
+    """What BERT's tokenizer makes of them; longer ones lose words, not the mark of the end."""
+    texts = [question.text.replace("\uff1f", "?") for question in questions]  # one is full-width
+    found = [bert().encode(text).ids for text in texts]
+    longest = longest or max(map(len, found))
+    cut = [ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in found]
+    return torch.tensor([ids + [0] * (longest - len(ids)) for ids in cut])
 
 
 def official_numbers(questions, words):
@@ -145,7 +202,11 @@ def two_batches(method, options, words):
     batch.texts = {name: batch.texts[name] for name in TEXTS}
     questions = make_questions(make_clips(2), per_clip=4)
     np.testing.assert_array_equal(encode_words([q.text for q in questions]), batch.words)
-    return batch, dataclasses.replace(batch, words=official_numbers(questions, words))
+    if getattr(options, "word_pieces", 0):
+        theirs = official_pieces(questions, getattr(options, "longest_question", 0))
+    else:
+        theirs = official_numbers(questions, words)
+    return batch, dataclasses.replace(batch, words=theirs)
 
 
 def wanted_shape(stream, options):
@@ -209,7 +270,7 @@ def test_every_method_with_official_keys_has_a_golden_of_their_layout():
 def test_converted_avst_gives_the_numbers_of_the_official_code(tmp_path):
     """The golden's own questions: random word numbers, put into ours."""
 
-    def run(weights, inputs):
+    def run(spec, weights, inputs):
         torch.save(weights, tmp_path / "avst.pt")
         done = conversion.convert("avst", tmp_path / "avst.pt", tmp_path, {"every_nth_second": 1})
         model = load_checkpoint(done.folder).model
@@ -247,6 +308,107 @@ def official(tmp_path):
         return tmp_path / "changed.pt"
 
     return write
+
+
+GROWN = {
+    "mccd": ({80: 512, 1024: 3072}, {"visual_bert.encoder.layer.": 12}),
+    "lavit": (
+        {96: 768, 192: 3072, 576: 4608, 288: 2304, 64: 2048, 32: 2048},
+        {"bert.encoder.layer.": 9, "bert.encoder.a_layers.": 5, "bert.encoder.v_layers.": 5,
+         "bert.encoder.x_layers.": 5},
+    ),
+    "hcrn": ({}, {
+        f"visual_input_unit.{unit}_cond.{kind}k_objects_fusion.": n_layers
+        for unit, n_layers in (("clip_level_motion", 11), ("clip_level_question", 9))
+        for kind in (("",) if "motion" in unit else ("", "gate_"))
+    }),
+}  # fmt: skip
+"""Goldens below the released size: axis there -> here, and layers by the beginning of their name.
+
+HCRN at full size is the network of 12 frames and 512 numbers a frame, as MUSIC-AVQA gives them.
+"""
+
+
+def official_layout(name):
+    """Names and shapes of the released network at its full size, as tensors without memory."""
+    spec, rows = golden(name).spec, OTHER_SIZES.get(name, {})
+    sizes, depths = GROWN.get(name, ({}, {}))
+    layout = {}
+    for key, about in spec["state_dict"].items():
+        shape = [sizes.get(n, n) for n in about["shape"]]
+        shape[:1] = [rows[key]] if key in rows else shape[:1]
+        for each in _repeated(key, depths):
+            layout[each] = torch.empty(shape, dtype=getattr(torch, about["dtype"]), device="meta")
+    return layout
+
+
+def _repeated(key, depths):
+    """The name in each layer of which the first one stands for all."""
+    before = next((begin for begin in depths if key.startswith(begin)), None)
+    if before is None:
+        return [key]
+    place, _, rest = key[len(before) :].partition(".")
+    return [f"{before}{i}.{rest}" for i in range(depths[before])] if place == "0" else []
+
+
+OFFERED = [n for n in OFFICIAL if n not in WITHOUT_ANSWERS]
+PAGES = Path(__file__).parents[2] / "docs" / "methods"
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_a_page_offers_what_can_be_done_with_the_official_layout_at_full_size(name):
+    page, method = (PAGES / f"{name}.md").read_text(encoding="utf-8"), load_method(name)
+    offer = re.search(rf"`musicavqa convert {name} checkpoint\.pt( --words vocab\.txt)?`", page)
+    assert bool(offer) == (name in OFFERED)
+    layout = official_layout(name)
+    words = bert_words() if offer and offer[1] else OFFICIAL_WORDS
+    if not word_tables(method, official_options(method)):
+        words = OFFICIAL_WORDS
+    if name not in OFFERED:
+        with pytest.raises(ValueError, match="nothing fills"):
+            conversion.official_model(method, layout)
+        return
+    model, _ = conversion.official_model(method, layout, None, words)
+    assert all(tensor.is_meta for tensor in model.parameters())
+
+
+@pytest.mark.parametrize("name", [n for n in OFFERED if reads_pieces(n)])
+def test_a_table_of_word_pieces_asks_for_its_list(name):
+    with pytest.raises(ValueError, match=r"30,522 rows.*--words vocab.txt") as told:
+        conversion.official_model(load_method(name), official_layout(name))
+    assert len(str(told.value).splitlines()) == 1
+    broken = tuple(word for word in bert_words() if word != "[CLS]")
+    with pytest.raises(ValueError, match=r"lacks \[CLS\]"):
+        conversion.official_model(load_method(name), official_layout(name), None, broken)
+
+
+def test_a_list_of_word_pieces_is_refused_where_words_are_read():
+    with pytest.raises(ValueError, match="avst reads words"):
+        conversion.official_model(load_method("avst"), official_layout("avst"), None, bert_words())
+
+
+def test_our_questions_are_the_pieces_of_the_tokenizer():
+    questions = [q for seed in range(6) for q in make_questions(make_clips(33), 1, seed)]
+    tables = piece_tables(bert_words())
+    pieces = WordPieces(tables["table"].shape[1])
+    pieces.load_state_dict(tables)
+    words = torch.from_numpy(encode_words([question.text for question in questions]))
+    for longest in (0, 14):
+        pieces.longest = longest
+        found, there = pieces(words)
+        wanted = official_pieces(questions, longest)
+        assert torch.equal(found, wanted)
+        assert torch.equal(there, wanted != 0)
+
+
+def test_a_word_list_is_read_from_a_tokenizer_or_from_lines(tmp_path):
+    tokenizer = weight_file("minilm").with_name("tokenizer.json")
+    (tmp_path / "vocab.txt").write_text("\n".join(bert_words()), encoding="utf-8")
+    assert conversion.read_list(tokenizer) == bert_words()
+    assert conversion.read_list(tmp_path / "vocab.txt") == bert_words()
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(ValueError, match="no vocabulary under model"):
+        conversion.read_list(tmp_path / "other.json")
 
 
 def refused(command_line, *arguments):
@@ -307,7 +469,8 @@ def test_missing_keys_and_wrong_shapes_are_refused_by_name(official, tmp_path, c
 def test_each_official_tensor_is_needed_or_dead(name, saved):
     state, _, words = saved(name)
     method = load_method(name)
-    dead = tuple(f"module.{key}" for key in getattr(method.module, "DEAD_KEYS", ()))
+    names = [key.removeprefix("module.") for key in state]
+    dead = tuple(f"module.{key}" for key in method.dead_keys(names))
     alive = [key for key in state if not key.startswith(dead)]
     for key in alive[:: max(1, len(alive) // 6)]:
         rest = {other: value for other, value in state.items() if other != key}
@@ -373,6 +536,12 @@ def test_options_and_lists_that_do_not_fit_are_refused(
 
 def test_a_method_without_official_code_cannot_be_converted(official, command_line):
     assert "no OFFICIAL_KEYS" in refused(command_line, "question_gru", official())
+
+
+def test_weights_that_fill_a_part_only_are_refused_by_what_they_leave_empty(tmp_path, command_line):
+    torch.save({"fc_cls.weight": torch.zeros(1)}, tmp_path / "cign.pt")
+    err = refused(command_line, "cign", tmp_path / "cign.pt", "--out", tmp_path)
+    assert "fill only a part of cign: question., which., fusion., answer." in err
 
 
 def test_a_word_list_without_our_words_is_refused():

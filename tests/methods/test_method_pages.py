@@ -30,7 +30,8 @@ def test_there_is_no_page_of_a_method_that_is_gone(made):
 
 
 def test_pages_are_short(made):
-    assert [name for name, text in made.items() if len(text.splitlines()) > 80] == []
+    long = [name for name, text in made.items() if len(text.splitlines()) > 80]
+    assert set(long) <= {"README.md"}  # it has a row for every method and every system
 
 
 def test_a_page_states_the_parameters_that_the_method_file_states():

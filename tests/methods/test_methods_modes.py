@@ -9,19 +9,26 @@ from torch._dynamo.utils import counters
 from fixtures import make_batch, make_clips, make_questions, small_options
 from musicavqa.methods.registry import list_methods, load_method
 
-KNOWN_BREAKS = re.compile(r"LSTM|GRU|pack_padded_sequence")
+KNOWN_BREAKS = re.compile(r"LSTM|GRU|RNN|pack_padded_sequence")
 """Where dynamo may leave the graph: it does not trace recurrent layers, nor packed sequences."""
-SIZED_BY_DATA = ("pstp_net", "qa_tiger", "tjstg", "tspm")
-"""They work on as many questions, seconds or patches as a batch has; dynamo leaves the graph."""
+SIZED_BY_DATA = ("dcl", "pstp_net", "qa_tiger", "tjstg", "tspm")
+"""They work on as many questions, seconds, patches or known clips as there are, outside a graph."""
 DATA_BREAKS = re.compile(r"Tensor\.item|_unique2")
 DRAWS = ("bandleader",)
 """Between its networks and its logits it draws tables, outside of any graph."""
-CHOOSES = ("pstp_net",)
-"""It keeps the best seconds and patches: where two are close, bf16 may keep the other."""
+CHOOSES = ("crossmae", "pstp_net")
+"""They keep the best seconds and patches: where two are close, bf16 may keep the other."""
+
+
+HAS_ENCODERS = ("avmoe", "dg_sct", "last_att", "lavish", "lstta", "qap")
+"""Whole encoders are within: to trace them takes long."""
+SLOW = {name: [pytest.mark.slow] for name in HAS_ENCODERS}
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
-@pytest.mark.parametrize("name", list_methods())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=SLOW.get(name, [])) for name in list_methods()]
+)
 def test_it_runs_in_bf16_and_compiled_with_the_same_answers(name):
     method = load_method(name)
     torch.manual_seed(0)

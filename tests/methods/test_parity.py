@@ -8,14 +8,14 @@ import torch
 from fixtures import load_method
 from musicavqa.records import Batch
 from musicavqa.training.loop import loss_parts
-from parity import DTYPES, check, check_gradients, golden
+from parity import DTYPES, avst_sizes, check, check_gradients, golden
 
 
-def avst_as_released(weights, inputs):
+def avst_as_released(spec, weights, inputs):
     """Our AVST with official weights; outputs under the official names, and the model."""
     method = load_method("avst")
     options = dataclasses.replace(
-        method.module.PUBLISHED, every_nth_second=1, n_words=93, compat="released"
+        method.module.PUBLISHED, every_nth_second=1, compat="released", **avst_sizes(spec, inputs)
     )
     model = method.build(options).eval().to(inputs["audio"].dtype)
     model.load_state_dict(method.convert(weights), strict=True)
@@ -37,6 +37,9 @@ def avst_as_released(weights, inputs):
     found["loss.match"] = losses["match"] / options.match_weight
     found["loss.total"] = losses["answer"] + losses["match"]
     return found, model
+
+
+RUNS = {"avst": avst_as_released}
 
 
 @pytest.mark.parametrize("precision", DTYPES)

@@ -14,8 +14,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from fixtures import load_method, make_batch, small_options
 from musicavqa.methods.layers import N_WORDS
+from musicavqa.methods.layers.dialogue import Dialogue, official_dialogue
 from musicavqa.methods.layers.factor_graph_attention import FactorGraphAttention
-from parity import DTYPES, check, check_gradients, golden
+from parity import DTYPES, check, check_gradients, golden, said, size
 
 
 def released(name, weights, dtype, **changes):
@@ -35,9 +36,21 @@ def our_name(name, key):
     return next(iter(load_method(name).convert({key: torch.zeros(shape)})))
 
 
-def mcan(weights, inputs):
+MCAN_SIZES = {
+    "width": "HIDDEN_SIZE", "n_heads": "MULTI_HEAD", "n_layers": "LAYER", "n_words": "token_size",
+    "word_width": "WORD_EMBED_SIZE", "visual_width": "IMG_FEAT_SIZE",
+}  # fmt: skip
+
+
+def mcan_sizes(spec):
+    about = said(spec)
+    assert about["FLAT_GLIMPSES"] == 1, "ours has one glimpse"
+    return {ours: about[theirs] for ours, theirs in MCAN_SIZES.items()}
+
+
+def mcan(spec, weights, inputs):
     regions = inputs["img_feat"]
-    model, network = released("mcan", weights, regions.dtype)
+    model, network = released("mcan", weights, regions.dtype, **mcan_sizes(spec))
     flat = {}
     for name, part in (("flat_img", network.pool_tokens), ("flat_lang", network.pool_words)):
         part.register_forward_hook(lambda _, __, found, name=name: flat.update({name: found[0]}))
@@ -47,41 +60,48 @@ def mcan(weights, inputs):
     return {"logits": logits, "scores": logits.sigmoid(), "loss.bce_sum": loss, **flat}, model
 
 
-HCRN_CHOICES = [
-    [[2, 3, 15, 4], [0, 3]],
-    [[2, 14, 15, 1], [2, 5]],
-    [[4, 3, 4, 7], [3, 3]],
-    [[5, 10, 5, 14], [3, 5]],
-    [[2, 1, 13, 4], [1, 3]],
-    [[2, 1, 2], [0]],
-]
-"""Which subset the official run drew: of five parts the motion and the question unit, size by size,
-then both units over the parts; counted in the order of itertools.combinations."""
+def drawn(spec):
+    """The subsets that the official run drew, as 1 and 0 (G, n) per unit and size.
+
+    `rng_choices` has [number of subsets, which one] in the order of the draws: for each part the
+    motion unit, then the question unit, size by size; then both units over the parts.
+    """
+    about, draws = said(spec), iter(spec["rng_choices"])
+    frames, parts = about["k_max_frame_level"], about["k_max_clip_level"]
+
+    def rows(n_objects):
+        found = []
+        for n_chosen in range(max(n_objects - 1, 2), 1, -1):
+            subsets = list(combinations(range(n_objects), n_chosen))
+            n_subsets, choice = next(draws)
+            assert n_subsets == len(subsets)
+            found.append(torch.tensor([place in subsets[choice] for place in range(n_objects)]))
+        return found
+
+    of_parts = [[rows(frames), rows(frames - 2)] for _ in range(parts)]
+    whole = [[row[None] for row in rows(n)] for n in (parts, parts - 2)]
+    units = [
+        [torch.stack(row) for row in zip(*unit, strict=True)]
+        for unit in zip(*of_parts, strict=True)
+    ]
+    return *units, *whole
 
 
-def shares(n_objects, size, choices):
-    """Shares (G, n) of the objects in the chosen subset of each group."""
-    subsets = list(combinations(range(n_objects), size))
-    rows = torch.zeros(len(choices), n_objects, dtype=torch.float64)
-    for row, choice in zip(rows, choices, strict=True):
-        row[list(subsets[choice])] = 1 / size
-    return rows
+def hcrn_sizes(spec):
+    about, unit = said(spec), "visual_input_unit."
+    sizes = {"n_frames": about["k_max_frame_level"], "n_parts": about["k_max_clip_level"]}
+    sizes |= {"width": about["module_dim"], "word_width": about["word_dim"]}
+    sizes |= {"visual_width": about["vision_dim"]}
+    sizes["motion_width"] = size(spec, f"{unit}clip_level_motion_proj.weight", 1)
+    sizes["n_words"] = size(spec, "linguistic_input_unit.encoder_embed.weight")
+    return sizes
 
 
-def official_picks():
-    *parts, whole = HCRN_CHOICES
-    drawn = [list(zip(*(part[unit] for part in parts), strict=True)) for unit in (0, 1)]
-    drawn += [[(choice,) for choice in unit] for unit in whole]
-    return tuple(
-        [shares(n, n - 1 - place, choices) for place, choices in enumerate(unit)]
-        for n, unit in zip((6, 4, 5, 3), drawn, strict=True)
-    )
-
-
-def hcrn(weights, inputs):
+def hcrn(spec, weights, inputs):
     appearance, words = inputs["appearance"], inputs["question"]
-    model, network = released("hcrn", weights, appearance.dtype, n_frames=6)
-    rows, picks = torch.arange(len(words)), official_picks()
+    model, network = released("hcrn", weights, appearance.dtype, **hcrn_sizes(spec))
+    words = words * (torch.arange(words.shape[1]) < inputs["question_len"][:, None])
+    rows, picks = torch.arange(len(words)), drawn(spec)
     question = network.read(words)
     tokens = network.relate(question, appearance, inputs["motion"], rows, picks)
     logits = network(words, appearance, inputs["motion"], rows, picks)
@@ -90,48 +110,74 @@ def hcrn(weights, inputs):
     return found | {"aggregated": network.pooling(question, tokens)}, model
 
 
-PSAC_SIZES = {"visual_width": 2048, "frame_width": 2048, "n_places": 36}
-PSAC_SIZES |= {"n_words": 93, "n_letters": 40}
+def psac_sizes(spec):
+    frames, question = "vid_encoder.", "ques_encoder."
+    heads, width, _ = spec["state_dict"][f"{frames}layer_stack.0.slf_attn.w_qs"]["shape"]
+    sizes = {"visual_width": width, "frame_width": width, "n_heads": heads}
+    sizes["n_places"] = size(spec, f"{frames}position_enc.weight")
+    sizes["place_width"] = size(spec, f"{frames}position_enc.weight", 1)
+    sizes["width"] = size(spec, f"{question}vq_resizer.out.weight")
+    for ours, theirs in (("word", "word_emb"), ("letter", "char_emb")):
+        sizes[f"n_{ours}s"] = size(spec, f"{question}{theirs}.weight")
+        sizes[f"{ours}_width"] = size(spec, f"{question}{theirs}.weight", 1)
+    return sizes
 
 
-def psac(weights, inputs):
+def psac(spec, weights, inputs):
     video, words = inputs["video"], inputs["words"]
-    model, network = released("psac", weights, video.dtype, **PSAC_SIZES)
+    model, network = released("psac", weights, video.dtype, **psac_sizes(spec))
     kept = {}
     network.frames.register_forward_hook(lambda _, __, found: kept.update(frames=found))
     network.classifier.register_forward_hook(lambda _, given, __: kept.update(fused=given[0]))
     valid = torch.ones(video.shape[:2], dtype=torch.bool)
     spelled = network.question.spell(inputs["chars"])
-    rows, places = torch.arange(len(words)), torch.arange(36)
+    rows, places = torch.arange(len(words)), torch.arange(video.shape[1])
     logits, _ = network(video, places, valid, words, spelled, rows)
-    ends = kept["frames"][:, [0, 35]]
+    ends = kept["frames"][:, [0, -1]]
     found = {"log_probs": logits.log_softmax(-1), "fused": kept["fused"]}
     found["loss.nll"] = cross_entropy(logits, inputs["target"])
-    return found | {"vid_encoder_frames_0_35": ends}, model
+    return found | {f"vid_encoder_frames_0_{video.shape[1] - 1}": ends}, model
 
 
-def avsd(weights, inputs):
-    """Up to the state from which the official decoder starts."""
+def avsd(spec, weights, inputs):
+    """All of it: to the state from which the decoder starts, the history, the decoder's words."""
     method, dtype = load_method("avsd"), inputs["audio"].dtype
-    options = dataclasses.replace(method.module.PUBLISHED, n_words=200, compat="released")
-    model = method.build(options).eval().to(dtype)
+    sizes = {"n_frames": len(inputs["visual"]), "visual_width": inputs["visual"].shape[-1]}
+    sizes |= {"n_words": size(spec, "input_encoder.embed.weight")}
+    sizes |= {"word_width": size(spec, "input_encoder.embed.weight", 1)}
+    sizes |= {"width": size(spec, "emb_s.weight"), "audio_width": inputs["audio"].shape[-1]}
+    options = dataclasses.replace(method.module.PUBLISHED, compat="released", **sizes)
+    model = method.build(options)
     missing, unexpected = model.load_state_dict(method.convert(weights), strict=False)
     assert {key.split(".")[0] for key in missing} == {"answer"}
     assert not unexpected
+    model.dialogue = Dialogue(options.n_words, options.word_width, options.width)
+    model.dialogue.load_state_dict(official_dialogue(weights), strict=True)
+    model.eval().to(dtype)
     pictures, audio = inputs["visual"].transpose(0, 1), inputs["audio"].transpose(0, 1)
-    spoken = torch.arange(10) < inputs["question_len"][:, None]
+    spoken = torch.arange(inputs["question"].shape[1]) < inputs["question_len"][:, None]
     valid = torch.ones(audio.shape[:2], dtype=torch.bool)
     vectors, (hidden, cell), _ = model.network(
         inputs["question"] * spoken, pictures, audio, valid, torch.arange(len(audio))
     )
-    names = ("fga.question", *(f"fga.visual{i}" for i in range(4)), "fga.audio")
+    names = ("fga.question", *(f"fga.visual{i}" for i in range(len(vectors) - 2)), "fga.audio")
     found = dict(zip(names, vectors, strict=True))
-    return found | {"av_hidden": hidden, "av_cell": cell}, model
+    found |= {"av_hidden": hidden, "av_cell": cell}
+    turns, lengths = (inputs[name].transpose(0, 1) for name in ("history", "history_len"))
+    history, length = model.dialogue.history(turns, lengths), inputs["answer_len"]
+    said_before = torch.arange(inputs["answer_in"].shape[1]) < length[:, None]
+    logits = model.dialogue.reply(inputs["answer_in"], length, (hidden, cell), vectors[0], history)
+    found |= {"history": history, "decoder_logits": logits[said_before]}
+    found["loss.ce"] = cross_entropy(found["decoder_logits"], inputs["answer_out"][said_before])
+    return found, model
 
 
-def attention_alone(weights, inputs, sizes=None):
-    sets = [inputs[f"utility{place}"] for place in range(4)]
-    block = FactorGraphAttention(32, 4, 0.5, sizes).eval().to(sets[0].dtype)
+def attention_alone(spec, weights, inputs):
+    about = said(spec)
+    sets = [inputs[f"utility{place}"] for place in range(len(about["util_e"]))]
+    sizes = tuple(about["sizes"]) if about["size_flag"] else None
+    block = FactorGraphAttention(about["util_e"][0], len(sets), 0.5, sizes).eval()
+    block.to(sets[0].dtype)
     ours = load_method("avsd").convert({f"atten.{key}": value for key, value in weights.items()})
     block.load_state_dict({key.removeprefix(INSIDE): value for key, value in ours.items()})
     there = [torch.ones(one.shape[:2], dtype=torch.bool) for one in sets]
@@ -139,17 +185,15 @@ def attention_alone(weights, inputs, sizes=None):
     return {f"attended{place}": vector for place, vector in enumerate(vectors)}, block
 
 
-def attention_alone_sized(weights, inputs):
-    return attention_alone(weights, inputs, sizes=(14, 9, 9, 10))
-
-
 INSIDE = "network.attention."
-RUNS = {"mcan": mcan, "hcrn": hcrn, "psac": psac}
+WHOLE = ("mcan", "hcrn", "psac")
+RUNS = {"mcan": mcan, "hcrn": hcrn, "psac": psac, "avsd": avsd}
+RUNS |= {"avsd_fga": attention_alone, "avsd_fga_sized": attention_alone}
 ON_WAVES = {"psac": frozenset({"fused", "log_probs", "loss.nll"})}
 """Behind the places of words, which the official code makes in single precision always."""
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", WHOLE)
 def test_it_gives_the_numbers_and_gradients_of_the_official_code(name):
     for precision in DTYPES:
         check(name, precision, RUNS[name], ON_WAVES.get(name, frozenset()))
@@ -157,23 +201,24 @@ def test_it_gives_the_numbers_and_gradients_of_the_official_code(name):
 
 
 OFFICIAL_SIZES = {
-    "mcan": {"audio_stream": None},
-    "hcrn": {"audio_stream": None, "n_frames": 6},
-    "psac": {"audio_stream": None, **PSAC_SIZES},
-    "avsd": {"n_words": 200},
+    "mcan": mcan_sizes,
+    "hcrn": hcrn_sizes,
+    "psac": psac_sizes,
+    "avsd": lambda spec: {"n_words": size(spec, "input_encoder.embed.weight")},
 }
 
 
 @pytest.mark.parametrize("name", OFFICIAL_SIZES)
 def test_parameters_are_the_official_ones_without_those_left_behind_and_stated(name):
     method, spec = load_method(name), golden(name).spec
-    options = dataclasses.replace(
-        method.module.PUBLISHED, compat="released", **OFFICIAL_SIZES[name]
-    )
+    sizes = OFFICIAL_SIZES[name](spec)
+    if "audio_stream" in dir(method.options()) and name != "avsd":
+        sizes["audio_stream"] = None
+    options = dataclasses.replace(method.module.PUBLISHED, compat="released", **sizes)
     with torch.device("meta"):
         network = method.build(options).network
     ours = sum(weight.numel() for weight in network.parameters())
-    dead = getattr(method.module, "DEAD_KEYS", ())
+    dead = method.dead_keys(spec["state_dict"])
     left = {key: about for key, about in spec["state_dict"].items() if key.startswith(dead)}
     assert ours == spec["parameters"] - sum(math.prod(about["shape"]) for about in left.values())
     for figure in (ours, spec["parameters"]):
@@ -191,7 +236,8 @@ def test_parameters_of_methods_without_official_code_are_those_stated(name):
 
 @pytest.mark.parametrize("name", ["hcrn", "psac"])
 def test_what_no_official_output_depends_on_is_left_behind(name):
-    dead, spec = load_method(name).module.DEAD_KEYS, golden(name).spec
+    spec = golden(name).spec
+    dead = load_method(name).dead_keys(spec["state_dict"])
     unread = {key for key in spec["dead_keys"] if not key.startswith(dead)}
     last = "visual_input_unit.video_level_motion_cond.k_objects_fusion.3."  # not drawn that time
     assert all(key.startswith(last) for key in unread)
@@ -221,8 +267,32 @@ def test_psac_as_released_refuses_more_seconds_than_it_has_places():
 
 
 def test_hcrn_refuses_too_few_parts():
-    with pytest.raises(ValueError, match="5 or more, got 4 and 6"):
-        load_method("hcrn").options({"n_parts": 4})
+    with pytest.raises(ValueError, match="4 or more, got 3 and 6"):
+        load_method("hcrn").options({"n_parts": 3})
+
+
+@pytest.mark.parametrize(("n_parts", "n_frames"), [(4, 4), (4, 6), (5, 4), (7, 5)])
+def test_hcrn_takes_any_number_of_parts_from_four_on_and_its_official_layers(n_parts, n_frames):
+    method = load_method("hcrn")
+    sizes = {"n_parts": n_parts, "n_frames": n_frames, "width": 8, "word_width": 4}
+    options = dataclasses.replace(small_options(method), compat="released", **sizes)
+    model = method.build(options).eval()
+    assert model(make_batch(options.streams, n_seconds=5)).logits.isfinite().all()
+    for _, n_objects in model.network.sizes:
+        assert len(method.module._subset_sizes(n_objects)) == max(n_objects - 2, 1)
+    official = official_layers_of_hcrn(model.network.sizes)
+    ours = method.convert(dict.fromkeys(official, torch.zeros(1)))
+    assert set(ours) == {key for key in model.state_dict() if ".units." in key}
+
+
+def official_layers_of_hcrn(sizes):
+    """Names in the official units: a layer for every size of subset, the whole set's first."""
+    names = ("clip_level_motion", "clip_level_question", "video_level_motion")
+    for unit, (_, n_objects) in zip((*names, "video_level_question"), sizes, strict=True):
+        for kind in ("", "gate_") if "question" in unit else ("",):
+            for place in range(n_objects - 1):
+                for part in ("weight", "bias"):
+                    yield f"visual_input_unit.{unit}_cond.{kind}k_objects_fusion.{place}.{part}"
 
 
 def test_hcrn_answers_alike_in_evaluation_and_draws_subsets_when_released():
@@ -242,15 +312,14 @@ def test_a_training_batch_of_one_question_works_in_hcrn():
 
 
 @pytest.mark.parametrize("precision", DTYPES)
-def test_avsd_gives_the_numbers_of_the_official_code_up_to_its_decoder(precision):
+def test_avsd_gives_the_numbers_of_the_official_code_with_history_and_decoder(precision):
     check("avsd", precision, avsd)
 
 
-@pytest.mark.parametrize(
-    ("name", "run"),
-    [("avsd_fga", attention_alone), ("avsd_fga_sized", attention_alone_sized)],
-)
-def test_factor_graph_attention_gives_the_numbers_and_gradients_of_the_official_block(name, run):
+@pytest.mark.parametrize("name", ["avsd_fga", "avsd_fga_sized"])
+def test_factor_graph_attention_gives_the_numbers_and_gradients_of_the_official_block(name):
+    run = attention_alone
+
     def ours(key):
         (found,) = load_method("avsd").convert({f"atten.{key}": torch.zeros(1)})
         return found.removeprefix(INSIDE)

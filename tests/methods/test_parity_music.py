@@ -9,7 +9,7 @@ from fixtures import load_method, make_batch, small_options
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Batch
 from musicavqa.training.loop import loss_parts
-from parity import DTYPES, check, check_gradients, golden
+from parity import DTYPES, avst_sizes, check, check_gradients, golden, numbered, said, size
 
 
 def loaded(name, options, weights):
@@ -35,15 +35,15 @@ def batch_of(inputs, streams, negatives=None, texts=None):
     )
 
 
-def daqa(name, n_attentions):
-    """Runner of FCNLSTM or CONVLSTM; the 650 frames of the fixture are 13 rows of 50 frames."""
+def daqa(name):
+    """Runner of FCNLSTM or CONVLSTM; all frames of the fixture are one long second."""
 
-    def run(weights, inputs):
-        options = dataclasses.replace(load_method(name).module.PUBLISHED, n_attentions=n_attentions)
-        model = loaded(name, options, weights)
+    def run(spec, weights, inputs):
+        published = load_method(name).module.PUBLISHED
+        model = loaded(name, dataclasses.replace(published, **daqa_sizes(name, spec)), weights)
         maps = []
         model.mel.register_forward_hook(lambda module, given, result: maps.append(result[0]))
-        mel = inputs["mel"].unflatten(1, (13, 1, 50))
+        mel = inputs["mel"][:, None, None]
         batch = batch_of(inputs, {"audio_logmel_10ms": mel})
         output = model(batch)
         found = {"logits": output.logits, "conv_map_mean": maps[0].mean((2, 3))}
@@ -53,11 +53,30 @@ def daqa(name, n_attentions):
     return run
 
 
-def tjstg(weights, inputs):
+def daqa_sizes(name, spec):
+    about = said(spec)
+    names = {"n_words": "vocab_dim", "word_width": "embedding_dim", "width": "lstm_hidden_dim_q"}
+    names |= {"n_filters": "num_conv_filts", "n_blocks": "num_conv_layers"}
+    names["hidden"] = "output_hidden_dim"
+    if name == "fcnlstm":
+        names["sound_width"] = "fcn_output_dim"
+        assert about["aggregate"] == "mean", "ours has no other"
+        assert about["fcn_coeff_dim"] == about["fcn_temp_dim"], "our grid is a square"
+    else:
+        names["n_bands"] = "input_dim"
+    sizes = {ours: about[theirs] for ours, theirs in names.items()}
+    if n_attentions := about.get("num_stacked_att", 0):
+        sizes |= {"n_attentions": n_attentions, "attention_width": about["stacked_att_dim"]}
+        sizes |= {"grid": about["fcn_coeff_dim"]} if name == "fcnlstm" else {}
+    return sizes
+
+
+def tjstg(spec, weights, inputs):
     """Our TJSTG as released; target words of one question meet maps of another, as there."""
     options = dataclasses.replace(
-        load_method("tjstg").module.PUBLISHED, every_nth_second=1, n_words=93, compat="released"
-    )
+        load_method("tjstg").module.PUBLISHED, every_nth_second=1, compat="released",
+        **avst_sizes(spec, inputs),
+    )  # fmt: skip
     model = loaded("tjstg", options, weights)
     streams = {"audio_vggish": inputs["audio"], "visual_resnet18_map": inputs["visual_posi"]}
     negatives = {"visual_resnet18_map": inputs["visual_nega"]}
@@ -74,14 +93,15 @@ def tjstg(weights, inputs):
     return found, model
 
 
-def sasr_net(weights, inputs):
+def sasr_net(spec, weights, inputs):
     """Our SaSR-Net as released; its unused ResNet is missing in the golden.
 
     The golden's grounding map turns out to be that of the negative pictures, the second call.
     """
     options = dataclasses.replace(
-        load_method("sasr_net").module.PUBLISHED, every_nth_second=1, n_words=93, compat="released"
-    )
+        load_method("sasr_net").module.PUBLISHED, every_nth_second=1, compat="released",
+        n_layers=numbered(spec, "sasr.audio_cug.blocks."), **avst_sizes(spec, inputs),
+    )  # fmt: skip
     model = loaded("sasr_net", options, weights)
     streams = {"audio_vggish": inputs["audio"], "visual_resnet18_map": inputs["visual_posi"]}
     negatives = {"visual_resnet18_map": inputs["visual_nega"]}
@@ -100,9 +120,15 @@ def sasr_net(weights, inputs):
     return found, model
 
 
-def av_master(weights, inputs):
+def av_master(spec, weights, inputs):
     """Our AV-Master as released."""
-    options = dataclasses.replace(load_method("av_master").module.PUBLISHED, compat="released")
+    sizes = {"audio_width": inputs["audio"].shape[-1], "visual_width": inputs["visual"].shape[-1]}
+    sizes |= {"sentence_width": inputs["question"].shape[-1], "width": said(spec)["hidden_size"]}
+    sizes["words_width"] = inputs["qst_word"].shape[-1]
+    sizes["focus_width"] = size(spec, FOCUS)
+    options = dataclasses.replace(
+        load_method("av_master").module.PUBLISHED, compat="released", **sizes
+    )
     model = loaded("av_master", options, weights)
     streams = {"audio_vggish": inputs["audio"], "visual_clip_l14_336": inputs["visual"]}
     negatives = {"audio_vggish": inputs["neg_audio"], "visual_clip_l14_336": inputs["neg_visual"]}
@@ -128,23 +154,39 @@ def av_master(weights, inputs):
     return found, model
 
 
-def lavit(weights, inputs):
+FOCUS = "AugInformation.focus_capture.encoder.layers.0.linear1.weight"
+
+
+def lavit_sizes(spec, inputs):
+    about = said(spec)
+    names = {
+        "width": "hidden_size", "hidden": "intermediate_size", "n_heads": "num_attention_heads",
+        "language_layers": "l_layers", "audio_layers": "a_layers", "visual_layers": "v_layers",
+        "cross_layers": "x_layers", "audio_width": "audio_feat_dim",
+        "visual_width": "visual_feat_dim",
+    }  # fmt: skip
+    return {ours: about[theirs] for ours, theirs in names.items()} | {
+        "stereo": about["use_stereo_audio"],
+        "n_words": about["vocab_size"] - 1,
+        "n_positions": size(spec, "bert.embeddings.position_embeddings.weight"),
+        "audio_coordinates": inputs["audio_coord"].shape[-1],
+        "visual_coordinates": inputs["visual_coord"].shape[-1],
+    }
+
+
+def lavit(spec, weights, inputs):
     """Our LAViT as released, given the tokens themselves: official ones have other coordinates."""
-    options = load_method("lavit").options(
-        {
-            "compat": "released", "stereo": True, "audio_width": 32, "visual_width": 64,
-            "visual_coordinates": 6, "n_words": 199, "width": 96, "hidden": 192, "n_heads": 4,
-            "language_layers": 2, "audio_layers": 2, "visual_layers": 1, "cross_layers": 2,
-        }
-    )  # fmt: skip
+    sizes = lavit_sizes(spec, inputs)
+    options = load_method("lavit").options({"compat": "released", **sizes})
     model = loaded("lavit", options, weights)
     pooled = {}
     for name, layer in model.pool.items():
         layer.register_forward_hook(
             lambda module, given, result, name=name: pooled.update({name: result.tanh()})
         )
-    left, right = inputs["audio_feat"].unbind(1)
-    audio = model.audio_in(left, right, inputs["audio_coord"])
+    sound = inputs["audio_feat"]
+    channels = sound.unbind(1) if options.stereo else (sound,)
+    audio = model.audio_in(*channels, inputs["audio_coord"])
     visual = model.visual_in(inputs["visual_feat"], inputs["visual_coord"])
     logits, _ = model.read(
         (inputs["input_ids"], inputs["mask"] > 0),
@@ -158,10 +200,10 @@ def lavit(weights, inputs):
 
 
 RUNS = {
-    "fcnlstm": ("fcnlstm", daqa("fcnlstm", 0)),
-    "fcnlstm_nsa": ("fcnlstm", daqa("fcnlstm", 2)),
-    "convlstm": ("convlstm", daqa("convlstm", 0)),
-    "convlstm_nsa": ("convlstm", daqa("convlstm", 2)),
+    "fcnlstm": ("fcnlstm", daqa("fcnlstm")),
+    "fcnlstm_nsa": ("fcnlstm", daqa("fcnlstm")),
+    "convlstm": ("convlstm", daqa("convlstm")),
+    "convlstm_nsa": ("convlstm", daqa("convlstm")),
     "tjstg": ("tjstg", tjstg),
     "sasr_net": ("sasr_net", sasr_net),
     "av_master": ("av_master", av_master),
@@ -191,10 +233,10 @@ queries and keys of one that has nothing to choose, token types (one is added el
 @pytest.mark.parametrize("name", RUNS)
 def test_the_model_has_all_living_official_parameters_and_no_more(name):
     method, run = RUNS[name]
+    module, spec = load_method(method).module, golden(name).spec
     weights, inputs = golden(name).tensors(torch.float32)
     with torch.no_grad():
-        _, model = run(weights, inputs)
-    module, spec = load_method(method).module, golden(name).spec
+        _, model = run(spec, weights, inputs)
     left_behind = {key for key in weights if key.startswith(module.DEAD_KEYS)}
     counted = left_behind - set(spec["tied_keys"])
     dead = sum(weights[key].numel() for key in counted) + TRIMMED.get(name, 0)

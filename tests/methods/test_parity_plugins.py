@@ -12,7 +12,7 @@ from musicavqa.methods.layers.debiasing import agree_in_a_cycle, divergence, pus
 from musicavqa.methods.layers.sense_balance import dominance, logits_alone
 from musicavqa.methods.plugins import ogm, opm
 from musicavqa.records import Batch, Output
-from parity import DTYPES, check, golden
+from parity import DTYPES, check, golden, said
 
 SHARES = (0.333, 0.333, 0.333)
 OUR_NAMES = {"encoder_1.conv": "ear", "encoder_2.conv": "eye", "fusion_model.fxy": "answer"}
@@ -33,29 +33,30 @@ def mccd_losses(logits, biases, target):
     return found | {"loss.ce": answer, "loss.total": answer + 0.01 * push + 0.333 * cycle}
 
 
-def mccd(weights, inputs):
-    method, dtype = load_method("mccd"), inputs["audio"].dtype
-    options = dataclasses.replace(
-        method.module.PUBLISHED, n_layers=2, n_words=300, feed_width=1024, n_places=80,
-        compat="released",
-    )  # fmt: skip
+MCCD_SIZES = {
+    "visual_token_width": "visual_embedding_dim", "n_layers": "num_hidden_layers",
+    "n_words": "vocab_size", "width": "hidden_size", "n_heads": "num_attention_heads",
+    "feed_width": "intermediate_size", "n_places": "max_position_embeddings",
+}  # fmt: skip
+
+
+def mccd(spec, weights, inputs):
+    method, dtype, about = load_method("mccd"), inputs["audio"].dtype, said(spec)
+    sizes = {ours: about[theirs] for ours, theirs in MCCD_SIZES.items()}
+    sizes |= {"audio_width": inputs["audio"].shape[-1], "visual_width": inputs["video"].shape[-1]}
+    options = dataclasses.replace(method.module.PUBLISHED, compat="released", **sizes)
     model = method.build(options).eval().to(dtype)
     model.load_state_dict(method.convert(weights), strict=True)
-    rows = len(inputs["audio"])
-    batch = Batch(
-        keys=[str(row) for row in range(rows)],
-        streams={"audio_vggish": inputs["audio"], "visual_r2plus1d": inputs["video"]},
-        seconds=torch.ones(inputs["audio"].shape[:2], dtype=torch.bool),
-        clip_of=torch.arange(rows),
-        words=inputs["input_ids"] * (inputs["attention_mask"] != 0),
-        answers=inputs["target"],
-    )
-    logits, biases = model(batch).logits, model.bias_logits(batch)
+    words = model.read(inputs["input_ids"] * (inputs["attention_mask"] != 0))
+    audio, visual = (inputs[name] for name in ("audio", "video"))  # each of its own length
+    there = [torch.ones(rows.shape[:2], dtype=torch.bool) for rows in (audio, visual)]
+    read = words, model.hear(audio, there[0]), model.see(visual, there[1]), torch.arange(len(audio))
+    logits, biases = model.joint_logits(*read), model.bias_logits(*read)
     found = {f"{OFFICIAL_SENSES[name]}_bias_logits": value for name, value in biases.items()}
     return found | {"fusion_logits": logits} | mccd_losses(logits, biases, inputs["target"]), model
 
 
-def losses_alone(weights, inputs):
+def losses_alone(spec, weights, inputs):
     names = {m: f"{short}_bias_logits" for m, short in OFFICIAL_SENSES.items()}
     with torch.enable_grad():
         leaves = {k: v.clone().requires_grad_() for k, v in inputs.items() if k != "target"}
@@ -70,8 +71,10 @@ class TwoSenses(nn.Module):
 
     def __init__(self, weights):
         super().__init__()
-        self.ear, self.eye = nn.Conv2d(1, 512, 3, padding=1), nn.Conv2d(3, 512, 3, padding=1)
-        self.answer = nn.Linear(1024, 31)
+        width, channels, side, _ = weights["encoder_2.conv.weight"].shape
+        self.ear = nn.Conv2d(1, width, side, padding=side // 2)
+        self.eye = nn.Conv2d(channels, width, side, padding=side // 2)
+        self.answer = nn.Linear(2 * width, len(weights["fusion_model.fxy.bias"]))
         self.to(next(iter(weights.values())).dtype)
         self.load_state_dict(
             {
@@ -124,11 +127,16 @@ def gradients(model, mark):
 
 
 @torch.enable_grad()
-def ogm_step(weights, inputs):
+def ogm_step(spec, weights, inputs):
+    alpha = said(spec)["alpha"]
     model, batch, output, found = two_senses(weights, inputs)
     loss = nn.functional.cross_entropy(output.logits, batch.answers)
     found |= {"logits": output.logits, "loss.ce": loss}
-    for mark, strength, weaker in (("plain", 0.0, 1.0), ("ogm", 0.8, 1.0), ("ogm_plus", 0.0, 4.0)):
+    for mark, strength, weaker in (
+        ("plain", 0.0, 1.0),
+        ("ogm", alpha, 1.0),
+        ("ogm_plus", 0.0, 4.0),
+    ):
         model.zero_grad()
         loss.backward(retain_graph=True)
         options = ogm.Options(strength, weaker, noise=0.0, warmup_epochs=0, compat="released")
@@ -137,9 +145,10 @@ def ogm_step(weights, inputs):
     return found, model
 
 
-def opm_step(weights, inputs):
+def opm_step(spec, weights, inputs):
+    options = opm_options(spec)
     model, batch, output, found = two_senses(weights, inputs)
-    chance = opm.chances(dominance(model, output.features, batch.answers), opm.Options())
+    chance = opm.chances(dominance(model, output.features, batch.answers), options)
     kept = inputs["keep"][:, 0] != 0
     left = opm.drop(output.features, kept, chance)
     some = kept.any(1)
@@ -147,14 +156,20 @@ def opm_step(weights, inputs):
     return found | {"cleaned_1": left["audio"][some], "cleaned_2": left["visual"][some]}, model
 
 
-def formulas(weights, inputs):
+def opm_options(spec):
+    about = said(spec)
+    return opm.Options(about["q_base"], about["lam"])
+
+
+def formulas(spec, weights, inputs):
     first, second = inputs["performance_1"], inputs["performance_2"]
     ratios = torch.stack([first / second, second / first], dim=-1)
-    released = ogm.Options(compat="released")
+    strength = said(spec)["alpha"]
+    released = ogm.Options(strength, compat="released")
     return {
-        "q": opm.chances(ratios, opm.Options()),
+        "q": opm.chances(ratios, opm_options(spec)),
         "ogm_release": ogm.slowdown(ratios, released),
-        "ogm_paper": ogm.slowdown(ratios, ogm.Options()),
+        "ogm_paper": ogm.slowdown(ratios, ogm.Options(strength)),
     }, None
 
 
@@ -175,7 +190,7 @@ def test_it_gives_the_numbers_of_the_official_code(name, precision):
 
 def test_mccd_gives_the_gradients_of_the_official_code():
     kept, convert = golden("mccd"), load_method("mccd").convert
-    found, model = mccd(*kept.tensors(torch.float64))
+    found, model = mccd(kept.spec, *kept.tensors(torch.float64))
     found["fusion_logits"].sum().backward()
     parameters = dict(model.named_parameters())
     for key, wanted in kept.spec["gradient"]["l2"].items():

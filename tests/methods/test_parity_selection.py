@@ -11,7 +11,7 @@ from musicavqa.features.encoders.residual import ResNet18
 from musicavqa.methods.layers.selection import without_values
 from musicavqa.records import Batch
 from musicavqa.training.loop import loss_parts
-from parity import DTYPES, check, check_gradients, golden
+from parity import DTYPES, avst_sizes, check, check_gradients, golden, said, size
 
 
 def build(name, weights, **changes):
@@ -53,6 +53,11 @@ def n_parameters(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def model_of(name):
+    kept = golden(name)
+    return RUNS[name](kept.spec, *kept.tensors(torch.float32))[1]
+
+
 def n_official(name):
     """Parameters of the golden, and those of them that a method leaves behind."""
     spec, dead = golden(name).spec, load_method(name).module.DEAD_KEYS
@@ -60,8 +65,15 @@ def n_official(name):
     return sum(sizes.values()), sum(size for key, size in sizes.items() if key.startswith(dead))
 
 
-def tspm(weights, inputs):
-    model, seen = build("tspm", weights), {}
+def tspm(spec, weights, inputs):
+    top_k = said(spec)["top_k"]
+    sizes = {"audio_width": inputs["audio"].shape[-1], "visual_width": inputs["visual"].shape[-1]}
+    sizes |= {"patch_width": inputs["visual_patch"].shape[-1], "top_k": top_k}
+    sizes |= {
+        "text_width": inputs["question"].shape[-1],
+        "width": size(spec, "answer_pred_fc.weight", 1),
+    }
+    model, seen = build("tspm", weights, **sizes), {}
     watch(seen, model.exchange, "exchange")
     watch(seen, model.relevance, "shares")
     watch(seen, model.sounding, "spatio", lambda result: result[0])
@@ -85,8 +97,8 @@ def tspm(weights, inputs):
         "av_attn.audio": seen["exchange"][0],
         "av_attn.visual": seen["exchange"][1],
         "temporal.weights": seen["shares"][0][:, None],
-        "temporal.index": seen["shares"][0].topk(10).indices.sort().values[:, None],
-        "spatio": seen["spatio"][0].unflatten(0, (-1, 10)),
+        "temporal.index": seen["shares"][0].topk(top_k).indices.sort().values[:, None],
+        "spatio": seen["spatio"][0].unflatten(0, (-1, top_k)),
         "grounding.audio": seen["when"][0],
         "grounding.visual": seen["when"][1],
         "loss.ce": loss_parts(output, batch)["answer"],
@@ -94,8 +106,13 @@ def tspm(weights, inputs):
     return found, model
 
 
-def qa_tiger(weights, inputs, **changes):
-    model, seen = build("qa_tiger", weights, **changes), {}
+def qa_tiger(spec, weights, inputs):
+    about = said(spec)
+    sizes = {"width": about["d_model"], "audio_width": about["audio_dim"]}
+    sizes |= {"visual_width": about["video_dim"], "patch_width": about["patch_dim"]}
+    sizes |= {"n_experts": about["num_experts"], "top_experts": about["topK"]}
+    sizes["text_width"] = inputs["words"].shape[-1]
+    model, seen = build("qa_tiger", weights, **sizes), {}
     watch(seen, model.exchange, "exchange")
     watch(seen, model.patches, "patches", lambda result: result[0])
     for kind, norm in model.norms.items():
@@ -124,10 +141,6 @@ def qa_tiger(weights, inputs, **changes):
     return found, model
 
 
-def qa_tiger_top3(weights, inputs):
-    return qa_tiger(weights, inputs, n_experts=10, top_experts=3)
-
-
 PSTP_RELEASED = dataclasses.replace(load_method("pstp_net").module.PUBLISHED, compat="released")
 
 PSTP_STEPS = {
@@ -144,14 +157,23 @@ PSTP_STEPS = {
     "GlobalLocal_Module.layers.0.linear1.": "exchange.inner.",
     "GlobalLocal_Module.layers.0.linear2.": "exchange.outer.",
     "GlobalLocal_Module.layers.0.norm": "exchange.norm",
+    "fc_av_fusion.": "fusion.",
 }
 """Where the steps that the released code throws away stand in our complete model."""
 
 
-def complete_pstp_net(weights):
+def pstp_sizes(spec, inputs):
+    about = said(spec)
+    sizes = {"n_segments": about["segs"], "top_k": about["top_k"], "top_m": about["top_m"]}
+    sizes |= {"audio_width": inputs["audio"].shape[-1], "visual_width": inputs["visual"].shape[-1]}
+    sizes |= {"text_width": inputs["question"].shape[-1], "width": size(spec, "fc_a.weight")}
+    return sizes | {"patch_width": inputs["patch"].shape[-1]}
+
+
+def complete_pstp_net(spec, weights, inputs):
     """Our complete PSTP-Net with the weights of all official steps."""
     method = load_method("pstp_net")
-    published = dataclasses.replace(method.module.PUBLISHED, n_segments=12, top_k=2, top_m=25)
+    published = dataclasses.replace(method.module.PUBLISHED, **pstp_sizes(spec, inputs))
     model = method.build(published).eval().to(weights["fc_a.weight"].dtype)
     state = method.convert(weights)
     for selection in ("TempSegsSelect_Module", "SpatRegsSelect_Module"):
@@ -160,28 +182,34 @@ def complete_pstp_net(weights):
         for theirs, here in PSTP_STEPS.items():
             if key.startswith(theirs):
                 state[here + key[len(theirs) :]] = tensor
-    del state["words_in.weight"], state["words_in.bias"]
+    state = {k: v for k, v in state.items() if not k.startswith(("words_in.", "gather."))}
     model.load_state_dict(state, strict=True)
     return model
 
 
-def pstp_net_steps(weights, inputs, batch):
+def pstp_net_steps(spec, weights, inputs, batch):
     """Outputs of the steps; the choice of patches is made as wrong as it was released."""
-    model, seen = complete_pstp_net(weights), {}
+    model, seen = complete_pstp_net(spec, weights, inputs), {}
+    options, (n_clips, n_seconds, n_patches) = model.options, inputs["patch"].shape[:3]
+    step = n_seconds // options.n_segments  # seconds of a segment
     watch(seen, model.steps.which_segment, "segments")
     watch(seen, model.steps.which_patch, "patches")
     watch(seen, model.steps.patch_in, "projected")
     watch(seen, model.audio_in, "audio")
     watch(seen, model.visual_in, "visual")
     model(batch)
-    shares, patches, everyone = seen["segments"][0], seen["patches"][0], torch.arange(3)[:, None]
-    segments = shares.topk(2).indices.sort().values  # (B, 2), of two seconds each
-    places = (segments[..., None] * 2 + torch.arange(2)).flatten(1)
+    shares, patches, everyone = (
+        seen["segments"][0],
+        seen["patches"][0],
+        torch.arange(n_clips)[:, None],
+    )
+    segments = shares.topk(options.top_k).indices.sort().values  # (B, K)
+    places = (segments[..., None] * step + torch.arange(step)).flatten(1)
     audio, visual = seen["audio"][0], seen["visual"][0]
-    last = patches[0].topk(25).indices.max()
+    last = patches[0].topk(options.top_m).indices.max()
     spot = model.steps.patch_in(inputs["patch"])[everyone, places][:, :, last]
     chosen = audio[everyone, places]
-    many = spot.flatten(0, 1)[:, None].expand(-1, 25, -1)
+    many = spot.flatten(0, 1)[:, None].expand(-1, options.top_m, -1)
     heard, _ = model.steps.sounding(chosen.flatten(0, 1), many)
     changed = model.exchange(audio, batch.seconds, (visual, batch.seconds))
     return {
@@ -189,7 +217,7 @@ def pstp_net_steps(weights, inputs, batch):
         "seg.index": segments[:, None],
         "seg.audio": chosen,
         "seg.visual": visual[everyone, places],
-        "spat.patch_weights": patches.view(3, 4, 49),
+        "spat.patch_weights": patches.view(n_clips, -1, n_patches),
         "spat.patch_top_m": spot,
         "avam": heard.view_as(chosen),
         "han.audio": changed,
@@ -197,8 +225,8 @@ def pstp_net_steps(weights, inputs, batch):
     }
 
 
-def pstp_net(weights, inputs):
-    model, seen = build("pstp_net", weights), {}
+def pstp_net(spec, weights, inputs):
+    model, seen = build("pstp_net", weights, **pstp_sizes(spec, inputs)), {}
     watch(seen, model.gather, "gathered")
     batch = make_batch(
         {
@@ -218,21 +246,23 @@ def pstp_net(weights, inputs):
         "global_self_mean": seen["gathered"][0].mean(1),
         "loss.ce": loss_parts(output, batch)["answer"],
     }
-    return {**found, **pstp_net_steps(weights, inputs, batch)}, model
+    return {**found, **pstp_net_steps(spec, weights, inputs, batch)}, model
 
 
-def avst_baseline(weights, inputs):
-    model = build("avst_baseline", weights, every_nth_second=1, n_words=93)
+def avst_baseline(spec, weights, inputs):
+    sizes = avst_sizes(spec, inputs)
+    model = build("avst_baseline", weights, every_nth_second=1, **sizes)
     streams = {"audio_vggish": inputs["audio"], "visual_resnet18_map": inputs["visual_posi"]}
     batch = make_batch(streams, inputs["target"], words=inputs["question"])
     output = model(batch)
     return {"out_qa": output.logits, "loss.ce": loss_parts(output, batch)["answer"]}, model
 
 
-def avst_grounding(weights, inputs):
+def avst_grounding(spec, weights, inputs):
     """The net of AVST's first stage, with the weights that go on: its ResNet makes our stream."""
     method, net = load_method("avst"), torch.nn.Module()
-    options = dataclasses.replace(method.module.PUBLISHED, every_nth_second=1, n_words=93)
+    sizes = {"audio_width": inputs["audio"].shape[-1], "width": size(spec, "fc_a2.weight")}
+    options = dataclasses.replace(method.module.PUBLISHED, every_nth_second=1, **sizes)
     net.avst, net.visual_net = method.build(options).eval(), ResNet18(last_stride=1).eval()
     official = {key: tensor for key, tensor in weights.items() if key.startswith("visual_net.")}
     unused = ("visual_net.conv1_a.", "visual_net.fc.")
@@ -244,19 +274,20 @@ def avst_grounding(weights, inputs):
     learned_later = ("question.", "when_heard.", "when_seen.", "fusion.", "answer.")
     assert all(key.startswith(learned_later) for key in left.missing_keys)
     net.to(inputs["audio"].dtype)
-    frames = inputs["visual"]  # (3, 2, 3, 96, 96): a clip of two seconds for each pair
+    frames = inputs["visual"]  # (N, 2, 3, H, W): a clip of two seconds for each pair
     maps = net.visual_net(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
     streams = {"audio_vggish": inputs["audio"], "visual_resnet18_map": maps}
     batch, seen = make_batch(streams, None), {}
     batch.negatives = {"visual_resnet18_map": maps}
     watch(seen, net.avst.match, "match")
     net.avst.stage_losses("grounding", batch)
-    logits = seen["match"][0]  # (6, 2)
-    labels = torch.tensor([1, 0] * 3)
+    logits = seen["match"][0]  # (2 N, 2)
+    labels = torch.tensor([1, 0] * len(frames))
     return {"out_match": logits, "loss.ce": torch.nn.functional.cross_entropy(logits, labels)}, net
 
 
-RUNS = {run.__name__: run for run in (avst_baseline, pstp_net, tspm, qa_tiger, qa_tiger_top3)}
+RUNS = {run.__name__: run for run in (avst_baseline, pstp_net, tspm, qa_tiger)}
+RUNS["qa_tiger_top3"] = qa_tiger
 
 
 @pytest.mark.parametrize("precision", DTYPES)
@@ -274,13 +305,13 @@ def test_tspm_carries_what_reaches_the_answer():
     everything, dead = n_official("tspm")
     assert dead == golden("tspm").spec["dead_parameters"] == 791_040
     values = 512 * 512 + 512
-    assert n_parameters(tspm(*golden("tspm").tensors(torch.float32))[1]) == 11_252_778
+    assert n_parameters(model_of("tspm")) == 11_252_778
     assert everything - dead - values == 11_252_778
 
 
 def test_qa_tiger_carries_all_of_its_parameters():
     assert n_official("qa_tiger") == (14_960_212, 0)
-    assert n_parameters(qa_tiger(*golden("qa_tiger").tensors(torch.float32))[1]) == 14_960_212
+    assert n_parameters(model_of("qa_tiger")) == 14_960_212
 
 
 def test_released_pstp_net_carries_what_reaches_its_answer():
@@ -289,13 +320,13 @@ def test_released_pstp_net_carries_what_reaches_its_answer():
     model = load_method("pstp_net").build(PSTP_RELEASED)
     assert n_parameters(model) == everything - dead == 2_453_546
     complete = load_method("pstp_net")
-    assert n_parameters(complete.build(complete.module.PUBLISHED)) == 8_234_538
+    assert n_parameters(complete.build(complete.module.PUBLISHED)) == 7_181_354
 
 
 def test_the_baseline_of_avst_carries_what_reaches_its_answer():
     everything, dead = n_official("avst_baseline")
     assert dead == golden("avst_baseline").spec["dead_parameters"] == 3_576_962
-    model = avst_baseline(*golden("avst_baseline").tensors(torch.float32))[1]
+    model = model_of("avst_baseline")
     assert n_parameters(model) == everything - dead == 6_702_634
 
 

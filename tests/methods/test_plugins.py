@@ -12,8 +12,10 @@ from musicavqa.methods.layers import causal_regularization
 from musicavqa.methods.layers.sense_balance import dominance
 from musicavqa.methods.plugins.contract import connect
 from musicavqa.methods.registry import list_plugins, load_checkpoint, load_method, load_plugin
-from musicavqa.training import loop
+from musicavqa.training import learner
 from musicavqa.training.loop import Data, loss_parts, train
+from musicavqa.training.runs import run_folder
+from musicavqa.training.settings import settings_of
 
 PLUGINS = list_plugins()
 FEATURED = ("avst", "avst_baseline", "gru", "att_blstm", "mcan", "tspm")
@@ -243,8 +245,8 @@ def test_plugins_and_their_options_make_another_run_whatever_their_order(finishe
     names = {name: (load_plugin(name), options(name)) for name in PLUGINS}
 
     def mark(added):
-        settings = loop._settings(small_options("gru"), RECIPE, {}, data, added)
-        return loop.run_folder(tmp_path, data.name, "gru", settings)
+        settings = settings_of(small_options("gru"), RECIPE, {}, data, added)
+        return run_folder(tmp_path, data.name, "gru", settings)
 
     marks = [mark({}), mark({"ogm": names["ogm"]})]
     marks += [mark({"ogm": (names["ogm"][0], options("ogm", strength=0.1))}), mark(names)]
@@ -254,7 +256,7 @@ def test_plugins_and_their_options_make_another_run_whatever_their_order(finishe
 
 @pytest.mark.parametrize("stop", [1, 5])
 def test_a_run_with_plugins_that_was_killed_ends_the_same(finished, tmp_path, monkeypatch, stop):
-    original, calls = loop.loss_parts, []
+    original, calls = learner.loss_parts, []
 
     def stops(*arguments):
         calls.append(1)
@@ -263,7 +265,7 @@ def test_a_run_with_plugins_that_was_killed_ends_the_same(finished, tmp_path, mo
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "loss_parts", stops)
+        patch.setattr(learner, "loss_parts", stops)
         with pytest.raises(KeyboardInterrupt):
             train_small(tmp_path, *PLUGINS)
     one, other = (

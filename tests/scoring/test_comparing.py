@@ -203,6 +203,34 @@ def test_runs_that_differ_in_the_seed_only_are_one_system(questions, tmp_path):
         comparing.compare([alone, alone], questions, "test")
 
 
+def test_methods_are_grouped_by_the_design_marks_on_their_cards(
+    world, questions, command_line, tmp_path
+):
+    wrong = {"avst": set(range(10)), "question_gru": set(range(0, 90, 2)), "gru": {1, 4}}
+    for method, missed in wrong.items():
+        about = {"method": method, "options": {}, "data": {"name": "bandstand", "mute": []}}
+        write_json_folder(tmp_path / method, about)
+        given(questions, missed, tmp_path / method / "predictions.test.jsonl")
+    study = comparing.compare([tmp_path / method for method in wrong], questions, "test")
+    designs = {design.mark: design for design in study.designs}
+    assert designs["spatial_temporal"].marked == ("avst",)
+    assert designs["spatial_temporal"].others == ("question_gru", "gru")
+    first, other = 100 * 86 / 96, 100 * (51 + 94) / 2 / 96
+    assert designs["spatial_temporal"].accuracies == pytest.approx((first, other))
+    assert designs["music_specific"].difference is None  # none of them has it
+    arguments = ("compare", *(tmp_path / method for method in wrong), "--data", world[0] / "data")
+    code, out, err = command_line(*arguments)
+    assert code == 0, err
+    line = next(line for line in out.splitlines() if line.startswith("spatial temporal"))
+    assert line.split()[2:5] == [f"{first:.2f}", f"{other:.2f}", f"{first - other:+.2f}"]
+    assert "music specific" not in out
+    code, out, _ = command_line(*arguments, "--table")
+    assert code == 0
+    assert "| avst | question_gru, gru |" in out
+    told = json.loads(command_line(*arguments, "--json")[1])["designs"]
+    assert [design["mark"] for design in told] == list(designs)
+
+
 def write_json_folder(folder, about):
     folder.mkdir()
     write_json(folder / "run.json", about)

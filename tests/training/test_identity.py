@@ -19,6 +19,7 @@ from musicavqa.methods import question_gru
 from musicavqa.methods.card import Recipe
 from musicavqa.records import Question
 from musicavqa.training import loop as training
+from musicavqa.training.settings import code_of, load_plugins
 
 SHAPE = (2, 50, 64)
 TEXT = "Is there a cello sound?"
@@ -214,8 +215,8 @@ def test_a_plugin_file_that_was_edited_makes_another_run(own):
         with plugin.open("a") as file:
             file.write(text)
         method = training.load_method(kept)
-        added = training._load_plugins({str(plugin): None}, method)
-        marks.append(training._code(method, added))
+        added = load_plugins({str(plugin): None}, method)
+        marks.append(code_of(method, added))
     assert marks[0]["push"] != marks[1]["push"]
     assert marks[0]["mine"] == marks[1]["mine"]
 

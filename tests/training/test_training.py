@@ -22,7 +22,7 @@ from musicavqa.methods.card import Recipe
 from musicavqa.methods.registry import load_method
 from musicavqa.metrics.accuracy import KeyMismatchError
 from musicavqa.records import Prediction
-from musicavqa.training import batches, loop, runs
+from musicavqa.training import batches, learner, runs
 from musicavqa.training.batches import Collation, FeatureError, make_batches
 from musicavqa.training.loop import (
     Data,
@@ -146,7 +146,7 @@ def test_equal_seeds_give_equal_runs_and_other_seeds_other_folders(finished, tmp
 def test_a_run_stopped_within_an_epoch_goes_on_and_ends_the_same(
     finished, tmp_path, monkeypatch, step
 ):
-    original, calls = loop.loss_parts, []
+    original, calls = learner.loss_parts, []
 
     def stops(*arguments):
         calls.append(1)
@@ -155,7 +155,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_and_ends_the_same(
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "loss_parts", stops)
+        patch.setattr(learner, "loss_parts", stops)
         with pytest.raises(KeyboardInterrupt):
             train_small(tmp_path)
     assert not list(tmp_path.rglob("run.json"))
@@ -166,13 +166,13 @@ KILLED = """
 import os, signal, sys
 sys.path[:0] = sys.argv[2].split(os.pathsep)
 import test_training
-from musicavqa.training import loop
-original = loop.save_state
+from musicavqa.training import learner
+original = learner.save_state
 def save(*arguments):
     original(*arguments)
     if [arguments[3].stage, str(arguments[3].epoch)] == sys.argv[3:]:
         os.kill(os.getpid(), signal.SIGKILL)
-loop.save_state = save
+learner.save_state = save
 test_training.train_small(test_training.Path(sys.argv[1]))
 """
 
@@ -420,6 +420,45 @@ def test_recipes_fall_back_to_the_default():
     assert method.recipe("music_avqa").schedule == "step"
     with pytest.raises(ValueError, match="schedule is"):
         Recipe(schedule="linear")
+
+
+def test_questions_drawn_from_all_come_once_an_epoch_and_share_their_clips():
+    data = small_data()
+    collation = Collation(batch_questions=7)
+    rng = np.random.default_rng(0)
+    found = list(make_batches(data.clips, data.train, data.streams, 3, rng, collation))
+    assert [len(batch.keys) for batch in found] == [7, 7, 6]
+    keys = [key for batch in found for key in batch.keys]
+    assert sorted(keys) == sorted(question.key for question in data.train)
+    clip_of = {question.key: question.clip for question in data.train}
+    rows = {clip.id: float(data.streams["audio_yamnet"][clip.id].sum()) for clip in data.clips}
+    for batch in found:
+        asked = [clip_of[key] for key in batch.keys]
+        assert len(batch.seconds) == len(set(asked))
+        sums = batch.streams["audio_yamnet"].sum((1, 2))[batch.clip_of]
+        assert sums.tolist() == pytest.approx([rows[clip] for clip in asked], abs=0.5)
+
+
+@pytest.mark.parametrize("size", [2, 3, 9])
+def test_the_parts_of_a_batch_are_all_of_it(size):
+    data = small_data()
+
+    def keys(part):
+        rng = np.random.default_rng(3)
+        collation = Collation(batch_questions=7, part=part)
+        batches = make_batches(data.clips, data.train, data.streams, 3, rng, collation)
+        return [batch.keys for batch in batches]
+
+    whole, parts = keys((0, 1)), [keys((rank, size)) for rank in range(size)]
+    for place, group in enumerate(whole):
+        assert sorted(key for part in parts for key in part[place]) == sorted(group)
+
+
+@pytest.mark.parametrize(("ties", "epoch"), [("first", 0), ("last", 3)])
+def test_of_equally_good_epochs_the_one_is_kept_that_the_recipe_says(tmp_path, ties, epoch):
+    recipe = dataclasses.replace(RECIPE, learning_rate=0.0, ties=ties)
+    folder = train("avst", small_avst(), recipe, small_data(), tmp_path, stages={})
+    assert json.loads((folder / "run.json").read_text())["best_epoch"] == epoch
 
 
 def test_training_tells_its_steps_of_all_epochs(tmp_path):

@@ -172,9 +172,12 @@ def listen_and_look(
     method_file: Path | None = None,
     *,
     limits: Limits | None = None,
+    device: str = "cpu",
     tell: Tell = lambda done, total: None,
 ) -> Performance:
     """Decode and perceive the video at `path` by the method of this checkpoint.
+
+    Encoders that compute with torch do so on `device`; what reads their rows is light.
 
     A checkpoint of a method file of one's own needs that file as `method_file`. `limits` None
     takes those of `media`; `tell` is told the seconds done, and of how many.
@@ -183,15 +186,17 @@ def listen_and_look(
     """
     from musicavqa.media import LIMITS, announced_s, check
     from musicavqa.methods.registry import load_checkpoint
+    from musicavqa.training.team import check_device
 
+    check_device(device)
     check(path, "any")  # before networks are loaded
     tell(0.0, announced_s(path))
     loaded = load_checkpoint(checkpoint, method_file)
     if hasattr(loaded.model, "reading"):
-        reading, shown, account = sense(path, loaded, limits or LIMITS, tell)
+        reading, shown, account = sense(path, loaded, limits or LIMITS, tell, device)
         again = partial(read_music, path, account, reading.has_sound, limits or LIMITS)
         return Performance(shown, account, loaded, reading=reading, music=cache(again))
-    return _whole(path, loaded, limits or LIMITS)
+    return _whole(path, loaded, limits or LIMITS, device)
 
 
 def listen(
@@ -205,14 +210,14 @@ def listen(
     return listen_and_look(path, checkpoint, limits=limits)
 
 
-def _whole(path: Path | str, loaded: Checkpoint, limits: Limits) -> Performance:
+def _whole(path: Path | str, loaded: Checkpoint, limits: Limits, device: str) -> Performance:
     """For methods that look at a clip as a whole: all of it is decoded and encoded at once."""
     from musicavqa.features.encoders import load_encoder
     from musicavqa.features.extraction import encode_media
     from musicavqa.features.grids import grid_step, on_grid
     from musicavqa.media import FRAMES, SOUND, read
 
-    encoders = {name: load_encoder(name) for name in loaded.streams}
+    encoders = {name: load_encoder(name, device) for name in loaded.streams}
     wanted = [item for encoder in encoders.values() for item in encoder.spec.reads]
     media = read(path, (FRAMES, SOUND, *wanted), limits=limits)  # these two are drawn
     rows = encode_media(media, list(encoders.values()))

@@ -18,8 +18,8 @@ from musicavqa.rules.facts import Player, merged
 from musicavqa.rules.tables import Table, draw_tables
 
 N_TABLES = 200
-LEAST = 0.25
-"""A smaller confidence is no answer."""
+LEAST = 0.5
+"""With a smaller confidence it would rather be wrong: that is no answer."""
 ENTRY_S = 0.5
 """Entries and ends that differ by less are the same, as in the benchmark."""
 DURATION_SHARE = 0.12

@@ -66,14 +66,14 @@ class Shown:
 
 
 def sense(
-    path: Path | str, checkpoint: Checkpoint, limits: Limits, tell: Tell
+    path: Path | str, checkpoint: Checkpoint, limits: Limits, tell: Tell, device: str = "cpu"
 ) -> tuple[Reading, Shown, Account]:
     """Decode, encode and perceive the file; MediaError where it has neither picture nor sound."""
     from musicavqa.features.encoders import load_encoder
     from musicavqa.media import FRAMES, SOUND, announced_s, read_pieces
     from musicavqa.methods.layers.glimpses import joined
 
-    encoders = [load_encoder(name) for name in checkpoint.streams]
+    encoders = [load_encoder(name, device) for name in checkpoint.streams]
     wanted = [FRAMES, SOUND, *(item for encoder in encoders for item in encoder.spec.reads)]
     around_s = max(encoder.spec.sees_s or 0 for encoder in encoders)
     shown, glimpses, done_s = Shown(), [], 0.0

@@ -35,17 +35,22 @@ FURTHER = (
     Font(
         "fluid_r3", "FluidR3_GM.sf2",
         "74594e8f4250680adf590507a306655a299935343583256f3b722c48a1bc1cb0",
-        "fluid-soundfont-gm", "MIT", 0.25,
+        "fluid-soundfont-gm", "MIT", 0.18,
     ),
     Font(
         "musescore_general", "MuseScore_General_Full.sf2",
         "59287cbb0f424ec76d1bc269eee40dfe0b02252588d72eb016b5d2382e710a8f",
-        "musescore-general-soundfont-lossless", "MIT", 0.25,
+        "musescore-general-soundfont-lossless", "MIT", 0.18,
     ),
     Font(
         "gmbank", "sf_GMbank.sf2",
         "9f39fc53bd3a1a69f13cb486838944eded358b3b6e8afbd6c1c2c33675b2034b",
-        "csound-soundfont", "public domain", 0.1,
+        "csound-soundfont", "public domain", 0.14,
+    ),
+    Font(
+        "opl3", "OPL-3_FM_128M.sf2",
+        "39bff96eee3dcfbce9665e3968701b894ca2136c7d0bd580281b2bbf59e80392",
+        "opl3-soundfont", "CC-BY-SA-4.0", 0.1,
     ),
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import (
     MAX_MEMORY,
     MAX_SECONDS,
+    Device,
     Json,
     MaxMemory,
     MaxSeconds,
@@ -51,6 +52,7 @@ def ask(
     method_file: MethodFile = None,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
+    device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
     """Answer questions about a performance: answer, confidence, when and where."""
@@ -70,7 +72,9 @@ def ask(
     _check_questions(video, questions)
     try:
         with progress("listening and looking", "s") as tell:
-            performance = asking.listen_and_look(video, run, method_file, limits=most, tell=tell)
+            performance = asking.listen_and_look(
+                video, run, method_file, limits=most, device=device, tell=tell
+            )
             replies = performance.ask(questions)
     except (ValueError, OSError) as error:
         if as_json:

@@ -58,8 +58,32 @@ def _table(study: Study) -> str:
     ]
     best = sorted(rows[1:], key=lambda row: float(row["overall"].split()[0]), reverse=True)
     return "\n".join(
-        [render(list(rows[0]), [rows[0], *best], "markdown"), "", *_table_notes(study)]
+        [
+            render(list(rows[0]), [rows[0], *best], "markdown"),
+            "",
+            *_design_table(study),
+            *_table_notes(study),
+        ]
     )
+
+
+def _design_table(study: Study) -> list[str]:
+    """A row for each of the survey's marks that some of the methods have and some have not."""
+    from musicavqa.reports.tables import render
+
+    rows = [
+        {
+            "design mark": design.mark.replace("_", " "),
+            "with": ", ".join(design.marked),
+            "without": ", ".join(design.others),
+            "accuracy with": f"{design.accuracies[0]:.1f}",
+            "without it": f"{design.accuracies[1]:.1f}",
+            "difference": f"{design.difference.mean:+.1f} ({between(design.difference, 1)})",
+        }
+        for design in study.designs
+        if design.accuracies is not None and design.difference is not None
+    ]
+    return [render(list(rows[0]), rows, "markdown"), ""] if rows else []
 
 
 def _system_row(system: System, groups: dict[str, Interval], against: Row | None) -> dict[str, Any]:
@@ -108,7 +132,27 @@ def _study_text(study: Study) -> str:
             )
     for comparison in study.comparisons:
         lines += ["", *_comparison_lines(comparison)]
-    return "\n".join([*lines, "", *_tests_lines(study)])
+    return "\n".join([*lines, "", *_design_lines(study), *_tests_lines(study)])
+
+
+def _design_lines(study: Study) -> list[str]:
+    """Methods with and without each of the survey's marks; nothing where no mark parts them."""
+    head = f"{'design mark':20}{'with':>7}{'without':>9}{'diff':>8}{'95 % interval':>18}  methods"
+    lines = []
+    for design in study.designs:
+        if design.difference is None or design.accuracies is None:
+            continue
+        first, other = design.accuracies
+        lines.append(
+            f"{design.mark.replace('_', ' '):20}{first:7.2f}{other:9.2f}"
+            f"{design.difference.mean:+8.2f}{between(design.difference):>18}"
+            f"  {len(design.marked)} and {len(design.others)}"
+        )
+    notes = [
+        "Marks of the survey, as on the methods' cards; intervals over clips for these methods.",
+        "",
+    ]
+    return [head, *lines, *notes] if lines else []
 
 
 def _comparison_lines(comparison: Comparison) -> list[str]:

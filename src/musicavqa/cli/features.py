@@ -13,10 +13,12 @@ from musicavqa.cli.shared import (
     MAX_MEMORY,
     MAX_SECONDS,
     Data,
+    Device,
     Features,
     Json,
     MaxMemory,
     MaxSeconds,
+    RecipeName,
     Workers,
     app,
     limits,
@@ -59,6 +61,11 @@ def extract(
     method: Annotated[
         str | None, typer.Option(help="The streams that this method reads, instead of --streams.")
     ] = None,
+    recipe: RecipeName = "default",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE: an option of the method, as train takes it."),
+    ] = None,
     split: Split = None,
     name: Name = None,
     workers: Workers = 1,
@@ -68,7 +75,7 @@ def extract(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; without it, one is started here.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Of the networks: cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost in time and bytes.")
     ] = False,
@@ -79,8 +86,9 @@ def extract(
     """Encode every clip once for all streams; a killed run goes on. Exit code 1: clips skipped."""
     from musicavqa.datasets.footage import footage
     from musicavqa.features import extraction
+    from musicavqa.training.team import check_device
 
-    chosen, most = _chosen(streams, method), limits(max_seconds, max_memory)
+    chosen, most = _chosen(streams, method, recipe, settings), limits(max_seconds, max_memory)
     shown = footage(source, data, split)
     clips, set_name = shown.clips, name or shown.name
     if dry_run:
@@ -89,7 +97,7 @@ def extract(
         plan = estimate(clips, chosen, out, set_name, most)
         _print_plan(plan, workers, as_json)
         return
-    where = extraction.Engine(engine, workers, address, device)
+    where = extraction.Engine(engine, workers, address, check_device(device))
     with progress("encoding", "clips") as tell:
 
         def tick(state: Progress) -> None:
@@ -164,6 +172,7 @@ def verify(
     seed: Annotated[int, typer.Option(help="Draws the sample.")] = 0,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
+    device: Device = "cpu",
 ) -> None:
     """Check every shard, and a sample against a fresh extraction; exit code 1 if not all is well.
 
@@ -171,13 +180,15 @@ def verify(
     """
     from musicavqa.datasets.footage import footage
     from musicavqa.features.extraction.verify import TOLERANCE, verify_features
+    from musicavqa.training.team import check_device
 
     most = limits(max_seconds, max_memory)
     shown = footage(source, data, split) if source else None
     set_name = name or (shown.name if shown else None)
     clips = shown.clips if shown else []
     chosen = _chosen(streams, None) if streams else None
-    found = verify_features(out, set_name, clips, chosen, sample, seed, most)
+    device = check_device(device)
+    found = verify_features(out, set_name, clips, chosen, sample, seed, most, device)
     for store, (n_clips, faults) in found.stores.items():
         say(f"{'FAULTY' if faults else 'whole':7} {store}: {n_clips} clips")
         for fault in faults:
@@ -208,15 +219,24 @@ def gc(
     say(f"{total} {'deleted' if yes else 'may go: musicavqa features gc --yes deletes it'}")
 
 
-def _chosen(streams: str | None, method: str | None) -> list[str]:
-    from musicavqa.methods.registry import load_method
-    from musicavqa.workflow import DEFAULT_METHOD
+def _chosen(
+    streams: str | None,
+    method: str | None,
+    recipe: str = "default",
+    settings: list[str] | None = None,
+) -> list[str]:
+    from musicavqa.methods.recipes import assignments
+    from musicavqa.workflow import DEFAULT_METHOD, streams_read
 
     if streams and method:
         raise ValueError("Give --streams or --method, not both.")
+    if method:
+        return list(streams_read(method, recipe, assignments(settings or ())))
+    if settings or recipe != "default":
+        raise ValueError("--recipe and --set say how a method reads; name it with --method.")
     if streams:
         return [name.strip() for name in streams.split(",")]
-    return list(load_method(method or DEFAULT_METHOD).streams())
+    return list(streams_read(DEFAULT_METHOD))
 
 
 def _print_plan(plan: Estimate, workers: int, as_json: bool) -> None:

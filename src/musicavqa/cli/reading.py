@@ -14,6 +14,7 @@ from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import (
     MAX_MEMORY,
     MAX_SECONDS,
+    Device,
     Json,
     MaxMemory,
     MaxSeconds,
@@ -42,6 +43,7 @@ def read_performance(
     ] = None,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
+    device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
     """Print a short score: who is seen, who sounds when, how loud and fast, how surely."""
@@ -55,7 +57,7 @@ def read_performance(
     most = limits(max_seconds, max_memory)
     with progress("listening and looking", "s") as tell:
         performance = asking.listen_and_look(
-            video, checkpoint or asking.DEFAULT_CHECKPOINT, limits=most, tell=tell
+            video, checkpoint or asking.DEFAULT_CHECKPOINT, limits=most, device=device, tell=tell
         )
     reading, account = reading_in(performance), performance.account
     score = score_of(reading)

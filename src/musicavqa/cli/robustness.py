@@ -14,6 +14,7 @@ from musicavqa.cli.shared import (
     AnsweredSet,
     AnsweredSplit,
     Data,
+    Device,
     Features,
     Json,
     MethodFile,
@@ -42,6 +43,7 @@ def robustness(
     seed: Annotated[int, typer.Option(help="Of swapped sound and shuffled seconds.")] = 0,
     set_name: AnsweredSet = None,
     method_file: MethodFile = None,
+    device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
     """Bias and calibration of predictions; for a run folder also answers to disturbed senses."""
@@ -59,6 +61,7 @@ def robustness(
             set_name,
             tell,
             method_file,
+            device,
         )
     report, stressed = found.bias, found.stress
     pictures = _draw(report, stressed, out)

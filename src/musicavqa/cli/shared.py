@@ -70,6 +70,14 @@ AnsweredSplit = Annotated[
 Features = Annotated[
     str, typer.Option(help="Folder of the feature store, or its address (s3://bucket/prefix).")
 ]
+Device = Annotated[str, typer.Option(help="Where networks compute: cpu, cuda or cuda:1.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="published, default or quick (musicavqa methods show).")
+]
+OptionsFile = Annotated[
+    Path | None,
+    typer.Option("--options", help="TOML of options, with [recipe] and [stages.NAME]."),
+]
 MaxSeconds = Annotated[
     float, typer.Option(min=1.0, help="Read so much of a file at most; what is left out is said.")
 ]
@@ -82,6 +90,23 @@ MethodFile = Annotated[
     typer.Option(help="Your own .py that the checkpoint was trained with; only then it runs."),
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
+
+
+def set_and_changes(
+    settings: Sequence[str], options: Path | None
+) -> tuple[str | None, dict[str, Any]]:
+    """What `--set` and `--options` say: the data set, and changes to the recipe, by name.
+
+    A setting has an equals sign, the name of a data set has none. Settings overrule the file.
+    """
+    from musicavqa.methods.recipes import assignments, read_options
+
+    sets = [text for text in settings if "=" not in text]
+    if len(sets) > 1:
+        raise ValueError(f"--set names {len(sets)} data sets, {' and '.join(sets)}; give one.")
+    changes = {} if options is None else read_options(options)
+    changes |= assignments(text for text in settings if "=" in text)
+    return (sets[0] if sets else None), changes
 
 
 def limits(max_seconds: float, max_memory: str) -> Limits:

@@ -21,17 +21,17 @@ def teach(
     eye_passes: Annotated[int, typer.Option(min=1, help="How often each still is seen.")] = 7,
     stem_scenes: Annotated[
         int, typer.Option(min=1, help="Scenes whose players the ear hears one by one.")
-    ] = 1800,
+    ] = 5000,
     speeches: Annotated[int, typer.Option(min=1, help="Announcements for the ear.")] = 250,
     ear_short_steps: Annotated[
         int, typer.Option(min=1, help="Steps of the ear on mixes of two seconds.")
-    ] = 10_500,
+    ] = 16_000,
     ear_steps: Annotated[
         int, typer.Option(min=1, help="Steps of the ear on mixes of ten seconds.")
     ] = 5_000,
     ear_fine_steps: Annotated[
         int, typer.Option(min=1, help="Likewise, with more weight on onsets and levels.")
-    ] = 4_500,
+    ] = 8_500,
     fit_scenes: Annotated[int, typer.Option(min=1, help="Scenes with equal instruments.")] = 700,
     fit_passes: Annotated[int, typer.Option(min=1, help="How often each of these is seen.")] = 16,
     clips: Annotated[int, typer.Option(min=1, help="Rendered clips to weigh all on.")] = 300,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +11,14 @@ import typer
 from musicavqa.cli.progress import progress
 from musicavqa.cli.shared import (
     Data,
+    Device,
     DropLeaks,
     Features,
     MethodFile,
-    SetName,
+    OptionsFile,
+    RecipeName,
     app,
+    set_and_changes,
     told_counts,
 )
 from musicavqa.terminal import say
@@ -26,13 +30,24 @@ def train(
     data: Data = Path("bandstand-data"),
     out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
     features: Features = "features",
-    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
+    recipe: RecipeName = "default",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="The data set (musicavqa data list), or NAME=VALUE: an option, recipe.NAME or "
+            "stages.STAGE.NAME (musicavqa methods show METHOD). May be given again.",
+        ),
+    ] = None,
+    options: OptionsFile = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of weights and order; default: the recipe's.")
+    ] = None,
     mute: Annotated[
         list[str] | None, typer.Option(help="'audio' or 'visual': train without that sense.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    set_name: SetName = "bandstand",
+    device: Device = "cpu",
     split: Annotated[str, typer.Option(help="The split to train on.")] = "train",
     validation: Annotated[str, typer.Option(help="The split to validate on.")] = "val",
     unseen: Annotated[
@@ -43,28 +58,41 @@ def train(
     plugin: Annotated[
         list[str] | None, typer.Option(help="Plug-ins of training, see docs/plugins.md.")
     ] = None,
+    add_streams: Annotated[
+        str | None, typer.Option(help="music_* streams beside the sound: music_onsets,music_chroma")
+    ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="tensorboard or wandb: the numbers of log.jsonl go there, too."),
+    ] = None,
 ) -> None:
-    """Train a method with its recipe; a killed run goes on where it stopped."""
+    """Train a method with one of its recipes; a killed run goes on where it stopped."""
     from musicavqa import workflow
 
+    set_name, changes = set_and_changes(settings or [], options)
     with told_counts(), progress(f"training {method}", "steps") as tell:
         folder = workflow.train(
             method,
             data,
             features,
             out,
+            recipe=recipe,
+            options=changes,
             seed=seed,
             mute=tuple(mute or ()),
             epochs=epochs,
             device=device,
-            set_name=set_name,
+            set_name=set_name or "bandstand",
             splits=(split, validation),
             unseen=[_part(text, data) for text in unseen or ()],
             drop_leaks=drop_leaks,
             plugins=tuple(plugin or ()),
+            add_streams=tuple(add_streams.split(",")) if add_streams else (),
+            writers=tuple(log or ()),
             tell=tell,
         )
-    say(folder)
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
+        say(folder)
 
 
 @app.command()
@@ -78,13 +106,14 @@ def predict(
     ] = None,
     drop_leaks: DropLeaks = False,
     method_file: MethodFile = None,
+    device: Device = "cpu",
 ) -> None:
     """Answer every question of a split: predictions.<split>.jsonl in the run folder."""
     from musicavqa import workflow
 
     with told_counts(), progress("answering", "questions") as tell:
         path = workflow.predict(
-            run, data, features, split, set_name, drop_leaks, method_file, tell=tell
+            run, data, features, split, set_name, drop_leaks, method_file, device, tell
         )
     say(path)
 

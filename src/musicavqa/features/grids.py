@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicavqa.features.segments import to_seconds
-from musicavqa.features.store import FeatureError, Store
+from musicavqa.features.store import ClipStore, FeatureError, Store
 
 
 def grid_step(every_s: Iterable[int]) -> int:
@@ -58,3 +58,8 @@ def on_one_grid(stores: Mapping[str, Store]) -> dict[str, OnGrid]:
     about = [store.description for store in stores.values()]
     step_s = grid_step(1 if facts.held else facts.every_s for facts in about)
     return {name: OnGrid(store, step_s) for name, store in stores.items()}
+
+
+def laid_out(stores: Mapping[str, Store], own_grids: bool) -> Mapping[str, ClipStore]:
+    """All streams on one grid, or each as it is kept for a method that reads them so."""
+    return stores if own_grids else on_one_grid(stores)

@@ -82,11 +82,15 @@ def open_streams(
     """The stores of these encoders, as made by `extract` with today's weights.
 
     Where we made none, features that others made and that were imported are taken. `data` is only
-    named in what to run.
+    named in what to run. Names that a + joins are read as one stream (`joined`).
     """
+    from musicavqa.features.encoders.side_by_side import parts_of
+    from musicavqa.features.joined import JoinedStore
+
     root = folder(features) / set_name
-    stores, missing = {}, []
-    for name in encoders:
+    stores: dict[str, Store] = {}
+    missing = []
+    for name in dict.fromkeys(part for stream in encoders for part in parts_of(stream)):
         for version in _versions(name):
             if (root / f"{name}-{version}").exists():
                 stores[name] = Store.open(root / f"{name}-{version}")
@@ -99,7 +103,12 @@ def open_streams(
             f"{features} has no rows of {', '.join(missing)}. Run: musicavqa features extract "
             f"{set_name} --data {data} --streams {streams} --out {features}"
         )
-    return stores
+    return {
+        name: stores[name]
+        if name in stores
+        else JoinedStore(name, {part: stores[part] for part in parts_of(name)})
+        for name in encoders
+    }
 
 
 def embed_texts(

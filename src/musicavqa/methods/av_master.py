@@ -16,7 +16,7 @@ Where we differ (there is released code; the paper's text was not at hand):
 * The contrastive task compares, as released, every global view with the preferences of every
   question of the batch, and counts all pairs as positive; "paper" compares it with its own only.
 * The loop's cross-entropy of the sum of logits, which is the answer that counts, comes on top of
-  those of the three heads. One backward pass, so the contrastive loss counts once, not twice.
+  those of the three heads. The contrastive loss counts once, as in the released backward pass.
 * Default streams are ours: mean of the EfficientNet map, MiniLM for the question, learnt vectors
   for its words. Missing seconds, padding words and zero rows of a text stream are masked.
 
@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize, softplus
 
-from musicavqa.methods.card import USUAL, Card, Recipe, official_keys
+from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction, official_keys
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.bert import EPSILON, BertAttention, BertFeedForward
 from musicavqa.methods.layers.han import HANLayer
@@ -278,14 +278,17 @@ def _head_loss(heads: tuple[Tensor, ...], answers: Tensor) -> Tensor:
     return sum(losses[1:], losses[0]) / known
 
 
-RECIPES = {
-    "default": USUAL,
-    "music_avqa": Recipe(
-        epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam",
-        schedule="step", step_epochs=8, max_questions_per_clip=1, seed=1,
+RECIPES = {"default": USUAL, "music_avqa": RELEASED}
+
+REPRODUCTION = Reproduction(
+    RELEASED,
+    "AoKoo233/AV-Master",
+    differs=(
+        "Negatives are seconds of other clips of the batch; there each question is given all of "
+        "another question's clip, which may be its own.",
+        "The contrastive loss and the sum of all heads count once, in one backward pass.",
     ),
-}  # fmt: skip
-"""The second is the released recipe, with one question per clip and epoch."""
+)
 
 _FOCUS = "AugInformation.focus_capture."
 _DECODER = f"{_FOCUS}decoder.layers.0."

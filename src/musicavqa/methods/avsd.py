@@ -6,8 +6,9 @@ sound and pictures, in this order, pass an LSTM; its last state and the question
 
 `Network` (words to the LSTM's state) gives the numbers of the official code; with 200 words it has
 4,271,158 of its 5,565,822 parameters. The rest encodes the history of a dialogue and generates the
-answer word by word, and is left out. Its use for one question is an adaptation: MUSIC-AVQA reports
-a row "AVSD" without saying how it was made.
+answer word by word; `layers/dialogue.py` has it, with the official numbers, and this method does
+without. Its use for one question is an adaptation: MUSIC-AVQA reports a row "AVSD" without saying
+how it was made.
 
 Where we differ:
 * No history; a classifier over 42 answers (two linear layers, dropout between) in place of the

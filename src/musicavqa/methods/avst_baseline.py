@@ -18,13 +18,13 @@ answer, and a ResNet-18 that it never calls.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import nn
 
-from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.question_lstm import QuestionLSTM
 from musicavqa.methods.layers.question_pooling import QuestionPooling
@@ -109,14 +109,11 @@ class Model(nn.Module):
         return self.answer(torch.tanh(both * features["question"]))
 
 
-RECIPES = {
-    "default": USUAL,
-    "music_avqa": Recipe(
-        epochs=20, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
-        step_epochs=8, max_questions_per_clip=1, seed=1,
-    ),
-}  # fmt: skip
-"""'music_avqa' is the released recipe, with one question per clip at a time as in avst.py."""
+OFFICIAL = replace(RELEASED, epochs=20)
+
+RECIPES = {"default": USUAL, "music_avqa": OFFICIAL}
+
+REPRODUCTION = Reproduction(OFFICIAL, "GeWu-Lab/MUSIC-AVQA net_grd_baseline")
 
 OFFICIAL_KEYS = {
     "question_encoder.word2vec.": "question.embedding.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -34,6 +34,10 @@ class Card:
     """'counting' means that `Model.fit(questions)` does it all and there is no loop."""
     official_scores: str = ""
     """Row name in catalog/published_results.csv, where published scores stand."""
+    checked: str = ""
+    """What it was checked against, in a few words, where `reference` does not say it."""
+    missing: str = ""
+    """What of the original is not here, in a few words, for the table of all systems."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,16 @@ class Recipe:
     epochs: int = 20
     batch_clips: int = 16
     """Different clips in a batch; all their chosen questions come with them."""
+    batch_questions: int | None = None
+    """Instead of whole clips: so many questions, drawn from all, each once per epoch; clips that
+    two of them are about stand once. This is how released programs make batches."""
+    accumulate: int = 1
+    """Batches that one step of the optimizer learns from."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of products while training; weights stay float32. 'float16' scales its losses."""
     learning_rate: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of Adam: how long means of gradients and of their squares last."""
     weight_decay: float = 0.0
     optimizer: Literal["adam", "adamw"] = "adamw"
     schedule: Literal["cosine", "step", "constant"] = "cosine"
@@ -56,6 +69,8 @@ class Recipe:
     """Largest L2 norm of the gradient; None leaves it alone."""
     patience: int | None = None
     """Stop after so many epochs without a better validation accuracy; None never stops early."""
+    ties: Literal["first", "last"] = "first"
+    """Which of several epochs with the best validation accuracy is kept."""
     label_smoothing: float = 0.0
     max_questions_per_clip: int | None = None
     """Questions drawn anew per clip and epoch; None takes all."""
@@ -67,10 +82,43 @@ class Recipe:
                 f"A recipe needs at least one epoch and one clip per batch, "
                 f"got epochs={self.epochs}, batch_clips={self.batch_clips}."
             )
-        if self.schedule not in ("cosine", "step", "constant"):
-            raise ValueError(f"schedule is cosine, step or constant, not {self.schedule!r}.")
-        if self.optimizer not in ("adam", "adamw"):
-            raise ValueError(f"optimizer is adam or adamw, not {self.optimizer!r}.")
+        if self.accumulate < 1 or (self.batch_questions or 1) < 1:
+            raise ValueError(
+                f"accumulate and batch_questions count from 1, "
+                f"got {self.accumulate} and {self.batch_questions}."
+            )
+        if self.batch_questions is not None and self.max_questions_per_clip is not None:
+            raise ValueError(
+                "batch_questions takes every question once per epoch, max_questions_per_clip "
+                "draws some of each clip: give one of them (none takes the other away)."
+            )
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                listed = f"{', '.join(known[:-1])} or {known[-1]}"
+                raise ValueError(f"{name} is {listed}, not {getattr(self, name)!r}.")
+
+
+_CHOICES = {
+    "schedule": ("cosine", "step", "constant"),
+    "optimizer": ("adam", "adamw"),
+    "precision": ("float32", "bfloat16", "float16"),
+    "ties": ("first", "last"),
+}
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """How those who published a method trained it on MUSIC-AVQA, for `--recipe published`.
+
+    Its options are the file's PUBLISHED, with the released behaviour where there are two.
+    """
+
+    recipe: Recipe
+    source: str
+    """Where recipe and options were read, such as a repository."""
+    stages: Mapping[str, Recipe] = field(default_factory=dict)
+    differs: tuple[str, ...] = ()
+    """In what a run here is not like theirs, besides what the file's docstring says."""
 
 
 USUAL = Recipe(
@@ -80,10 +128,18 @@ USUAL = Recipe(
 """What most methods are trained with by default, so that they are compared on equal terms."""
 
 MUSIC_AVQA = Recipe(
-    epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
-    step_epochs=10, max_questions_per_clip=1,
+    epochs=30, batch_clips=64, batch_questions=64, learning_rate=1e-4, optimizer="adam",
+    schedule="step", step_epochs=10,
 )  # fmt: skip
 """What the paper of MUSIC-AVQA says of its own network; of those it compares with, nothing."""
+
+
+RELEASED = Recipe(
+    epochs=30, batch_clips=64, batch_questions=64, learning_rate=1e-4, optimizer="adam",
+    schedule="step", step_epochs=8, ties="last", seed=1,
+)  # fmt: skip
+"""What most released programs for MUSIC-AVQA do: Adam, a tenth of the rate after every eight
+epochs, batches of 64 questions drawn from all, and of equally good epochs the last."""
 
 
 def official_keys(*parts: tuple[str, str, Mapping[str, str]]) -> dict[str, str]:

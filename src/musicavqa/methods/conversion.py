@@ -8,6 +8,8 @@ are put into our order and the converted model answers on `Batch.words` like any
 * '<unk>' gets the mean of all words' rows where the official list has none (official code cannot
   read a word that it does not know).
 * Words that our templates never use have no number here; their rows are left out and counted.
+* A network that reads BERT's word pieces (option `word_pieces`) keeps its whole table; with BERT's
+  own list, which begins with '[PAD]', our questions are read in its pieces (`layers/word_pieces`).
 * A word counts as it is spelled in the official list. Some official readers cut the last character
   of a question even when it is no question mark; such stumps are words that we never use.
 
@@ -28,6 +30,8 @@ import torch
 
 from musicavqa.answers import ANSWERS
 from musicavqa.files import parse_json, write_json
+from musicavqa.methods.layers.word_pieces import is_piece_list, piece_tables
+from musicavqa.methods.recipes import released_options
 from musicavqa.methods.registry import Method, few, load_method, save_checkpoint
 from musicavqa.questions import vocabulary
 from musicavqa.tensor_files import read_torch_file, tensors_by_name
@@ -82,7 +86,7 @@ def convert(
     lists of the official training file. ValueError names what does not fit.
     """
     found = load_method(method)
-    known = (*getattr(found.module, "OFFICIAL_KEYS", ()), *_dead_keys(found))
+    known = (*getattr(found.module, "OFFICIAL_KEYS", ()), *found.dead_keys())
     official = plain_names(read_official(checkpoint), known)
     model, left_out = official_model(found, official, options, words, answers)
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
@@ -104,24 +108,33 @@ def convert(
         },
     }
     write_json(folder / "run.json", about)
-    dead = _dead_keys(found)
-    n_left = sum(key.startswith(dead) for key in official)
+    n_left = sum(key.startswith(found.dead_keys(official)) for key in official)
     return Conversion(folder, n_parameters, n_left, left_out)
 
 
-def official_options(method: Method, values: Mapping[str, Any] | None = None) -> Any:
+def official_options(
+    method: Method,
+    values: Mapping[str, Any] | None = None,
+    words: Sequence[str] = OFFICIAL_WORDS,
+) -> Any:
     """The options of the paper (`PUBLISHED`) with the released behaviour and our vocabulary.
 
-    `values` overrule them; the size of the vocabulary follows from the lists and is none of them.
+    A file's OFFICIAL_OPTIONS say where the released network differs from those. `values` overrule
+    both; the size of the vocabulary follows from the lists and is none of them.
     """
     values = dict(values or {})
-    if "n_words" in values:
-        raise ValueError("n_words follows from the word list; pass the list with --words.")
-    published = getattr(method.module, "PUBLISHED", method.module.Options())
-    names = {field.name for field in dataclasses.fields(published)}
-    fixed = {"compat": "released", "n_words": len(vocabulary())}
-    chosen = {name: value for name, value in fixed.items() if name in names}
-    return method.options({**dataclasses.asdict(published), **chosen, **values})
+    if given := {"n_words", "word_pieces"} & set(values):
+        raise ValueError(f"{min(given)} follows from the word list; pass the list with --words.")
+    pieces = _piece_options(method, words) if is_piece_list(words) else {}
+    own = getattr(method.module, "OFFICIAL_OPTIONS", {})
+    return released_options(method, {**pieces, **own, **values})
+
+
+def _piece_options(method: Method, words: Sequence[str]) -> dict[str, int]:
+    """Sizes of the vocabulary where `words` is BERT's list of pieces."""
+    if "word_pieces" not in {field.name for field in dataclasses.fields(method.module.Options)}:
+        raise ValueError(f"{method.name} reads words, and --words is a list of word pieces.")
+    return {"n_words": len(words), "word_pieces": piece_tables(words)["table"].shape[1]}
 
 
 def official_model(
@@ -134,16 +147,25 @@ def official_model(
     """The model with official weights in our order, and the words of the list that are left out."""
     if not getattr(method.module, "OFFICIAL_KEYS", None):
         raise ValueError(f"{method.name} has no OFFICIAL_KEYS, so no official weights fit.")
-    chosen = official_options(method, options)
+    if own := getattr(method.module, "OWN_PARTS", ()):
+        raise ValueError(
+            f"Official weights fill only a part of {method.name}: {few(own)} were never trained. "
+            f"load_method({method.name!r}).convert(weights) names the others."
+        )
+    chosen = official_options(method, options, words)
     state = _our_names(method, official)
-    tables = word_tables(method, chosen)
+    tables = () if is_piece_list(words) else word_tables(method, chosen)
     if tables:
         check_words(words)
+    elif is_piece_list(words):
+        state |= {f"pieces.{name}": table for name, table in piece_tables(words).items()}
     elif tuple(words) != OFFICIAL_WORDS:
         raise ValueError(f"{method.name} with these options reads no words; leave out --words.")
     spare = len(words) - len(vocabulary()) if tables else 0
     shapes = _shapes(method, chosen)
-    _check(method.name, state, {k: _longer(s, spare * (k in tables)) for k, s in shapes.items()})
+    wanted = {k: _longer(s, spare * (k in tables)) for k, s in shapes.items()}
+    _check_pieces(method.name, state, wanted, tables, chosen)
+    _check(method.name, state, wanted)
     for name in tables:
         state[name] = reorder_words(state[name], words)
     if tuple(answers) != ANSWERS:
@@ -264,6 +286,23 @@ def _check(name: str, state: Tensors, shapes: Mapping[str, tuple[int, ...]]) -> 
         )
 
 
+def _check_pieces(
+    name: str,
+    state: Tensors,
+    wanted: Mapping[str, tuple[int, ...]],
+    tables: Collection[str],
+    options: Any,
+) -> None:
+    """Say which list is missing where a table is one of word pieces and the list is of words."""
+    longer = [t for t in tables if t in state and len(state[t]) > 10 * wanted[t][0]]
+    if longer and hasattr(options, "word_pieces"):
+        raise ValueError(
+            f"{name}: {longer[0]} has {len(state[longer[0]]):,} rows, so these weights read BERT's "
+            "word pieces. Give its list: --words vocab.txt (or tokenizer.json) of the BERT model "
+            "that they started from, bert-base-uncased."
+        )
+
+
 def _shapes(method: Method, options: Any) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         return {k: tuple(v.shape) for k, v in method.build(options).state_dict().items()}
@@ -277,22 +316,32 @@ def _is_named(key: Any, value: Any) -> bool:
     return isinstance(key, str) and isinstance(value, torch.Tensor)
 
 
-def _dead_keys(method: Method) -> tuple[str, ...]:
-    return tuple(getattr(method.module, "DEAD_KEYS", ()))
-
-
 def read_list(path: Path) -> tuple[str, ...]:
     """Words or answers of a text file, one a line, or of a JSON list; a repeated one counts once.
 
-    (One published word list stands twice in its file.)
+    (One published word list stands twice in its file.) Of a tokenizer.json it is its vocabulary.
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     text = path.read_text(encoding="utf-8-sig")
     try:
-        items = parse_json(text) if text.lstrip().startswith("[") else text.splitlines()
+        items = _items(text, path)
     except ValueError as error:
         raise ValueError(f"{path} is neither a JSON list nor one word a line: {error}") from None
     if not all(isinstance(item, str) for item in items):
         raise ValueError(f"{path} holds more than words.")
     return tuple(dict.fromkeys(item.strip() for item in items if item.strip()))
+
+
+def _items(text: str, path: Path) -> list[Any]:
+    """What a list holds: lines, a JSON list (which begins with '["'), or a tokenizer's words."""
+    if path.suffix != ".json" and not text.lstrip().startswith('["'):
+        return text.splitlines()
+    held = parse_json(text)
+    if isinstance(held, list):
+        return held
+    try:
+        numbers = held["model"]["vocab"]
+        return sorted(numbers, key=numbers.__getitem__)
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("it has no vocabulary under model, vocab") from None

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.last_word_lstm import LastWordLSTM
 from musicavqa.methods.layers.mel_convolutions import MelConvolutions, official_convolutions
@@ -137,15 +137,22 @@ class Model(nn.Module):
         return Output(self.answer(torch.relu(self.inner(joined))))
 
 
-RECIPES = {
-    "default": USUAL,
-    "music_avqa": Recipe(
-        epochs=100, batch_clips=16, learning_rate=1e-4, weight_decay=1e-4,
-        optimizer="adam", schedule="constant",
+OFFICIAL = Recipe(
+    epochs=100, batch_clips=16, learning_rate=1e-4, weight_decay=1e-4,
+    optimizer="adam", schedule="constant",
+)  # fmt: skip
+
+RECIPES = {"default": USUAL, "music_avqa": OFFICIAL}
+
+REPRODUCTION = Reproduction(
+    OFFICIAL,
+    "facebookresearch/daqa",
+    differs=(
+        "The release is trained on DAQA; how MUSIC-AVQA's authors trained it was never said.",
+        "There a batch has one clip for each GPU, with its questions; here it has 16 clips.",
+        "Bands are not standardised over the training set.",
     ),
-}  # fmt: skip
-"""The second is the released recipe for DAQA; its batches of a few clips with all their questions
-depended on the number of GPUs."""
+)
 
 OFFICIAL_KEYS = official_convolutions() | {
     "embeddings.": "question.embedding.",

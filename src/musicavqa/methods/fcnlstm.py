@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.card import USUAL, Card, Recipe, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.last_word_lstm import LastWordLSTM
 from musicavqa.methods.layers.mel_convolutions import MelConvolutions, official_convolutions
@@ -152,39 +152,46 @@ class Model(nn.Module):
 
 def _grid_means(picture: Tensor, lengths: Tensor, n: int) -> Tensor:
     """Means (C, D, n, n) over a grid of n columns and n rows of the valid part of a map."""
-    columns = _shares(lengths, picture.shape[2], n).to(picture.dtype)
-    rows = _shares(lengths.new_tensor([picture.shape[3]]), picture.shape[3], n).to(picture.dtype)
+    columns = _shares(lengths, picture.shape[2], n, picture.dtype)
+    rows = _shares(lengths.new_tensor([picture.shape[3]]), picture.shape[3], n, picture.dtype)
     return torch.einsum("cdlm,cnl,kom->cdno", picture, columns, rows)
 
 
-def _shares(lengths: Tensor, size: int, n: int) -> Tensor:
+def _shares(lengths: Tensor, size: int, n: int, dtype: torch.dtype) -> Tensor:
     """What each of `size` places gives to each of n cells, (C, n, size); cells may overlap."""
     cell, place = torch.arange(n + 1, device=lengths.device), torch.arange(size).to(lengths.device)
     start = cell[:-1] * lengths[:, None] // n
     end = -(-cell[1:] * lengths[:, None] // n)
     inside = (place >= start[..., None]) & (place < end[..., None])
-    return inside / (end - start)[..., None]
+    return inside.to(dtype) / (end - start)[..., None]
 
 
 def _seconds_of(columns: Tensor, seconds: Tensor) -> Tensor:
     """Weights of seconds (B, T) from weights of equal parts of a clip (B, n)."""
     n, n_seconds = columns.shape[1], seconds.sum(1)[:, None, None]
-    part = torch.arange(n, device=columns.device)[:, None] / n
-    second = torch.arange(seconds.shape[1], device=columns.device) / n_seconds
+    part = torch.arange(n).to(columns)[:, None] / n
+    second = torch.arange(seconds.shape[1]).to(columns) / n_seconds
     end = torch.minimum(part + 1 / n, second + 1 / n_seconds)
     overlap = (end - torch.maximum(part, second)).clamp(min=0.0) * n  # (B, n, T)
-    return torch.einsum("bn,bnt->bt", columns, overlap.to(columns.dtype)) * seconds
+    return torch.einsum("bn,bnt->bt", columns, overlap) * seconds
 
 
-RECIPES = {
-    "default": USUAL,
-    "music_avqa": Recipe(
-        epochs=100, batch_clips=16, learning_rate=1e-4, weight_decay=1e-4,
-        optimizer="adam", schedule="constant",
+OFFICIAL = Recipe(
+    epochs=100, batch_clips=16, learning_rate=1e-4, weight_decay=1e-4,
+    optimizer="adam", schedule="constant",
+)  # fmt: skip
+
+RECIPES = {"default": USUAL, "music_avqa": OFFICIAL}
+
+REPRODUCTION = Reproduction(
+    OFFICIAL,
+    "facebookresearch/daqa",
+    differs=(
+        "The release is trained on DAQA; how MUSIC-AVQA's authors trained it was never said.",
+        "There a batch has one clip for each GPU, with its questions; here it has 16 clips.",
+        "Bands are not standardised over the training set.",
     ),
-}  # fmt: skip
-"""The second is the released recipe for DAQA; its batches of a few clips with all their questions
-depended on the number of GPUs."""
+)
 
 OFFICIAL_KEYS = official_convolutions() | {
     "embeddings.": "question.embedding.",

@@ -1,9 +1,10 @@
 """HCRN: Hierarchical Conditional Relation Networks for Video Question Answering (Le et al., 2020).
 
 One unit, used four times, makes n - 2 objects of n, one for each size of subset from n - 1 down to
-2: the mean of a subset, joined with a context vector. Objects are the frames of a part of the clip,
-in the light of the part's motion, then of the question; then the parts, in the light of the whole
-motion, then of the question. What is left is pooled by the question and read as an answer.
+2 (of two objects it makes one, of both): the mean of a subset, joined with a context vector.
+Objects are the frames of a part of the clip, in the light of the part's motion, then of the
+question; then the parts, in the light of the whole motion, then of the question. What is left is
+pooled by the question and read as an answer.
 
 `Network` gives the numbers of the official code (16,153,383 parameters for 5 parts of 6 frames, 93
 words, 512-wide features and 42 answers; 3,148,800 are never called, 13,004,583 remain). Its use for
@@ -14,8 +15,9 @@ Where we differ:
   short clips. Theirs are 8 parts of 16 consecutive frames of one video.
 * The context of a part is its mean motion joined with its mean sound; theirs is motion alone.
   `audio_stream=None` leaves the sound out, and then official weights of the same sizes fit.
-* A unit's first layer, for the whole set, is never called in the code and not built here. Fewer
-  than five parts or frames, where the code calls it after all, are refused.
+* A unit's first layer, for the whole set, is never called in the code and not built here, unless
+  there are only two objects (four parts or frames, less two), of which it makes one. Fewer than
+  four parts or frames leave the last unit nothing, there as here, and are refused.
 * Subsets are drawn at random in training, by torch. In evaluation compat="paper" takes evenly
   spaced objects, so that answers repeat; "released" draws there too, as the official code does. All
   else is the same in both.
@@ -26,6 +28,7 @@ Where we differ:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -49,8 +52,8 @@ CARD = Card(
     official_scores="HCRN",
 )
 
-FEWEST = 5
-"""Parts, and frames of a part: below that a unit would be left with pairs only."""
+FEWEST = 4
+"""Parts, and frames of a part: below that the last unit would be left with one object."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ PUBLISHED = Options(
 """Inputs and vocabulary size of MUSIC-AVQA; its 60 seconds fill 5 parts of 12."""
 
 Picks = tuple[list[Tensor], ...]
-"""For each of the four units and each size: shares (G, n) of the objects, G groups or one."""
+"""For each of the four units and each size: which objects (G, n) are 1, of G groups or of one."""
 
 
 class Network(nn.Module):
@@ -157,12 +160,12 @@ class Network(nn.Module):
     def _pick(self, groups: int, n_objects: int) -> list[Tensor]:
         device = self.question.weight.device
         shares = []
-        for size in range(n_objects - 1, 1, -1):
+        for size in _subset_sizes(n_objects):
             if self.training or self.random_in_evaluation:
                 chosen = torch.rand(groups, n_objects, device=device).topk(size).indices
             else:
                 chosen = (torch.arange(size, device=device)[None] + 0.5) * n_objects / size
-            shares.append(one_hot(chosen.long(), n_objects).sum(1) / size)
+            shares.append(one_hot(chosen.long(), n_objects).sum(1))
         return shares
 
 
@@ -171,7 +174,7 @@ class RelationUnit(nn.Module):
 
     def __init__(self, n_objects: int, width: int, gated: bool) -> None:
         super().__init__()
-        sizes = range(n_objects - 2)
+        sizes = _subset_sizes(n_objects)
         self.fuse = nn.ModuleList(nn.Linear(2 * width, width) for _ in sizes)
         self.gate = nn.ModuleList(nn.Linear(2 * width, width) for _ in sizes if gated)
 
@@ -179,12 +182,18 @@ class RelationUnit(nn.Module):
         related = []
         for place, (fuse, share) in enumerate(zip(self.fuse, shares, strict=True)):
             share = share.to(objects.dtype).expand(objects.shape[1], -1)
+            share = share / share.sum(-1, keepdim=True)
             subset = torch.einsum("bgnd,gn->bgd", objects, share)
             new = elu(_joined(fuse, subset, context))
             if self.gate:
                 new = new * torch.sigmoid(_joined(self.gate[place], subset, context))
             related.append(new)
         return torch.stack(related, dim=2)
+
+
+def _subset_sizes(n_objects: int) -> range:
+    """From all but one down to pairs; of two objects both together."""
+    return range(max(n_objects - 1, 2), 1, -1)
 
 
 def _joined(layer: nn.Linear, subset: Tensor, context: Tensor) -> Tensor:
@@ -257,6 +266,9 @@ RECIPES = {
 
 _UNITS = ("clip_level_motion", "clip_level_question", "video_level_motion", "video_level_question")
 
+OFFICIAL_OPTIONS = {"audio_stream": None}
+"""It sees only. The released network at its own sizes."""
+
 OFFICIAL_KEYS = official_keys(
     ("linguistic_input_unit.", "network.", {"encoder_embed.": "embedding.", "encoder.": "lstm."}),
     ("visual_input_unit.", "network.", {
@@ -274,12 +286,15 @@ OFFICIAL_KEYS = official_keys(
     }),
 )  # fmt: skip
 
-DEAD_KEYS = tuple(
-    f"visual_input_unit.{unit}_cond.{kind}k_objects_fusion.0."
-    for unit in _UNITS
-    for kind in ("", "gate_")
-)
-"""The layers for the whole set, which is skipped."""
+DEAD_KEYS = tuple(f"visual_input_unit.{unit}_cond.k_objects_fusion.0." for unit in _UNITS[::2])
+"""The layers for the whole set, which is skipped; of the other units see `dead_keys`."""
+
+
+def dead_keys(state: Collection[str]) -> tuple[str, ...]:
+    """Of the units that the question guides, where they see more than two objects."""
+    units = [f"visual_input_unit.{unit}_cond." for unit in _UNITS[1::2]]
+    skipped = [unit for unit in units if f"{unit}k_objects_fusion.1.weight" in state]
+    return tuple(f"{unit}{kind}k_objects_fusion.0." for unit in skipped for kind in ("", "gate_"))
 
 
 def adapt_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -290,7 +305,7 @@ def adapt_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
             unit, _, rest = key.partition("k_objects_fusion.")
             place, _, kind = rest.partition(".")
             part = "gate" if unit.endswith("gate_") else "fuse"
-            key = f"{unit.removesuffix('gate_')}{part}.{int(place) - 1}.{kind}"
+            key = f"{unit.removesuffix('gate_')}{part}.{max(int(place) - 1, 0)}.{kind}"
         elif key.startswith("linguistic_input_unit.encoder."):
             head, _, kind = key.rpartition(".")
             way = "backwards" if kind.endswith("_reverse") else "forwards"

@@ -11,13 +11,15 @@ Where we differ:
   centre, size) instead of a quaternion; sounds are seconds with their start and duration. Seconds
   count in minutes. The first token of either is the mean of what the clip has, as there.
 * The sound is mono, with (sound + place) / 2; `stereo=True` is the released encoder for two
-  channels, with their difference in level as its skewness. The released encoders for only the
-  start, or only the direction, fail in their own code; we have none.
+  channels, with their difference in level as its skewness. `audio_coordinates=3` gives mono sound
+  that third coordinate too, as the released encoder has it; it is 0, the middle, here. The released
+  encoders for only the start, or only the direction, fail in their own code; we have none.
 * In a cross layer of the paper each stream looks at one of the others, then at the other one. The
   released code has one ring only: words look at sounds, sounds at the picture, the picture at
   words. compat="released" does that, "paper" adds the ring the other way round.
-* Words are ours, with a [CLS] before them, not BERT's word pieces, and nothing starts from BERT.
-  Token types are one constant, which is part of the position vectors here.
+* Words are ours, with a [CLS] before them, and nothing starts from BERT; converted weights
+  (`--words vocab.txt`, BERT's list) read BERT's word pieces. Token types are one constant, which is
+  part of the position vectors here.
 * Missing seconds are masked; the released code masks words only.
 * Only the answer is learnt: no heads for masked words, features, places, matching and grounding.
 * The default is small; `PUBLISHED` has the paper's depth and width.
@@ -39,6 +41,7 @@ from musicavqa.methods.card import USUAL, Card, Recipe, official_keys
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.bert import EPSILON, BertAttention, BertFeedForward
 from musicavqa.methods.layers.seconds import mean_of_seconds
+from musicavqa.methods.layers.word_pieces import WordPieces
 from musicavqa.methods.layers.words import real_words
 from musicavqa.records import Batch, Output
 
@@ -70,6 +73,8 @@ class Options:
     """One map (channels, rows, columns) per second."""
     visual_width: int = 1280
     """Channels of the map."""
+    audio_coordinates: int = 0
+    """Start, duration and, as the third, direction of a sound; 0 takes 3 in stereo, else 2."""
     regions: int = 2
     """Rows and columns of regions that a map is parted into."""
     visual_coordinates: int = 5
@@ -84,8 +89,18 @@ class Options:
     cross_layers: int = 2
     dropout: float = 0.1
     n_words: int = N_WORDS
+    word_pieces: int = 0
+    """Most pieces that a word of ours has in BERT's list, which converted weights read; 0: none."""
     n_positions: int = 512
     compat: Literal["paper", "released"] = "paper"
+
+    def __post_init__(self) -> None:
+        if self.audio_coordinates not in ((0, 3) if self.stereo else (0, 2, 3)):
+            allowed = "3" if self.stereo else "2 or 3"
+            raise ValueError(
+                f"audio_coordinates is {allowed} (or 0 for the usual), not "
+                f"{self.audio_coordinates}, with stereo={self.stereo}."
+            )
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -177,13 +192,16 @@ class Model(nn.Module):
         super().__init__()
         self.options = options
         width = options.width
-        self.words = nn.Embedding(options.n_words + 1, width, padding_idx=0)
-        """The last one is [CLS]."""
+        self.pieces = WordPieces(options.word_pieces) if options.word_pieces else None
+        n_words = options.n_words if options.word_pieces else options.n_words + 1
+        self.words = nn.Embedding(n_words, width, padding_idx=0)
+        """The last one is [CLS], unless pieces are read, which have their own."""
         self.positions = nn.Embedding(options.n_positions, width)
         self.norm = nn.LayerNorm(width, EPSILON)
         self.dropout = nn.Dropout(options.dropout)
         channels = 2 if options.stereo else 1
-        self.audio_in = Placed(channels, options.audio_width, 1 + channels, width)
+        self.n_coordinates = options.audio_coordinates or 1 + channels
+        self.audio_in = Placed(channels, options.audio_width, self.n_coordinates, width)
         self.visual_in = Placed(1, options.visual_width, options.visual_coordinates, width)
         depths = {
             "language": options.language_layers,
@@ -201,10 +219,8 @@ class Model(nn.Module):
         self.apply(_start_like_bert)
 
     def forward(self, batch: Batch) -> Output:
-        first = batch.words.new_full((len(batch.words), 1), self.options.n_words)
-        words = torch.cat([first, batch.words], dim=1)
-        said = torch.cat([first > 0, real_words(batch.words)], dim=1)
-        logits, seen = self.read((words, said), self._hear(batch), self._see(batch), batch.clip_of)
+        words = self._words(batch.words)
+        logits, seen = self.read(words, self._hear(batch), self._see(batch), batch.clip_of)
         n_seconds = batch.seconds.shape[1]
         when = [_without_first(seen["audio"])]
         evidence = {}
@@ -238,6 +254,14 @@ class Model(nn.Module):
         inner = nn.functional.gelu(self.inner(torch.cat(pooled, dim=-1)))
         return self.answer(self.inner_norm(inner)), seen
 
+    def _words(self, words: Tensor) -> Tokens:
+        """Word numbers (B, 1 + W) with [CLS] before them, and which are there."""
+        if self.pieces is not None:
+            return self.pieces(words)
+        first = words.new_full((len(words), 1), self.options.n_words)
+        said = torch.cat([first > 0, real_words(words)], dim=1)
+        return torch.cat([first, words], dim=1), said
+
     def _hear(self, batch: Batch) -> Tokens:
         """One token per second (C, 1 + T, D), the first for the whole clip."""
         sound, valid = batch.streams[self.options.audio_stream], batch.seconds
@@ -247,6 +271,8 @@ class Model(nn.Module):
         if self.options.stereo:
             left, right = (channel.norm(dim=-1) for channel in channels)
             place.append((left - right) / (left + right).clamp(min=1e-6))
+        elif self.n_coordinates == 3:
+            place.append(torch.zeros_like(place[0]))
         parts = [*channels, torch.stack(place, dim=-1)]
         return self.audio_in(*(_with_mean(part, valid) for part in parts)), _with_first(valid)
 
@@ -294,14 +320,22 @@ def _start_like_bert(module: nn.Module) -> None:
 RECIPES = {
     "default": USUAL,
     "music_avqa": Recipe(
-        epochs=10, batch_clips=32, learning_rate=5e-5, weight_decay=0.01, warmup_epochs=1,
-        max_questions_per_clip=4,
+        epochs=7, batch_clips=32, batch_questions=32, accumulate=4, learning_rate=5e-5,
+        weight_decay=0.01, warmup_epochs=0.7,
     ),
 }  # fmt: skip
-"""The second keeps the released rate, decay and batch of 128 questions for Pano-AVQA; the schedule
-falls by a cosine, not by a line, and no epochs of pre-training come before."""
+"""The second is the released recipe of Pano-AVQA; the schedule falls by a cosine, not by a line,
+and no epochs of pre-training come before."""
 
 _STREAMS = {"": "language", "a_": "audio", "v_": "visual"}
+
+OFFICIAL_OPTIONS = {
+    "stereo": True,
+    "audio_width": 2048,
+    "visual_width": 2048,
+    "visual_coordinates": 6,
+}
+"""What the network of Pano-AVQA was fed with. The released network at its own sizes."""
 
 OFFICIAL_KEYS = official_keys(
     ("bert.embeddings.", "", {
@@ -318,6 +352,7 @@ OFFICIAL_KEYS = official_keys(
     ("bert.encoder.a_fc.", "audio_in.", {
         "left_fc.": "parts.0.", "righ_fc.": "parts.1.", "cord_fc.": "parts.2.",
         "left_ln.": "norms.0.", "righ_ln.": "norms.1.", "cord_ln.": "norms.2.",
+        "feat_fc.": "parts.0.", "feat_ln.": "norms.0.",  # of one channel
     }),
     ("bert.", "pool.", {f"{s}pooler.dense.": f"{name}." for s, name in _STREAMS.items()}),
     ("answer_head.logit_fc.", "", {"0.": "inner.", "2.": "inner_norm.", "3.": "answer."}),
@@ -360,6 +395,11 @@ def adapt_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
         for official, ours in _HALVES.items():
             key = key.replace(official, ours)
         adapted[key] = tensor
+    if "bert.encoder.a_fc.feat_fc.weight" in adapted:  # one channel: coordinates come second
+        for kind_of in ("fc", "ln"):
+            place = f"bert.encoder.a_fc.cord_{kind_of}."
+            for part in ("weight", "bias"):
+                adapted[place.replace("cord", "righ") + part] = adapted.pop(place + part)
     if kind is not None:
         positions = "bert.embeddings.position_embeddings.weight"
         adapted[positions] = adapted[positions] + kind[0]

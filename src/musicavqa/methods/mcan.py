@@ -229,6 +229,9 @@ RECIPES = {
     "music_avqa": replace(MUSIC_AVQA, warmup_epochs=3),
 }
 
+OFFICIAL_OPTIONS = {"audio_stream": None}
+"""It sees only. The released network at its own sizes."""
+
 OFFICIAL_KEYS = {
     "embedding.": "network.embedding.",
     "lstm.": "network.lstm.",

@@ -10,10 +10,12 @@ used in prediction.
 Where we differ:
 * The paper starts from pretrained VisualBERT weights (BERT's word pieces, 12 layers, 768 wide);
   `PUBLISHED` has those sizes. By default we train 4 layers of 256 on our own words and streams.
+  Converted weights (`--words vocab.txt`, BERT's list) read BERT's pieces.
 * Seconds that a clip does not have and padding words are masked. The sound and the picture alone
   are read once per clip, and in training only; the release reads both in testing too.
-* `compat="released"` answers from the first token whatever it is: the word [CLS], but for sound and
-  picture alone simply the first second. "paper" puts a learned start before each of the four.
+* `compat="released"` answers from the first token whatever it is: [CLS] where BERT's pieces are
+  read, the question's first word where ours are; of sound and picture alone the first second.
+  "paper" puts a learned start before each of the four.
 
 Parameters in the official configuration: 117 191 336.
 """
@@ -26,13 +28,17 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.debiasing import MODALITIES, BiasLearner, agree_in_a_cycle, push_apart
 from musicavqa.methods.layers.seconds import picture_vectors
 from musicavqa.methods.layers.single_query import ask
+from musicavqa.methods.layers.word_pieces import WordPieces
 from musicavqa.methods.layers.words import real_words
 from musicavqa.records import Batch, Output
+
+OWN_GRIDS = True
+"""Sound and picture may have rows of unequal number, such as 60 and 20."""
 
 CARD = Card(
     title="Look, Listen, and Answer: Overcoming Biases for Audio-Visual Question Answering (MCCD)",
@@ -63,6 +69,10 @@ class Options:
     n_heads: int = 4
     dropout: float = 0.1
     n_words: int = N_WORDS
+    word_pieces: int = 0
+    """Most pieces that a word of ours has in BERT's list, which converted weights read; 0: none."""
+    longest_question: int = 0
+    """In pieces, [CLS] and [SEP] included; more are cut off. 0 keeps all."""
     n_places: int = 512
     """Longest question, and longest clip in seconds."""
     push_weight: float = 0.01
@@ -89,8 +99,12 @@ PUBLISHED = Options(
     n_layers=12,
     n_heads=12,
     n_words=30522,
+    longest_question=14,
 )
 """Sizes of the paper; with compat="released" official weights fit."""
+
+Tokens = tuple[torch.Tensor, torch.Tensor]
+"""Vectors (B or C, N, D), and which of them are there (B or C, N)."""
 
 
 class VisualBERT(nn.Module):
@@ -111,27 +125,21 @@ class VisualBERT(nn.Module):
         self.pool = nn.Linear(width, width)
         self.start = nn.Parameter(torch.zeros(width)) if options.compat == "paper" else None
 
-    def forward(
-        self,
-        vectors: torch.Tensor,
-        there: torch.Tensor,
-        seconds: torch.Tensor | None = None,
-        seconds_there: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+    def forward(self, placed: Tokens, seconds: Tokens | None = None) -> torch.Tensor:
         """The first state (B, D), after a tanh layer.
 
-        `vectors` (B, N, D) are placed in order; `seconds` (B, M, D), where given, follow them and
-        carry no order. `there` (B, N) and `seconds_there` (B, M) are True for what is real.
+        What is `placed` stands in order; `seconds`, where given, follow and carry no order.
         """
+        vectors, there = placed
         if self.start is not None:
             start = self.start.expand(len(vectors), 1, -1)
             vectors = torch.cat([start, vectors], dim=1)
             there = nn.functional.pad(there, (1, 0), value=True)
         tokens = vectors + self._places(vectors.shape[1]) + self.kinds.weight[0]
-        if seconds is not None and seconds_there is not None:
+        if seconds is not None:
             marks = self.second_places.weight[0] + self.second_kinds.weight[1]
-            tokens = torch.cat([tokens, seconds + marks], dim=1)
-            there = torch.cat([there, seconds_there], dim=1)
+            tokens = torch.cat([tokens, seconds[0] + marks], dim=1)
+            there = torch.cat([there, seconds[1]], dim=1)
         tokens = self.dropout(self.norm(tokens))
         *layers, last = self.layers
         for layer in layers:
@@ -153,37 +161,57 @@ class Model(nn.Module):
         self.audio = nn.Linear(options.audio_width, width)
         self.visual = nn.Linear(options.visual_width, width)
         self.token = nn.Linear(width, options.visual_token_width)
+        pieces = options.word_pieces
+        self.pieces = WordPieces(pieces, options.longest_question) if pieces else None
         self.reader = VisualBERT(options)
         self.dropout = nn.Dropout(options.dropout)
         self.answer = nn.Linear(width, N_ANSWERS)
         self.learners = nn.ModuleDict({name: BiasLearner(width) for name in MODALITIES})
 
     def forward(self, batch: Batch) -> Output:
-        audio, visual = self._seconds(batch)
-        rows, valid, words = batch.clip_of, batch.seconds, real_words(batch.words)
-        seconds = self.reader.seconds(self.token(torch.cat([visual, audio], dim=1)))[rows]
-        vectors = self.reader.words(batch.words)
-        first = self.reader(vectors, words, seconds, valid.repeat(1, 2)[rows])
-        logits = self.answer(self.dropout(first))
+        options, rows = self.options, batch.clip_of
+        heard, seen = options.audio_stream, options.visual_stream
+        words = self.read(batch.words)
+        audio = self.hear(batch.streams[heard], batch.there(heard))
+        visual = self.see(batch.streams[seen], batch.there(seen))
+        logits = self.joint_logits(words, audio, visual, rows)
         if not self.training:
             return Output(logits)
-        return Output(logits, self._losses(logits, self.bias_logits(batch)))
+        return Output(logits, self._losses(logits, self.bias_logits(words, audio, visual, rows)))
 
-    def bias_logits(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def read(self, words: torch.Tensor) -> Tokens:
+        """Vectors of our word numbers (B, W), or of the pieces that they have."""
+        if self.pieces is None:
+            return self.reader.words(words), real_words(words)
+        pieces, there = self.pieces(words)
+        return self.reader.words(pieces), there
+
+    def hear(self, stream: torch.Tensor, there: torch.Tensor) -> Tokens:
+        """Vectors of the rows of the audio stream (C, T, ...), of which these are `there`."""
+        return self.audio(stream), there
+
+    def see(self, stream: torch.Tensor, there: torch.Tensor) -> Tokens:
+        """Likewise of the visual stream, which may have another number of rows."""
+        return self.visual(picture_vectors(stream)), there
+
+    def joint_logits(
+        self, words: Tokens, audio: Tokens, visual: Tokens, rows: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits (B, A) of questions about the clips `rows` (B,), from all that is read."""
+        seconds, there = (torch.cat(both, dim=1) for both in zip(visual, audio, strict=True))
+        joined = self.reader.seconds(self.token(seconds))[rows], there[rows]
+        return self.answer(self.dropout(self.reader(words, joined)))
+
+    def bias_logits(
+        self, words: Tokens, audio: Tokens, visual: Tokens, rows: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         """Logits (B, A) of the learners that read question, audio or visual alone."""
-        audio, visual = self._seconds(batch)
-        words = self.reader.words(batch.words)
         first = {
-            "question": self.reader(words, real_words(batch.words)),
-            "audio": self.reader(audio, batch.seconds)[batch.clip_of],
-            "visual": self.reader(visual, batch.seconds)[batch.clip_of],
+            "question": self.reader(words),
+            "audio": self.reader(audio)[rows],
+            "visual": self.reader(visual)[rows],
         }
         return {name: self.learners[name](vector) for name, vector in first.items()}
-
-    def _seconds(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Audio and visual vectors (C, T, D)."""
-        pictures = picture_vectors(batch.streams[self.options.visual_stream])
-        return self.audio(batch.streams[self.options.audio_stream]), self.visual(pictures)
 
     def _losses(
         self, logits: torch.Tensor, biases: dict[str, torch.Tensor]
@@ -214,14 +242,24 @@ def _layer(options: Options) -> nn.Module:
     )
 
 
+OFFICIAL = replace(
+    RELEASED, epochs=150, learning_rate=3e-5, step_epochs=20, step_factor=0.5, seed=42
+)
+
 RECIPES = {
     "default": replace(USUAL, learning_rate=1e-4, warmup_epochs=3),
-    "music_avqa": Recipe(
-        epochs=150, batch_clips=64, learning_rate=3e-5, optimizer="adam", schedule="step",
-        step_epochs=20, step_factor=0.5, max_questions_per_clip=1, seed=42,
+    "music_avqa": OFFICIAL,
+}
+
+REPRODUCTION = Reproduction(
+    OFFICIAL,
+    "reml-group/MUSIC-AVQA-R option.yaml, whose model name is that of a sensitivity run",
+    differs=(
+        "Training starts from random weights; there from VisualBERT, pretrained on pictures and "
+        "words. Expect less than what was published.",
+        "Words are our list of the templates, there BERT's word pieces.",
     ),
-}  # fmt: skip
-"""'music_avqa' is the released recipe, with one question per clip at a time as in avst.py."""
+)
 
 _EMBEDDINGS = "visual_bert.embeddings."
 OFFICIAL_KEYS = {

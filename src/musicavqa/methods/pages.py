@@ -8,16 +8,17 @@ says when a page is out of date.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from musicavqa.files import write_text
+from musicavqa.methods import systems
 from musicavqa.methods.measured import grounded, listens, on_record
+from musicavqa.methods.recipes import published_notes
 from musicavqa.methods.registry import Method, few, list_methods, load_method
+from musicavqa.methods.showing import plans_of, recipe_line, scores
 from musicavqa.terminal import say
 
 FOLDER = Path("docs") / "methods"
@@ -59,7 +60,10 @@ def index(methods: list[Method]) -> str:
         )
     return (
         f"{_HEAD}# Methods\n\nParameters with the default options, and with those of the paper "
-        f"(`PUBLISHED`) where there are any.\n\n{_lines(rows)}"
+        f"(`PUBLISHED`) where there are any.\n\n{_lines(rows)}\n"
+        "## The systems of the survey\n\nWhich of the 39 are here, what each was checked against "
+        f"(numbers of its official code, or its printed equations), and what is missing.\n\n"
+        f"{systems.table()}"
     )
 
 
@@ -72,6 +76,7 @@ def page(method: Method, measured: Mapping[str, Any]) -> str:
         f"Family: {card.family}. Checked against: {card.reference}.\n",
         f"{first}\n\n{rest.strip()}\n" if rest.strip() else f"{first}\n",
         _facts(method),
+        _recipe(method),
         _official(method),
         _measured(method.name, measured),
         listens(method.name, measured),
@@ -120,10 +125,37 @@ def _official(method: Method) -> str:
         return ""
     dead = getattr(method.module, "DEAD_KEYS", ())
     left = few([f"`{key}`" for key in dead]) if dead else "nothing"
+    if own := getattr(method.module, "OWN_PARTS", ()):
+        return (
+            f"## Official weights\n\n`load_method({method.name!r}).convert(state)` gives official "
+            f"tensors our names; left behind: {left}. They fill a part only, not {_code(own)}, so "
+            "they are something to begin training with, and `musicavqa convert` refuses them.\n"
+        )
+    if unfilled := _unfilled(method):
+        return (
+            f"## Official weights\n\n{len(keys)} groups of keys have a place here, left behind: "
+            f"{left}. Nothing official fills {few([f'`{key}`' for key in unfilled])}, so "
+            "`musicavqa convert` refuses them.\n"
+        )
+    reads_pieces = hasattr(method.module.Options(), "word_pieces")
+    words = " --words vocab.txt" if reads_pieces else ""
+    of_bert = " `vocab.txt` (or `tokenizer.json`) is that of bert-base-uncased." if words else ""
     return (
-        f"## Official weights\n\n`musicavqa convert {method.name} checkpoint.pt`; "
-        f"{len(keys)} groups of keys have a place here, left behind: {left}.\n"
+        f"## Official weights\n\n`musicavqa convert {method.name} checkpoint.pt{words}`; "
+        f"{len(keys)} groups of keys have a place here, left behind: {left}.{of_bert}\n"
     )
+
+
+def _unfilled(method: Method) -> list[str]:
+    """Parts of the network at its official sizes for which no official key stands."""
+    import torch
+
+    from musicavqa.methods.conversion import official_options
+
+    filled = tuple(method.module.OFFICIAL_KEYS.values())
+    with torch.device("meta"):
+        names = method.build(official_options(method)).state_dict()
+    return sorted({f"{key.split('.')[0]}." for key in names if not key.startswith(filled)})
 
 
 def _measured(name: str, measured: Mapping[str, Any]) -> str:
@@ -150,19 +182,26 @@ def _measured(name: str, measured: Mapping[str, Any]) -> str:
 
 def _published_scores(name: str) -> str:
     """Scores of the rows that stand for this method; nothing where there is no catalogue."""
-    if not name or importlib.util.find_spec("musicavqa.catalog") is None:
-        return ""
-    catalogue = importlib.import_module("musicavqa.catalog").load()
-    if name not in catalogue.methods:
-        raise ValueError(f"CARD.official_scores is {name!r}, and the catalogue has no such method.")
     rows = ["| benchmark | accuracy | questions | source |", "|---|---|---|---|"]
-    for row in catalogue.results:
-        if row.method == name and row.split == "overall" and "avg" in row.scores:
-            questions = "" if row.questions is None else f"{row.questions:,}"
-            accuracy = f"{row.scores['avg']:.{row.decimals}f}"
-            label = f"{row.benchmark} {row.variant}".strip()
-            rows.append(f"| {label} | {accuracy} | {questions} | {row.source} |")
+    for row in scores(name):
+        questions = "" if row["questions"] is None else f"{row['questions']:,}"
+        rows.append(f"| {row['benchmark']} | {row['accuracy']} | {questions} | {row['source']} |")
     return f"## Published scores\n\n{_lines(rows)}" if len(rows) > 2 else ""
+
+
+def _recipe(method: Method) -> str:
+    """How it was published, and in what `--recipe published` is not like that."""
+    found = plans_of(method).get("published")
+    if found is None:
+        return ""
+    source, differs = published_notes(method)
+    stages = [f"Stage `{name}`: {recipe_line(stage)}." for name, stage in found.stages.items()]
+    said = [f"{recipe_line(found.recipe)}.", *stages, f"Read in: {source}."]
+    rows = [f"* {text}" for text in differs]
+    return (
+        f"## Published recipe\n\n`musicavqa train {method.name} --set music_avqa --recipe "
+        f"published`: {' '.join(said)}\n" + (f"\nNot as there:\n{_lines(rows)}" if rows else "")
+    )
 
 
 def _code(names: tuple[str, ...]) -> str:

@@ -258,6 +258,9 @@ RECIPES = {"default": USUAL, "music_avqa": replace(MUSIC_AVQA, gradient_clip=0.2
 
 _NORMED = "parametrizations.weight.original"
 
+OFFICIAL_OPTIONS = {"audio_stream": None, "visual_width": 2048, "frame_width": 2048, "n_places": 36}
+"""The released network at its own sizes: it sees only, 36 frames of 2048 numbers each."""
+
 OFFICIAL_KEYS = official_keys(
     ("vid_encoder.", "network.frames.", {"position_enc.": "place.", "pos_linear.": "widen."}),
     ("vid_encoder.layer_stack.0.", "network.frames.", {

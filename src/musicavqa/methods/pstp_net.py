@@ -3,15 +3,19 @@
 Progressive Spatio-temporal Perception for Audio-Visual Question Answering (ACM MM 2023). The clip
 is cut into `n_segments`; the question picks `top_k` of them, then in each of their seconds `top_m`
 patches, and the sound of the second listens to these patches. Beside it runs a cheap global path,
-one HAN layer over all seconds. The tokens of all steps are brought together by self-attention,
-their mean is multiplied with the question and read as an answer.
+one HAN layer over all seconds. What all steps found is brought together, multiplied with the
+question and read as an answer.
 
 Where we differ:
 * From the released code (`compat="released"` is like it): it computes the steps and throws them
   away; only sound, pictures and words of the question reach its answer, and its selections mix the
-  items of a batch. "paper" uses all steps and no words, and each question selects for itself.
-* From the paper: it does not say how the joined tokens become one vector; "paper" does it as the
-  code does (self-attention, then the mean). In the global path sound and picture change at the same
+  items of a batch. "paper" uses these steps and no words, and each question selects for itself.
+  One step is in neither: the attention between segments (AVClipAttn, `SegmentTempAttn` in the
+  code), which the released forward pass never calls.
+* From the paper: it does not say how the tokens of all steps become one vector. "paper" takes the
+  mean of those of each sense, joins the two, and reads them through ReLU and a linear layer, which
+  the release has (`fc_av_fusion`) and does not use; "released" has self-attention over seconds and
+  words, and the mean. In the global path sound and picture change at the same
   time (in the code the picture sees the changed sound). Selections learn straight through (in the
   code nothing reaches them).
 * The default streams are ours (YAMNet, EfficientNet, MiniLM); `PUBLISHED` has those of the paper.
@@ -20,7 +24,8 @@ Where we differ:
 * A patch is projected once for all questions that selected its second.
 
 Parameters in the official configuration: 2 453 546 in "released" (the release carries 16 383 018,
-of which all others reach no answer); 8 234 538 in "paper" with the paper's streams.
+of which all others reach no answer); 7 181 354 in "paper" with the paper's streams, and 1.34 GFLOPs
+a question about a minute (the paper states 1.22).
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_ANSWERS
 from musicavqa.methods.layers.han import HANLayer
 from musicavqa.methods.layers.patches import picture_patches
@@ -121,31 +126,53 @@ class Model(nn.Module):
         self.question_in = nn.Linear(options.text_width, width)
         if options.compat == "released":
             self.words_in = nn.Linear(options.text_width, width)
+            self.gather = HANLayer(width, 0, 1, options.dropout)
         else:
             self.exchange = HANLayer(width, 1, 1, options.dropout)
             self.steps = Steps(options)
-        self.gather = HANLayer(width, 0, 1, options.dropout)
+            self.fusion = nn.Linear(2 * width, width)
         self.answer = nn.Linear(width, N_ANSWERS)
 
     def forward(self, batch: Batch) -> Output:
-        options, rows, valid = self.options, batch.clip_of, batch.seconds
+        options = self.options
         audio = self.audio_in(batch.streams[options.audio_stream])  # (C, T, D)
         visual = self.visual_in(picture_vectors(batch.streams[options.visual_stream]))
         question = self.question_in(batch.texts[options.question_text])  # (B, D)
-        tokens: list[Tokens] = [(audio[rows], valid[rows]), (visual[rows], valid[rows])]
         evidence: dict[str, Tensor] = {}
         if options.compat == "released":
-            words = batch.texts[options.words_text]
-            tokens.append((self.words_in(words), (words != 0).any(-1)))
+            whole = self._gathered(audio, visual, batch)
         else:
-            heard = self.exchange(audio, valid, (visual, valid))
-            seen = self.exchange(visual, valid, (audio, valid))
-            tokens += [(heard[rows], valid[rows]), (seen[rows], valid[rows])]
-            found, evidence = self.steps(question, audio, visual, batch)
-            tokens += found
-        joined, there = (torch.cat(parts, 1) for parts in zip(*tokens, strict=True))
-        whole = mean_of_seconds(self.gather(joined, there), there)
+            whole, evidence = self._fused(question, audio, visual, batch)
         return Output(self.answer(torch.tanh(whole * question)), {}, evidence)
+
+    def _gathered(self, audio: Tensor, visual: Tensor, batch: Batch) -> Tensor:
+        """Seconds and words attend to each other; their mean (B, D)."""
+        rows, valid = batch.clip_of, batch.seconds
+        words = batch.texts[self.options.words_text]
+        joined = torch.cat([audio[rows], visual[rows], self.words_in(words)], dim=1)
+        there = torch.cat([valid[rows], valid[rows], (words != 0).any(-1)], dim=1)
+        return mean_of_seconds(self.gather(joined, there), there)
+
+    def _fused(
+        self, question: Tensor, audio: Tensor, visual: Tensor, batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The means of what all steps heard and saw, joined (B, D), and evidence.
+
+        What belongs to the clip is summed once per clip.
+        """
+        rows, valid = batch.clip_of, batch.seconds
+        heard = self.exchange(audio, valid, (visual, valid))
+        seen = self.exchange(visual, valid, (audio, valid))
+        found, evidence = self.steps(question, audio, visual, batch)
+        means = []
+        for whole, of_steps in ((audio + heard, found["audio"]), (visual + seen, found["visual"])):
+            total = whole.masked_fill(~valid[..., None], 0.0).sum(1)[rows]
+            n_tokens = 2 * valid.sum(1)[rows]
+            for tokens, there in of_steps:
+                total = total + tokens.masked_fill(~there[..., None], 0.0).sum(1)
+                n_tokens = n_tokens + there.sum(1)
+            means.append(total / n_tokens[:, None])
+        return self.fusion(torch.relu(torch.cat(means, dim=-1))), evidence
 
 
 class Steps(nn.Module):
@@ -163,8 +190,8 @@ class Steps(nn.Module):
 
     def forward(
         self, question: Tensor, audio: Tensor, visual: Tensor, batch: Batch
-    ) -> tuple[list[Tokens], dict[str, Tensor]]:
-        """Question (B, D), audio and visual (C, T, D) -> tokens of each step, and evidence."""
+    ) -> tuple[dict[str, list[Tokens]], dict[str, Tensor]]:
+        """Question (B, D), audio and visual (C, T, D) -> tokens of each sense, and evidence."""
         rows = batch.clip_of
         shares, time, chosen = self.segments(question, audio, visual, batch)  # each (B, T)
         places, there = places_of(chosen)  # (B, N)
@@ -173,12 +200,9 @@ class Steps(nn.Module):
         pictures = pass_back(take_seconds(visual[rows], places), strength)
         patches, where = self.regions(question, places, batch)  # (B, N, M, D), (B, N, P)
         heard, _ = self.sounding(sounds.flatten(0, 1), patches.flatten(0, 1))
-        tokens = [
-            (sounds, there),
-            (pictures, there),
-            (heard.view_as(sounds), there),
-            (patches.flatten(1, 2), there.repeat_interleave(patches.shape[2], 1)),
-        ]
+        looked = (patches.flatten(1, 2), there.repeat_interleave(patches.shape[2], 1))
+        visual_tokens = [(pictures, there), (heard.view_as(sounds), there), looked]
+        tokens: dict[str, list[Tokens]] = {"audio": [(sounds, there)], "visual": visual_tokens}
         return tokens, {"time": time, "space": mean_of_seconds(where, there)}
 
     def segments(
@@ -223,14 +247,13 @@ def _segments(valid: Tensor, n_segments: int) -> tuple[Tensor, Tensor]:
     return part, nn.functional.one_hot(part, n_most) * valid[..., None]
 
 
-RECIPES = {
-    "default": USUAL,
-    "music_avqa": Recipe(
-        epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
-        step_epochs=8, max_questions_per_clip=1, seed=1,
-    ),
-}  # fmt: skip
-"""'music_avqa' is the released recipe, with one question per clip at a time as in avst.py."""
+RECIPES = {"default": USUAL, "music_avqa": RELEASED}
+
+REPRODUCTION = Reproduction(
+    RELEASED,
+    "GeWu-Lab/PSTP-Net main_train.py",
+    differs=("The paper says a tenth of the rate after every ten epochs, and uses all its steps.",),
+)
 
 OFFICIAL_KEYS = {
     "fc_a.": "audio_in.",

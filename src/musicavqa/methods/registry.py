@@ -8,7 +8,7 @@ import importlib
 import json
 import math
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint
@@ -39,7 +39,10 @@ _NO_METHODS = {
     "pages",
     "plugins",
     "readers",
+    "recipes",
     "registry",
+    "showing",
+    "systems",
 }
 """What lies beside the method files."""
 _REQUIRED = ("CARD", "Options", "Model", "RECIPES")
@@ -96,15 +99,36 @@ class Method:
         own = getattr(self.module, "NEGATIVES", ())
         return getattr(options or self.module.Options(), "negatives", own)
 
+    @property
+    def own_grids(self) -> bool:
+        """Whether it reads streams of unequal lengths, by `Batch.there`: the file's OWN_GRIDS."""
+        return getattr(self.module, "OWN_GRIDS", False)
+
     def recipe(self, data_set: str = "default") -> Recipe:
         """The recipe for this data set, or the file's 'default'."""
         recipes = self.module.RECIPES
         return recipes.get(data_set, recipes["default"])
 
-    def stages(self, data_set: str = "default") -> dict[str, Recipe]:
-        """Recipes of what is trained before answering, by name and in order: the file's STAGES."""
+    def stages(self, data_set: str = "default", options: Any = None) -> dict[str, Recipe]:
+        """Recipes of what is trained before answering, by name and in order: the file's STAGES.
+
+        Those of them that `Options.stages` names, where that exists.
+        """
         stages = getattr(self.module, "STAGES", {})
-        return {name: recipes.get(data_set, recipes["default"]) for name, recipes in stages.items()}
+        wanted = getattr(options or self.module.Options(), "stages", tuple(stages))
+        return {
+            name: recipes.get(data_set, recipes["default"])
+            for name, recipes in stages.items()
+            if name in wanted
+        }
+
+    def dead_keys(self, official: Collection[str] = ()) -> tuple[str, ...]:
+        """Beginnings of official keys that are left behind.
+
+        They are the file's DEAD_KEYS and, where that depends on the weights, its `dead_keys(keys)`.
+        """
+        always: tuple[str, ...] = getattr(self.module, "DEAD_KEYS", ())
+        return (*always, *getattr(self.module, "dead_keys", lambda keys: ())(official))
 
     def convert(self, official: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Our state dict from an official one, by OFFICIAL_KEYS; DEAD_KEYS are left behind.
@@ -113,8 +137,8 @@ class Method:
         `adapt_official(state) -> state`, which runs between the two.
         """
         table: dict[str, str] = getattr(self.module, "OFFICIAL_KEYS", {})
-        dead: tuple[str, ...] = getattr(self.module, "DEAD_KEYS", ())
         official = {key.removeprefix("module."): tensor for key, tensor in official.items()}
+        dead = self.dead_keys(official)
         official = {key: tensor for key, tensor in official.items() if not key.startswith(dead)}
         official = getattr(self.module, "adapt_official", lambda state: state)(official)
         ours, unknown = {}, []

@@ -31,7 +31,7 @@ The official configuration has 11 792 300 parameters, of which 1 248 000 reach n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize, one_hot
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.by_clip import ByClip
 from musicavqa.methods.layers.grounding import MatchHead, match_loss
@@ -239,14 +239,18 @@ def _divergence(first: Tensor, second: Tensor) -> Tensor:
     return apart.sum(-1).mean() / 2
 
 
-RECIPES = {
-    "default": USUAL,
-    "music_avqa": Recipe(
-        epochs=30, batch_clips=64, learning_rate=2e-4, optimizer="adam",
-        schedule="step", step_epochs=12, max_questions_per_clip=1, seed=1,
+OFFICIAL = replace(RELEASED, learning_rate=2e-4, step_epochs=12)
+
+RECIPES = {"default": USUAL, "music_avqa": OFFICIAL}
+
+REPRODUCTION = Reproduction(
+    OFFICIAL,
+    "Bravo5542/TJSTG",
+    differs=(
+        "Training starts from random weights, there from those of AVST's grounding stage.",
+        "Negatives are seconds of other clips of the batch, there of the whole split.",
     ),
-}  # fmt: skip
-"""The second is the released recipe, with one question per clip and epoch."""
+)
 
 LSTM_PARTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 

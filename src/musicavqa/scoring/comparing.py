@@ -20,6 +20,7 @@ from musicavqa.metrics.accuracy import GROUPS, KeyMismatchError
 from musicavqa.metrics.bootstrap import Interval
 from musicavqa.questions import CELLS
 from musicavqa.records import Question
+from musicavqa.scoring.designs import Design, by_design, marks_of
 from musicavqa.training import runs
 from musicavqa.training.runs import predictions_path, read_predictions
 
@@ -38,6 +39,8 @@ class System:
     n_unreadable: int
     n_without_media: int
     parameters: int | None = None
+    method: str | None = None
+    """As run.json names it; None for a lone file."""
     cost: dict[str, Any] = field(default_factory=dict)
     """What training took, from run.json of the first seed; empty for a lone file."""
     identity: str = ""
@@ -82,6 +85,8 @@ class Study:
     """Of each system, for its mean over seeds: accuracy in the cells, A, V, AV and overall."""
     seeds: list[seeds.SeedReport | None]
     comparisons: list[Comparison]
+    designs: list[Design]
+    """One for each design mark of the survey."""
     n_questions: int
 
     @property
@@ -114,6 +119,7 @@ class Study:
         return {
             "systems": systems,
             "comparisons": comparisons,
+            "designs": [asdict(design) for design in self.designs],
             "cells_tested": self.n_tests,
             "alpha": ALPHA,
             "power": POWER,
@@ -152,6 +158,11 @@ def compare(
             Comparison(first.name, other.name, rows)
             for other, rows in zip(others, _adjusted(tables), strict=True)
         ],
+        designs=by_design(
+            {system.name: system.correct.mean(0) for system in systems},
+            {system.name: marks_of(system.method) for system in systems},
+            clips,
+        ),
         n_questions=len(questions),
     )
 
@@ -200,7 +211,8 @@ def _system(
     correct = np.stack([accuracy.correctness(questions, predictions) for predictions in read])
     unreadable, missing = status.count("unreadable"), status.count("no media")
     about = _about(files[0]) or {}
-    known = {"parameters": about.get("parameters"), "cost": about.get("cost", {})}
+    known: dict[str, Any] = {name: about.get(name) for name in ("parameters", "method")}
+    known["cost"] = about.get("cost", {})
     return System(name, tuple(files), correct, unreadable, missing, **known)
 
 

@@ -20,6 +20,7 @@ from musicavqa.records import SENSES, Clip, Prediction, Question
 from musicavqa.scoring.disturbances import DISTURBANCES, Disturbance, disturb, why_not
 from musicavqa.training import loop, runs
 from musicavqa.training.batches import Collation, make_batches
+from musicavqa.training.team import check_device
 
 if TYPE_CHECKING:
     from musicavqa.methods.registry import Checkpoint
@@ -47,6 +48,7 @@ class Examination:
     """Keys of questions whose clip has no media that can be read."""
     method_file: Path | None = None
     """Of a run that was trained with a method file of one's own."""
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class StressReport:
 def stress(examination: Examination, progress: Progress | None = None) -> StressReport:
     """Answer every question undisturbed and under each disturbance that the method can feel."""
     checkpoint = load_checkpoint(examination.run, examination.method_file)
+    checkpoint.model.to(check_device(examination.device))
     muted = tuple(runs.about(examination.run)["data"]["mute"])
     heard = [n for n in examination.streams if not n.startswith(_prefixes(muted))]
     asked = _readable(examination)
@@ -115,7 +118,8 @@ def _answer(
     if disturbance is not None:
         streams = disturb(disturbance, streams, _readable(examination), examination.seed)
         path = disturbed_path(path, disturbance, examination.seed)
-    collation = Collation(mute=muted, texts=examination.texts)
+    own = checkpoint.method.own_grids
+    collation = Collation(mute=muted, texts=examination.texts, own_grids=own)
     with runs.appending(path) as append:
         todo = runs.pending(path, questions, examination.sources)
         append([Prediction(q.key, None, "no media") for q in todo if q.key in lost])

@@ -7,7 +7,7 @@ randomness comes in as a numpy generator; without one the order is that of the c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -19,6 +19,14 @@ from musicavqa import answers
 from musicavqa.features.store import ClipStore, FeatureError, Store
 from musicavqa.questions import tokenize, vocabulary
 from musicavqa.records import SENSES, Batch, Clip, Drawn, Question
+from musicavqa.training.order import (
+    Group,
+    by_clip,
+    drawn,
+    groups_of_clips,
+    groups_of_questions,
+    part_of,
+)
 from musicavqa.training.tensors import tensor_of, zeros
 
 N_WORDS_PADDED = 14
@@ -40,6 +48,12 @@ class Collation:
 
     max_questions_per_clip: int | None = None
     """Draw so many per clip (needs a generator); None takes all."""
+    batch_questions: int | None = None
+    """Questions in a batch, drawn from all (needs a generator); None takes whole clips."""
+    part: tuple[int, int] = (0, 1)
+    """Which of how many parts of each batch is made, where processes train together."""
+    own_grids: bool = False
+    """Streams keep their own lengths, told by `Batch.masks`; else all end with the shortest."""
     negatives: tuple[str, ...] = ()
     """Streams for which rows of other clips are drawn (needs a generator)."""
     mute: tuple[str, ...] = ()
@@ -53,6 +67,11 @@ class Collation:
         for sense in self.mute:
             if sense not in SENSES:
                 raise ValueError(f"mute is 'audio' or 'visual', not {sense!r}.")
+        if self.own_grids and self.negatives:
+            raise ValueError(
+                f"Seconds of other clips ({', '.join(self.negatives)}) are drawn on one grid; a "
+                "method cannot ask for them and for streams on grids of their own."
+            )
 
 
 def make_batches(
@@ -65,20 +84,42 @@ def make_batches(
 ) -> Iterator[Batch]:
     """Yield every clip that is asked about once, with its questions.
 
-    With `rng`, clips come in a new order and questions and negatives may be drawn; without it
-    all questions come, in file order per clip, at most `MOST_QUESTIONS` in a batch: a clip with
-    more is in several. Rows that a stream lacks raise FeatureError.
+    With `rng`, clips or questions come in a new order and questions and negatives may be drawn;
+    without it all questions come, in file order per clip, at most `MOST_QUESTIONS` in a batch: a
+    clip with more is in several. Rows that a stream lacks raise FeatureError. A batch of which this
+    process has no part has no keys, see `order.part_of`.
     """
     collation = collation or Collation()
-    if rng is None and (collation.negatives or collation.max_questions_per_clip):
+    limit, size = collation.max_questions_per_clip, collation.batch_questions
+    if rng is None and (collation.negatives or limit or size):
         raise ValueError("Drawing questions or negatives needs a generator; pass rng.")
-    asked = _by_clip(clips, questions)
-    check_streams(asked, streams)
+    asked = by_clip(clips, questions)
+    check_streams(asked, streams, collation.own_grids)
     known = {clip.id: clip for clip in clips}
-    order = list(asked) if rng is None else [list(asked)[i] for i in rng.permutation(len(asked))]
-    most = MOST_QUESTIONS if rng is None else sys.maxsize
-    for chosen in _groups({clip: asked[clip] for clip in order}, batch_clips, most):
-        yield collate([known[clip] for clip in chosen], chosen, streams, rng, collation)
+    groups: Iterable[Group]
+    if rng is None:
+        groups = groups_of_clips(asked, batch_clips, MOST_QUESTIONS)
+    elif size is not None:
+        groups = groups_of_questions(questions, size, rng)
+    else:
+        order = [list(asked)[i] for i in rng.permutation(len(asked))]
+        groups = groups_of_clips({clip: asked[clip] for clip in order}, batch_clips, sys.maxsize)
+    for group in groups:
+        own, chosen = None, group
+        if rng is not None:
+            chosen = part_of(drawn(group, limit, rng), *collation.part)
+            own = np.random.default_rng([int(rng.integers(2**31)), collation.part[0]])
+        yield (
+            collate([known[clip] for clip in chosen], chosen, streams, own, collation)
+            if chosen
+            else nothing()
+        )
+
+
+def nothing() -> Batch:
+    """A batch without clips and questions: the part of a process for which none is left."""
+    rows, none = torch.zeros((0, 0), dtype=torch.long), torch.zeros(0, dtype=torch.long)
+    return Batch([], {}, rows.bool(), none, rows, answers=none)
 
 
 def collate(
@@ -90,16 +131,15 @@ def collate(
 ) -> Batch:
     """One Batch of these clips and, per clip id, the questions `asked` about it."""
     collation = collation or Collation()
-    tensors, n_seconds = _read(clips, streams)
+    tensors, masks, n_seconds = _read(clips, streams, collation.own_grids)
     _mute(tensors, collation.mute)
-    drawn = [_draw(asked[clip.id], collation.max_questions_per_clip, rng) for clip in clips]
-    questions = [question for group in drawn for question in group]
-    seconds = np.arange(n_seconds.max()) < n_seconds[:, None]  # (C, T)
+    questions = [question for clip in clips for question in asked[clip.id]]
+    seconds = _mask(n_seconds)  # (C, T)
     return Batch(
         keys=[question.key for question in questions],
         streams=tensors,
         seconds=torch.from_numpy(seconds),
-        clip_of=torch.tensor([row for row, group in enumerate(drawn) for _ in group]),
+        clip_of=torch.tensor([row for row, clip in enumerate(clips) for _ in asked[clip.id]]),
         words=torch.from_numpy(encode_words([question.text for question in questions])),
         texts=_texts(questions, collation.texts),
         answers=torch.tensor(
@@ -107,6 +147,7 @@ def collate(
         ),
         negatives=_negatives(tensors, n_seconds, collation.negatives, rng),
         truth=_truth(clips, seconds.shape[1], collation.truth),
+        masks=masks,
     )
 
 
@@ -139,10 +180,12 @@ def scene_truth() -> TruthReader:
     return read
 
 
-def check_streams(clips: Sequence[str] | Mapping[str, Any], streams: Mapping[str, Any]) -> None:
+def check_streams(
+    clips: Sequence[str] | Mapping[str, Any], streams: Mapping[str, Any], own_grids: bool = False
+) -> None:
     """Raise FeatureError when a stream lacks rows of one of these clips, or has its own grid."""
     for name, store in streams.items():
-        if isinstance(store, Store) and not store.description.by_second:
+        if isinstance(store, Store) and not (own_grids or store.description.by_second):
             raise FeatureError(
                 f"In {name!r} {store.description.alignment}, but a batch has one grid for all. "
                 "Put the stores through grids.on_one_grid, as workflow does."
@@ -154,71 +197,48 @@ def check_streams(clips: Sequence[str] | Mapping[str, Any], streams: Mapping[str
             )
 
 
-def _by_clip(clips: Sequence[Clip], questions: Sequence[Question]) -> dict[str, list[Question]]:
-    asked: dict[str, list[Question]] = {clip.id: [] for clip in clips}
-    unknown = [question for question in questions if question.clip not in asked]
-    if unknown:
-        raise ValueError(
-            f"{len(unknown)} of {len(questions)} questions are about clips that were not given "
-            f"(first: {unknown[0].key} about {unknown[0].clip})."
-        )
-    for question in questions:
-        asked[question.clip].append(question)
-    return {clip: group for clip, group in asked.items() if group}
-
-
-def _groups(
-    asked: Mapping[str, list[Question]], most_clips: int, most_questions: int
-) -> Iterator[dict[str, list[Question]]]:
-    """The same in order, in groups of at most so many clips and questions."""
-    group: dict[str, list[Question]] = {}
-    for clip, questions in asked.items():
-        for start in range(0, len(questions), most_questions):
-            part = questions[start : start + most_questions]
-            n_questions = len(part) + sum(map(len, group.values()))
-            if len(group) == most_clips or n_questions > most_questions:
-                yield group
-                group = {}
-            group[clip] = part
-    if group:
-        yield group
-
-
 def _read(
-    clips: Sequence[Clip], streams: Mapping[str, ClipStore]
-) -> tuple[dict[str, torch.Tensor], np.ndarray]:
-    """Streams padded to (C, T, ...) in float32, and the seconds that every stream has (C,).
+    clips: Sequence[Clip], streams: Mapping[str, ClipStore], own_grids: bool
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], np.ndarray]:
+    """Streams padded to (C, T, ...) in float32, masks of those of another length, and seconds (C,).
 
+    The seconds are those that every stream has. With `own_grids`, streams are not cut to them.
     Torch makes float32 of fp16 in a tenth of numpy's time.
     """
     rows = {name: [np.asarray(store[clip.id]) for clip in clips] for name, store in streams.items()}
     if not rows:
-        return {}, np.ones(len(clips), dtype=np.int64)
-    n_seconds = np.min([[len(row) for row in group] for group in rows.values()], axis=0)
+        return {}, {}, np.ones(len(clips), dtype=np.int64)
+    lengths = {name: np.array([len(row) for row in group]) for name, group in rows.items()}
+    n_seconds = np.min(list(lengths.values()), axis=0)
     if n_seconds.min() < 1:
         empty = clips[int(n_seconds.argmin())].id
         raise FeatureError(f"Clip {empty} has a stream without a single second.")
-    tensors = {}
+    tensors, masks = {}, {}
     for name, group in rows.items():
-        padded = zeros((len(clips), int(n_seconds.max()), *group[0].shape[1:]))
-        for target, row, length in zip(padded, group, n_seconds.tolist(), strict=True):
-            target[:length] = tensor_of(row[:length])
-        tensors[name] = padded
-    return tensors, n_seconds
+        kept = lengths[name] if own_grids else n_seconds
+        tensors[name] = _padded(group, kept)
+        if not np.array_equal(kept, n_seconds):
+            masks[name] = torch.from_numpy(_mask(kept))
+    return tensors, masks, n_seconds
+
+
+def _padded(rows: Sequence[np.ndarray], n_rows: np.ndarray) -> torch.Tensor:
+    """(C, T, ...) float32: the first so many rows of each clip, and zeros behind them."""
+    padded = zeros((len(rows), int(n_rows.max()), *rows[0].shape[1:]))
+    for target, row, length in zip(padded, rows, n_rows.tolist(), strict=True):
+        target[:length] = tensor_of(row[:length])
+    return padded
+
+
+def _mask(n_rows: np.ndarray) -> np.ndarray:
+    """(C, T) true for the rows that each clip has."""
+    return np.arange(n_rows.max()) < n_rows[:, None]
 
 
 def _mute(tensors: dict[str, torch.Tensor], senses: tuple[str, ...]) -> None:
     for name, tensor in tensors.items():
         if any(name.startswith(SENSES[sense]) for sense in senses):
             tensor.zero_()
-
-
-def _draw(
-    questions: Sequence[Question], limit: int | None, rng: np.random.Generator | None
-) -> Sequence[Question]:
-    if limit is None or rng is None or len(questions) <= limit:
-        return questions
-    return [questions[i] for i in sorted(rng.choice(len(questions), limit, replace=False))]
 
 
 def _texts(

@@ -55,6 +55,8 @@ class Progress:
     best_epoch: int = 0
     finished: bool = False
     log: list[dict[str, Any]] = field(default_factory=list)
+    scaler: dict[str, Any] | None = None
+    """Of losses in half precision, see `schedule.make_scaler`."""
 
 
 def run_folder(root: Path, data_set: str, method: str, settings: Mapping[str, Any]) -> Path:
@@ -286,9 +288,23 @@ def load_progress(path: Path) -> Progress:
         found = Progress(**parse_json(read_safetensors(path)[1]["progress"]))
         if type(found.epoch) is not int or not isinstance(found.log, list):
             raise ValueError(f"epoch is {found.epoch!r:.20}")
+        if not _is_scaler(found.scaler):
+            raise ValueError(f"scaler is {found.scaler!r:.40}")
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     return found
+
+
+def _is_scaler(state: Any) -> bool:
+    """Whether this is what torch's GradScaler tells of itself, or None."""
+    if state is None:
+        return True
+    names = {"scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"}
+    return (
+        isinstance(state, dict)
+        and state.keys() == names
+        and all(type(value) in (int, float) for value in state.values())
+    )
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:

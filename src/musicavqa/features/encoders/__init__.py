@@ -29,7 +29,11 @@ def list_encoders() -> list[str]:
 
 
 def load_spec(name: str) -> Spec:
-    """The card of an encoder; loads no weights."""
+    """The card of an encoder, or of several whose names a + joins; loads no weights."""
+    if "+" in name:
+        from musicavqa.features.encoders.side_by_side import joined_spec, parts_of
+
+        return joined_spec(name, [load_spec(part) for part in parts_of(name)])
     return _module(name).SPEC
 
 
@@ -38,6 +42,10 @@ def load_encoder(name: str, device: str = "cpu") -> Any:
 
     Those that compute with torch do so on `device`; signal transforms always on the processor.
     """
+    if "+" in name:
+        from musicavqa.features.encoders.side_by_side import JoinedEncoder, parts_of
+
+        return JoinedEncoder(name, {part: load_encoder(part, device) for part in parts_of(name)})
     load = _module(name).load
     return load(device=device) if "device" in inspect.signature(load).parameters else load()
 

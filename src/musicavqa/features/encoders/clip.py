@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from musicavqa.backbones.transformer import PictureTower, Sizes, TextTower
 from musicavqa.features.encoders.cache import WeightError
 from musicavqa.features.encoders.checkpoints import load_into, read_state
 from musicavqa.features.encoders.spec import Spec
-from musicavqa.features.encoders.transformer import PictureTower, Sizes, TextTower
 from musicavqa.features.encoders.vision import CLIP, PictureEncoder, asked, fits, frozen
 from musicavqa.features.encoders.weights import weight_file
 from musicavqa.files import read_json

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from musicavqa.backbones.names import htsat_names
 from musicavqa.features.encoders.cache import WeightError
 from musicavqa.features.encoders.checkpoints import load_into
 from musicavqa.features.encoders.mel import magnitudes, mel_matrix
@@ -24,21 +25,6 @@ from musicavqa.features.encoders.nested import read_nested, tensors_of
 RATE_HZ, WINDOW, HOP, RANGE_HZ, FLOOR = 32000, 1024, 320, (50.0, 14000.0), 1e-10
 SIDES = 4  # the square picture is the spectrum cut in four, one below the other
 LIGHTNING = "sed_model."
-# Front end as layers, classifier, tables that follow from the window's size.
-UNUSED = re.compile(
-    r"^(spectrogram_extractor|logmel_extractor|tscam_conv|head)\."
-    r"|\.attn_mask$|\.relative_position_index$"
-)
-NAMES = (
-    (r"^bn0\.", "batch_norm."),
-    (r"\.norm1\.", ".layernorm_before."),
-    (r"\.norm2\.", ".layernorm_after."),
-    (r"\.mlp\.fc1\.", ".intermediate.dense."),
-    (r"\.mlp\.fc2\.", ".output.dense."),
-    (r"\.attn\.proj\.", ".attention.output.dense."),
-    (r"\.attn\.relative_position_bias_table$", ".attention.self.relative_position_bias_table"),
-)
-PARTS = ("query", "key", "value")
 
 
 class LastTokens(nn.Module):
@@ -76,7 +62,7 @@ def load_htsat(path: Path) -> LastTokens:
     except KeyError as error:
         raise WeightError(f"{path.name} is no HTS-AT that we know: it lacks {error}.") from error
     network = LastTokens(ClapAudioEncoder(config))
-    state = {f"encoder.{key}": tensor for key, tensor in our_names(official).items()}
+    state = {f"encoder.{key}": tensor for key, tensor in htsat_names(official).items()}
     for key, tensor in network.state_dict().items():
         if key.endswith("relative_position_index"):
             state[key] = tensor  # reckoned, not learnt
@@ -106,22 +92,6 @@ def sizes(official: Mapping[str, Tensor]) -> dict[str, Any]:
         "num_hidden_layers": stages,
         "enable_fusion": False,
     }
-
-
-def our_names(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The original tensors under transformers' names; query, key and value part."""
-    ours = {}
-    for key, tensor in official.items():
-        if UNUSED.search(key):
-            continue
-        if ".attn.qkv." in key:
-            for part, piece in zip(PARTS, tensor.chunk(3), strict=True):
-                ours[key.replace(".attn.qkv.", f".attention.self.{part}.")] = piece
-            continue
-        for pattern, name in NAMES:
-            key = re.sub(pattern, name, key)
-        ours[key] = tensor
-    return ours
 
 
 def _numbers(official: Mapping[str, Tensor], pattern: str) -> list[int]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from musicavqa.backbones.merging import n_merged
+from musicavqa.backbones.transformer import PictureTower, Sizes
 from musicavqa.features.encoders.cache import WeightError
 from musicavqa.features.encoders.checkpoints import load_into, read_state
-from musicavqa.features.encoders.merging import n_merged
 from musicavqa.features.encoders.spec import Spec
-from musicavqa.features.encoders.transformer import PictureTower, Sizes
 from musicavqa.features.encoders.vision import HALF, PictureEncoder, fits, frozen
 from musicavqa.features.encoders.weights import weight_file
 from musicavqa.media import Pictures

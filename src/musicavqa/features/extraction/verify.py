@@ -71,12 +71,13 @@ def verify_features(
     n_clips: int = 3,
     seed: int = 0,
     limits: Limits = LIMITS,
+    device: str = "cpu",
 ) -> Verified:
     """Check every shard under `root`: sizes, shapes, types, finite values.
 
     `set_name` None checks all sets. Where all are whole, a sample of `n_clips` of `clips` is
     decoded and encoded again and compared; `streams` None takes all stored ones that this version
-    makes. FeatureError says that none of the clips is stored.
+    makes. Networks compute on `device`. FeatureError says that none of the clips is stored.
     """
     place = folder(root)
     stores = {
@@ -88,7 +89,7 @@ def verify_features(
     remade: list[Recomputed] = []
     if clips and set_name and not any(faults for _, faults in stores.values()):
         chosen = streams or _made_today((place / set_name).folders())
-        remade = recompute(clips, chosen, place, set_name, n_clips, seed, limits)
+        remade = recompute(clips, chosen, place, set_name, n_clips, seed, limits, device)
     return Verified(stores, remade)
 
 
@@ -124,12 +125,13 @@ def recompute(
     n_clips: int,
     seed: int = 0,
     limits: Limits = LIMITS,
+    device: str = "cpu",
 ) -> list[Recomputed]:
     """Decode and encode a random sample of the stored clips again, and compare.
 
     Raises FeatureError where no clip of the list is stored in all of the streams.
     """
-    loaded = load_all(encoders)
+    loaded = load_all(encoders, device)
     place = folder(root) / set_name
     stores = {n: Store.open(place / describe(e.spec).folder_name) for n, e in loaded.items()}
     there = [clip for clip in clips if all(clip.id in store for store in stores.values())]

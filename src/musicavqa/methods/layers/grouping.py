@@ -16,7 +16,7 @@ from torch.nn.functional import one_hot
 from musicavqa.methods.layers.multi_head import MultiHead
 
 MIXED = 256
-"""Width of the MLP that mixes groups."""
+"""Width of the MLP that mixes groups, half of the usual 512."""
 
 
 class SkippedPath(nn.Module):
@@ -80,16 +80,22 @@ class Attend(nn.Module):
 class Grouping(nn.Module):
     """Groups (C, N, D) gather seconds (C, M, D): each second is assigned to one group.
 
-    `n_mixed` is N where an MLP mixes the groups before. A hard choice takes the best group (with
-    Gumbel noise while training) and passes the gradient of the soft one.
+    `n_mixed` is N where an MLP of `mixed_width` mixes the groups before. A hard choice takes the
+    best group (with Gumbel noise while training) and passes the gradient of the soft one.
     """
 
     def __init__(
-        self, width: int, n_heads: int, drop_path: float, n_mixed: int | None, hard: bool
+        self,
+        width: int,
+        n_heads: int,
+        drop_path: float,
+        n_mixed: int | None,
+        hard: bool,
+        mixed_width: int = MIXED,
     ) -> None:
         super().__init__()
         self.hard = hard
-        self.mix = nn.Identity() if n_mixed is None else Mlp(n_mixed, MIXED)
+        self.mix = nn.Identity() if n_mixed is None else Mlp(n_mixed, mixed_width)
         self.norm_groups = nn.LayerNorm(width)
         self.norm_mixed = nn.LayerNorm(width)
         self.norm_seconds = nn.LayerNorm(width)
@@ -105,26 +111,38 @@ class Grouping(nn.Module):
         self, groups: Tensor, seconds: Tensor, valid: Tensor, there: Tensor | None = None
     ) -> Tensor:
         """`valid` (C, M) says which seconds there are, `there` (C, N) which groups (all)."""
+        return self.assign(groups, seconds, valid, there)[0]
+
+    def assign(
+        self, groups: Tensor, seconds: Tensor, valid: Tensor, there: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The groups, and the soft shares (C, N, M) of each second, also where the choice is hard.
+
+        Shares sum to one over the groups; those of seconds that are not there mean nothing.
+        """
         seconds = self.norm_seconds(seconds)
         groups = self.mix(self.norm_groups(groups).transpose(1, 2)).transpose(1, 2)
         groups = self.before(self.norm_mixed(groups), seconds, valid)
-        shares = self._assign(groups, seconds, there).masked_fill(~valid[:, None], 0.0)
+        soft = self._shares(groups, seconds, there)
+        shares = _chosen(soft) if self.hard else soft
+        shares = shares.masked_fill(~valid[:, None], 0.0)
         shares = shares / (shares.sum(-1, keepdim=True) + 1.0)
         gathered = groups + self.merge(shares @ self.value(seconds))
-        return gathered + self.mlp(self.norm_gathered(gathered))
+        return gathered + self.mlp(self.norm_gathered(gathered)), soft
 
-    def _assign(self, groups: Tensor, seconds: Tensor, there: Tensor | None) -> Tensor:
-        """Shares (C, N, M) of each second, a softmax over groups."""
+    def _shares(self, groups: Tensor, seconds: Tensor, there: Tensor | None) -> Tensor:
         scores = self.query(groups) @ self.key(seconds).transpose(1, 2) / groups.shape[-1] ** 0.5
         if there is not None:
             scores = scores.masked_fill(~there[..., None], -torch.inf)
-        if not self.hard:
-            return scores.softmax(1)
-        if self.training:
+        if self.hard and self.training:
             scores = scores - torch.empty_like(scores).exponential_().log()
-        soft = scores.softmax(1)
-        chosen = one_hot(soft.argmax(1), soft.shape[1]).transpose(1, 2).to(soft.dtype)
-        return chosen + (soft - soft.detach())
+        return scores.softmax(1)
+
+
+def _chosen(soft: Tensor) -> Tensor:
+    """One at the best group of each second, with the gradient of the soft shares (C, N, M)."""
+    chosen = one_hot(soft.argmax(1), soft.shape[1]).transpose(1, 2).to(soft.dtype)
+    return chosen + (soft - soft.detach())
 
 
 OFFICIAL_NAMES = {

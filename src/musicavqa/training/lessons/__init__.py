@@ -51,15 +51,15 @@ class Lessons:
     """Pictures for the eye."""
     eye_passes: int = 7
     """Over all stills."""
-    stem_scenes: int = 1800
+    stem_scenes: int = 5000
     """Scenes whose players the ear hears one by one; about three stems each."""
     speeches: int = 250
     """Announcements."""
-    ear_short_steps: int = 10_500
+    ear_short_steps: int = 16_000
     """Of the ear, on mixes of two seconds."""
     ear_steps: int = 5_000
     """Of the ear, on mixes of ten seconds."""
-    ear_fine_steps: int = 4_500
+    ear_fine_steps: int = 8_500
     """Likewise, with more weight on onsets and levels."""
     fit_scenes: int = 700
     """Scenes for fit."""

@@ -1,8 +1,8 @@
 """The pre-norm transformer of CLIP and of the vision transformers, for pictures and for texts.
 
 Vaswani et al. 2017 with the norms first; Dosovitskiy et al. 2021 for pictures. Tensor names are
-timm's, the other layouts are renamed (`clip.py`). Between attention and feed-forward, tokens may be
-merged (`merging.py`), as in Bolya et al. 2023.
+timm's, other layouts are renamed by the encoders that read them. Between attention and
+feed-forward, tokens may be merged (`merging.py`), as in Bolya et al. 2023.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musicavqa.features.encoders.merging import match, merge, n_merged
+from musicavqa.backbones.merging import match, merge, n_merged
 
 
 @dataclass(frozen=True)
@@ -117,20 +117,21 @@ class PictureTower(nn.Module):
         self.norm = nn.LayerNorm(sizes.width, sizes.eps)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        x = self._begin(pictures)
+        x = self.begin(pictures)
         for layer in self.blocks:
             x = layer(x)
         return self.norm(x)
 
     def merged(self, pictures: Tensor, merges: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Tokens left when layer i merges `merges[i]` (B, n, D), and patches each stands for."""
-        x = self._begin(pictures)
+        x = self.begin(pictures)
         sizes = x.new_ones(x.shape[:2])
         for layer, r in zip(self.blocks, merges, strict=True):
             x, sizes = layer.merging(x, sizes, r)
         return self.norm(x), sizes
 
-    def _begin(self, pictures: Tensor) -> Tensor:
+    def begin(self, pictures: Tensor) -> Tensor:
+        """Class token and patches, before the first layer."""
         patches = self.patch_embed(pictures)
         x = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
         return self.norm_pre(x + self.pos_embed)

@@ -1,0 +1,344 @@
+"""Amuse: rhythm, sources and regions of a music performance (Diao et al., EMNLP Findings 2024).
+
+Learning Musical Representations for Music Performance Question Answering. Sound, picture and
+question are read in step, each told by both others after every layer. Encoders of rhythm and of
+sources learn beforehand where the tempo changes and which instruments play, from either sense; what
+they make, and the regions of players and instruments, go straight to the answer: seven vectors,
+each gated by the question, are added.
+
+Where we differ (the paper has released code, but of a later stage of the model, with an evaluation
+that cannot give its numbers; so this is written from the paper):
+* The paper's frozen encoders (Swin-V2-L, HTS-AT) are features here, one token per second of sound
+  and `places` squared tokens per second of picture; the layers between which the senses tell each
+  other are transformer layers of our own.
+* Labels come from our music streams: the tempo of `music_tempo` (the paper: a beat tracker), the
+  instruments of `music_tags` (the paper counts sources of a separation; here each of the 22 is
+  there or not, whose sum is the count). A segment is a tenth of the clip, six seconds of a minute.
+* Time: tokens of sound, pictures, rhythm and sources carry the number of their second; what a
+  segment learned is read in each of its seconds.
+* After their stages the encoders of rhythm and sources are frozen in the paper, `music="frozen"`;
+  by default they go on learning, with `music_weight` times their losses.
+* Regions come from `regions_stream` (features/regions.py: rendered truth, bandleader's reading, a
+  detector's file). Without one each second's whole map is the region, as released.
+* `interactive`, `rhythm`, `sources` and `highway` are the paper's ablation.
+* "released" labels: against the segment before, from 30 % on. The released adapters between
+  channels, its key subset and its masking are not built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, mse_loss
+
+from musicavqa.methods.card import USUAL, Card, Recipe
+from musicavqa.methods.layers import N_ANSWERS, N_WORDS
+from musicavqa.methods.layers.grouping import Attend
+from musicavqa.methods.layers.multi_head import MultiHead
+from musicavqa.methods.layers.music_labels import (
+    rhythm_labels,
+    segment_shares,
+    source_labels,
+    tempo_of,
+)
+from musicavqa.methods.layers.picture_regions import RegionTokens
+from musicavqa.methods.layers.seconds import mean_of_seconds, picture_vectors
+from musicavqa.methods.layers.tokens import place_vectors, sinusoids
+from musicavqa.methods.layers.words import real_words
+from musicavqa.questions import INSTRUMENTS
+from musicavqa.records import Batch, Output
+
+CARD = Card(
+    title="Learning Musical Representations for Music Performance Question Answering (Amuse)",
+    year=2024,
+    venue="EMNLP Findings",
+    family="music representations",
+    streams=("audio_yamnet", "visual_effnet", "music_tempo", "music_tags"),
+    specialised_input=True,
+    spatial_temporal=True,
+    music_specific=True,
+    reference="paper only",
+    official_scores="Amuse",
+    missing="its own encoders (Swin-V2-L, HTS-AT); counts of separated sources",
+)
+
+SENSES = ("audio", "visual")
+RELEASED_SHARE = 0.30
+
+
+@dataclass(frozen=True)
+class Options:
+    audio_stream: str = "audio_yamnet"
+    """One vector per second."""
+    audio_width: int = 1545
+    visual_stream: str = "visual_effnet"
+    """One map (channels, rows, columns) per second."""
+    visual_width: int = 1280
+    """Channels of the map."""
+    regions_stream: str | None = None
+    """Regions (N, 27) of each second, of features/regions.py; None for the whole map."""
+    places: int = 2
+    """A map is averaged to at most so many rows and columns."""
+    width: int = 256
+    n_heads: int = 4
+    n_layers: int = 2
+    """Layers, after each of which the senses and the question tell each other."""
+    n_segments: int = 10
+    """Segments of a clip, in which tempo and instruments are told."""
+    tempo_share: float = 0.25
+    """A change is one of more than this share of the clip's tempo."""
+    least_tag: float = 0.2
+    """From where on an instrument counts as there."""
+    interactive: bool = True
+    """Senses and question tell each other."""
+    rhythm: bool = True
+    """Rhythm is learned and read."""
+    sources: bool = True
+    """Sources are learned and read."""
+    highway: bool = True
+    """Regions are read."""
+    music: Literal["learning", "frozen"] = "learning"
+    """What encoders of rhythm and sources do while answers are learned."""
+    music_weight: float = 0.1
+    """Of their losses then."""
+    dropout: float = 0.1
+    """Before the answer."""
+    drop_path: float = 0.1
+    """Share of clips for which a residual branch is skipped while training."""
+    n_words: int = N_WORDS
+    compat: Literal["paper", "released"] = "paper"
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        more = (self.regions_stream,) if self.regions_stream and self.highway else ()
+        told = ("music_tempo",) * self.rhythm + ("music_tags",) * self.sources
+        return self.audio_stream, self.visual_stream, *more, *told
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return ("rhythm",) * self.rhythm + ("sources",) * self.sources
+
+
+PUBLISHED = Options(
+    audio_stream="audio_vggish", audio_width=128,
+    visual_stream="visual_resnet18_map", visual_width=512, width=512, music="frozen",
+)  # fmt: skip
+"""On the features of MUSIC-AVQA; the paper's own encoders are not at hand as features."""
+
+
+class Teller(nn.Module):
+    """What one stream (R, N, D) is told by another (R, M, D): attention, linear, GELU, linear."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attention = MultiHead(width, 1, 0.0, merge=False)
+        self.inner = nn.Linear(width, width)
+        self.outer = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor, told: Tensor, there: Tensor) -> Tensor:
+        return self.outer(gelu(self.inner(self.attention(tokens, told, there))))
+
+
+class Told(nn.Module):
+    """A stream with what two others tell it, weighed token by token by an attention to both."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.tellers = nn.ModuleList(Teller(width) for _ in range(2))
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor, others: list[tuple[Tensor, Tensor]]) -> Tensor:
+        told = [tell(tokens, *other) for tell, other in zip(self.tellers, others, strict=True)]
+        both = torch.stack(told, dim=-2)  # (R, N, 2, D)
+        scores = torch.einsum("rnd,rnkd->rnk", self.query(tokens), self.key(both))
+        weights = (scores / tokens.shape[-1] ** 0.5).softmax(-1)
+        return tokens + torch.einsum("rnk,rnkd->rnd", weights, both)
+
+
+class Step(nn.Module):
+    """One layer of each stream, and then each told by both others."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        sizes = options.width, options.n_heads, options.drop_path
+        self.layers = nn.ModuleList(Attend(*sizes, "self") for _ in range(3))
+        n_told = 3 if options.interactive else 0
+        self.told = nn.ModuleList(Told(options.width) for _ in range(n_told))
+
+    def forward(self, streams: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+        """Each stream is its tokens (R, N, D) and which of them are there (R, N)."""
+        layers = zip(self.layers, streams, strict=True)
+        read = [(layer(tokens, tokens, there), there) for layer, (tokens, there) in layers]
+        if not len(self.told):
+            return read
+        places = range(len(read))
+        return [
+            (told(read[i][0], [read[j] for j in places if j != i]), read[i][1])
+            for i, told in zip(places, self.told, strict=True)
+        ]
+
+
+class MusicEncoder(nn.Module):
+    """Segments (C, S, E) of one sense -> what they are read as (C, S, D), and labels (C, S, L)."""
+
+    def __init__(self, width_in: int, n_labels: int, options: Options) -> None:
+        super().__init__()
+        width = options.width
+        self.segments = nn.Linear(width_in, width)
+        self.layer = Attend(width, options.n_heads, options.drop_path, "self")
+        self.labels = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width // 2), nn.ReLU(),
+            nn.Linear(width // 2, n_labels),
+        )  # fmt: skip
+
+    def forward(self, segments: Tensor) -> tuple[Tensor, Tensor]:
+        tokens = self.segments(segments)
+        tokens = tokens + sinusoids(tokens.shape[1], tokens)
+        there = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
+        tokens = self.layer(tokens, tokens, there)
+        return tokens, self.labels(tokens)
+
+
+class Model(nn.Module):
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.options = options
+        width = options.width
+        self.audio_in = nn.Linear(options.audio_width, width)
+        self.pixels = nn.Linear(options.visual_width, width)
+        self.words = nn.Embedding(options.n_words, width)
+        self.steps = nn.ModuleList(Step(options) for _ in range(options.n_layers))
+        widths = {"audio": options.audio_width, "visual": options.visual_width}
+        n_labels = {"rhythm": 1} if options.rhythm else {}
+        n_labels |= {"source": len(INSTRUMENTS)} if options.sources else {}
+        self.music = nn.ModuleDict(
+            {
+                f"{kind}_{sense}": MusicEncoder(widths[sense], n, options)
+                for kind, n in n_labels.items()
+                for sense in SENSES
+            }
+        )
+        if options.highway:
+            named = options.regions_stream is not None
+            self.regions = RegionTokens(options.visual_width, width, named)
+            self.regions_told = Teller(width)
+        names = [*SENSES, *self.music, *(["regions"] if options.highway else [])]
+        self.gates = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
+        self.fuse = nn.Linear(width, width)
+        self.dropout = nn.Dropout(options.dropout)
+        self.answer = nn.Linear(width, N_ANSWERS)
+
+    def forward(self, batch: Batch) -> Output:
+        rows, valid = batch.clip_of, batch.seconds
+        audio = self.audio_in(batch.streams[self.options.audio_stream])
+        pixels = self.pixels(self._places(batch))
+        n_places = pixels.shape[2]
+        moments = sinusoids(audio.shape[1], audio)
+        pixels = (pixels + moments[:, None]).flatten(1, 2)
+        spelled = self.words(batch.words)
+        words = spelled + sinusoids(spelled.shape[1], spelled), real_words(batch.words)
+        seen = valid.repeat_interleave(n_places, 1)
+        streams = [((audio + moments)[rows], valid[rows]), (pixels[rows], seen[rows]), words]
+        for step in self.steps:
+            streams = step(streams)
+
+        means = [mean_of_seconds(tokens, there) for tokens, there in streams]
+        vectors = dict(zip(SENSES, means, strict=False))
+        said = self._music(batch)
+        shares = self._segments(batch)
+        for name, (tokens, _) in said.items():
+            read = tokens.detach() if self.options.music == "frozen" else tokens
+            in_seconds = shares.transpose(1, 2) @ read  # (C, T, D): each second has its segment
+            vectors[name] = mean_of_seconds(in_seconds + moments, valid)[rows]
+        if self.options.highway:
+            vectors["regions"] = self._highway(batch, words)
+        question = means[2]
+        gated = [v * self.gates[name](question).sigmoid() for name, v in vectors.items()]
+        total = self.dropout(gelu(self.fuse(torch.stack(gated).sum(0))))
+        losses = {}
+        if self.options.music == "learning":
+            losses = self._music_losses(batch, said, self.options.music_weight)
+        return Output(self.answer(total), losses)
+
+    def stage_losses(self, stage: str, batch: Batch) -> dict[str, Tensor]:
+        """Stages 'rhythm' and 'sources': the labels of one kind from either sense."""
+        kind = {"rhythm": "rhythm", "sources": "source"}[stage]
+        said = {name: found for name, found in self._music(batch).items() if kind in name}
+        return self._music_losses(batch, said, 1.0)
+
+    def _highway(self, batch: Batch, words: tuple[Tensor, Tensor]) -> Tensor:
+        """Regions (B, D) as the question's words tell them, the mean by their shares."""
+        maps = batch.streams[self.options.visual_stream]
+        boxes = self.options.regions_stream
+        tokens, shares = self.regions(maps, batch.streams[boxes] if boxes else None, batch.seconds)
+        tokens = tokens[batch.clip_of]
+        tokens = tokens + self.regions_told(tokens, *words)
+        return torch.einsum("bn,bnd->bd", shares[batch.clip_of], tokens)
+
+    def _places(self, batch: Batch) -> Tensor:
+        return place_vectors(batch.streams[self.options.visual_stream], self.options.places)
+
+    def _segments(self, batch: Batch) -> Tensor:
+        """Shares (C, S, T) of seconds in segments."""
+        like = batch.streams[self.options.audio_stream]
+        return segment_shares(batch.seconds, self.options.n_segments).to(like.dtype)
+
+    def _music(self, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        """What each encoder of rhythm or sources makes of its sense."""
+        if not len(self.music):
+            return {}
+        shares = self._segments(batch)
+        seconds = {
+            "audio": batch.streams[self.options.audio_stream],
+            "visual": picture_vectors(batch.streams[self.options.visual_stream]),
+        }
+        segments = {sense: shares @ rows for sense, rows in seconds.items()}
+        return {
+            name: encoder(segments[name.partition("_")[2]]) for name, encoder in self.music.items()
+        }
+
+    def labels(self, batch: Batch) -> dict[str, Tensor]:
+        """Rhythm (C, S, 1) and sources (C, S, 22) of the clips, from the music streams."""
+        found, options, shares = {}, self.options, self._segments(batch)
+        if options.rhythm:
+            rows, released = batch.streams["music_tempo"], options.compat == "released"
+            whole = batch.seconds[:, None].to(rows.dtype)
+            whole = tempo_of(rows, whole / whole.sum(-1, keepdim=True))[:, 0]
+            share = RELEASED_SHARE if released else options.tempo_share
+            tempo = tempo_of(rows, shares)
+            found["rhythm"] = rhythm_labels(tempo, whole, share, released)[..., None]
+        if options.sources:
+            found["source"] = source_labels(batch.streams["music_tags"], shares, options.least_tag)
+        return found
+
+    def _music_losses(
+        self, batch: Batch, said: dict[str, tuple[Tensor, Tensor]], weight: float
+    ) -> dict[str, Tensor]:
+        """Mean squared errors, half for either sense."""
+        wanted = self.labels(batch) if said else {}
+        return {
+            name: 0.5 * weight * mse_loss(told, wanted[name.partition("_")[0]])
+            for name, (_, told) in said.items()
+        }
+
+
+RECIPES = {
+    "default": USUAL,
+    "music_avqa": Recipe(
+        epochs=30, batch_clips=64, learning_rate=1e-4, optimizer="adam", schedule="step",
+        step_epochs=5, step_factor=0.5, max_questions_per_clip=1,
+    ),
+}  # fmt: skip
+"""The paper's rate, halved after every five epochs."""
+
+_MUSIC = Recipe(
+    epochs=5, batch_clips=16, learning_rate=1e-3, optimizer="adam", schedule="constant",
+    max_questions_per_clip=1,
+)  # fmt: skip
+
+STAGES = {"rhythm": {"default": _MUSIC}, "sources": {"default": _MUSIC}}
+"""The paper's optimiser and rate; epochs and batch are those of the released code."""

@@ -1,0 +1,161 @@
+"""Amuse: labels from music streams, regions, and the switches of its ablation."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from fixtures import load_method, make_batch, small_options
+from musicavqa.methods.layers.music_labels import (
+    rhythm_labels,
+    segment_shares,
+    source_labels,
+    tempo_of,
+)
+from musicavqa.methods.layers.picture_regions import RegionTokens, inside_boxes
+from musicavqa.questions import INSTRUMENTS
+
+TEMPO = torch.tensor([[100.0, 100.0, 130.0, 130.0]])
+
+
+@pytest.mark.parametrize(
+    ("whole", "share", "released", "labels"),
+    [
+        (115.0, 0.25, False, [0, 1, 0, 0]),  # 30 > 28.75, against the next segment
+        (115.0, 0.30, True, [0, 0, 0, 0]),  # 30 < 34.5
+        (100.0, 0.30, True, [0, 0, 1, 0]),  # 30 = 30, against the one before
+        (120.0, 0.25, False, [0, 0, 0, 0]),  # 30 is not more than 30
+        (0.0, 0.25, False, [0, 1, 0, 0]),
+    ],
+)
+def test_a_tempo_changes_where_paper_and_release_say_so(whole, share, released, labels):
+    found = rhythm_labels(TEMPO, torch.tensor([whole]), share, released)
+    assert found.tolist() == [labels]
+
+
+def test_silence_has_no_tempo_and_so_no_change():
+    shares = segment_shares(torch.ones(1, 4, dtype=torch.bool), 2)
+    tempo = tempo_of(torch.zeros(1, 4, 82), shares)
+    assert tempo.tolist() == [[0.0, 0.0]]
+    assert rhythm_labels(tempo, tempo[:, 0], 0.25).tolist() == [[0.0, 0.0]]
+
+
+def test_the_tempo_of_a_segment_is_that_of_its_sure_seconds():
+    rows = torch.zeros(1, 4, 82)
+    rows[0, :, -2] = torch.tensor([100.0, 200.0, 90.0, 90.0])
+    rows[0, :, -1] = torch.tensor([1.0, 0.0, 0.5, 0.5])
+    shares = segment_shares(torch.ones(1, 4, dtype=torch.bool), 2)
+    torch.testing.assert_close(tempo_of(rows, shares), torch.tensor([[100.0, 90.0]]))
+
+
+def test_segments_part_a_clip_of_any_length_evenly():
+    valid = torch.arange(6) < torch.tensor([6, 3, 1])[:, None]
+    shares = segment_shares(valid, 2)
+    torch.testing.assert_close(shares.sum(-1), torch.ones(3, 2))
+    third = 1 / 3
+    torch.testing.assert_close(shares[0, 0], torch.tensor([third, third, third, 0, 0, 0]))
+    torch.testing.assert_close(shares[1, 0], torch.tensor([2 * third, third, 0, 0, 0, 0]))
+    assert shares[2, :, 0].tolist() == [1, 1]
+
+
+def test_an_instrument_is_there_where_both_taggers_hear_it_in_some_second():
+    rows = torch.zeros(1, 4, 2, len(INSTRUMENTS))
+    rows[0, 1, :, 3] = 0.3  # both, in the first half
+    rows[0, 3, 0, 5] = 0.3  # one of two: 0.15 on average
+    shares = segment_shares(torch.ones(1, 4, dtype=torch.bool), 2)
+    found = source_labels(rows, shares, least=0.2)
+    assert found.nonzero().tolist() == [[0, 0, 3]]
+
+
+def test_cells_count_by_what_of_them_lies_in_a_box():
+    maps = torch.arange(4.0).view(1, 1, 1, 2, 2)
+    boxes = torch.tensor([[0, 0, 0.5, 0.5], [0, 0, 1, 0.5], [0.25, 0.25, 0.75, 0.75], [0, 0, 0, 0]])
+    found = inside_boxes(maps, boxes[None, None])[0, 0, :, 0]
+    torch.testing.assert_close(found, torch.tensor([0.0, 0.5, 1.5, 0.0]))
+
+
+def test_region_tokens_weigh_by_share_and_leave_out_what_is_not_there():
+    maps, regions = torch.randn(1, 2, 3, 4, 4), torch.zeros(1, 2, 2, 27)
+    regions[0, :, 0, :5] = torch.tensor([0.9, 0.1, 0.1, 0.4, 0.9])
+    regions[0, 0, 1, :5] = torch.tensor([0.1, 0.5, 0.1, 0.9, 0.9])
+    layer = RegionTokens(3, 8, named=True)
+    valid = torch.tensor([[True, False]])
+    tokens, shares = layer(maps, regions, valid)
+    torch.testing.assert_close(shares, torch.tensor([[0.9, 0.1, 0.0, 0.0]]))
+    assert tokens[0, 2:].abs().max() == 0
+    _, nothing = layer(maps, torch.zeros_like(regions), valid)
+    assert nothing.abs().max() == 0
+
+
+def amuse(**changes):
+    method = load_method("amuse")
+    torch.manual_seed(0)
+    options = dataclasses.replace(small_options(method), **changes)
+    return method.build(options)
+
+
+def batch_for(model, **changes):
+    """A batch; regions stand left and right in every second."""
+    streams = load_method("amuse").streams(model.options)
+    batch = make_batch(tuple(s for s in streams if s != "visual_regions"), **changes)
+    regions = torch.zeros(*batch.seconds.shape, 3, 27)
+    regions[..., 0, :5] = torch.tensor([1.0, 0.0, 0.2, 0.4, 1.0])
+    regions[..., 1, :5] = torch.tensor([0.5, 0.6, 0.2, 1.0, 1.0])
+    regions[..., 0, 9] = 1.0
+    batch.streams["visual_regions"] = regions
+    return batch
+
+
+def test_every_switch_of_the_ablation_takes_its_part_away():
+    full = {name.split(".")[0] for name, _ in amuse().named_parameters()}
+    assert {"music", "regions", "steps"} <= full
+    sizes = {}
+    for switch in ("interactive", "rhythm", "sources", "highway"):
+        model = amuse(**{switch: False})
+        model(batch_for(model)).logits.sum().backward()
+        sizes[switch] = sum(p.numel() for p in model.parameters())
+        assert all(
+            p.grad is not None for n, p in model.named_parameters() if ".labels." not in n
+        ), switch
+    whole = sum(p.numel() for p in amuse().parameters())
+    assert max(sizes.values()) < whole
+    assert not any("music" in name for name in load_method("amuse").streams(
+        amuse(rhythm=False, sources=False).options))  # fmt: skip
+    alone = amuse(interactive=False, rhythm=False, sources=False, highway=False)
+    assert set(alone.gates) == {"audio", "visual"}
+
+
+def test_senses_and_question_tell_each_other_only_where_they_may():
+    for interactive in (True, False):
+        model = amuse(interactive=interactive, rhythm=False, sources=False, highway=False).eval()
+        batch, seen = batch_for(model), []
+        model.steps[-1].register_forward_hook(lambda m, i, out, seen=seen: seen.append(out[0][0]))
+        model(batch)
+        batch.streams["visual_effnet"] = batch.streams["visual_effnet"] + 1
+        model(batch)
+        assert torch.equal(seen[0], seen[1]) != interactive  # the stream of sound
+
+
+def test_frozen_music_encoders_learn_in_their_stages_only():
+    model = amuse(music="frozen").train()
+    batch = batch_for(model)
+    output = model(batch)
+    assert output.losses == {}
+    output.logits.sum().backward()
+    assert all(p.grad is None for p in model.music.parameters())
+    losses = model.stage_losses("rhythm", batch)
+    assert set(losses) == {"rhythm_audio", "rhythm_visual"}
+    torch.stack(list(losses.values())).sum().backward()
+    learned = {n.split(".")[0] for n, p in model.music.named_parameters() if p.grad is not None}
+    assert learned == {"rhythm_audio", "rhythm_visual"}
+
+
+def test_boxes_of_regions_change_the_answer_and_padding_does_not():
+    model = amuse(regions_stream="visual_regions").eval()
+    assert "visual_regions" in load_method("amuse").streams(model.options)
+    batch = batch_for(model, lengths=[4, 2, 3, 1])
+    before = model(batch).logits
+    batch.streams["visual_regions"][~batch.seconds] = 0.7
+    torch.testing.assert_close(model(batch).logits, before)
+    batch.streams["visual_regions"][..., 0, 3] = 1.0
+    assert not torch.allclose(model(batch).logits, before)
