@@ -120,6 +120,6 @@ def test_a_soundfont_is_known_by_what_it_holds(tmp_path, monkeypatch):
     monkeypatch.setattr(fonts, "FURTHER", tuple(known))
     found = find_fonts([tmp_path])
     assert found.names == [USUAL, "fluid_r3", "musescore_general"]
-    assert found.shares == pytest.approx([0.4 / 0.9, 0.25 / 0.9, 0.25 / 0.9])
+    assert found.shares == pytest.approx([0.4 / 0.76, 0.18 / 0.76, 0.18 / 0.76])
     assert found.read("fluid_r3") == b"another"
     assert not found.missing

@@ -6,14 +6,13 @@ A version only ever gains fields; a field that changes its meaning makes a new v
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musicavqa.files import mark_of
+from musicavqa.files import mark_of, parse_json
 
 if TYPE_CHECKING:
     from musicavqa.ask.asking import Performance, Reply
@@ -68,5 +67,5 @@ def _setting(reading: Reading) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """The JSON Schema of a document."""
     text = files("musicavqa.ask").joinpath("answers.schema.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = parse_json(text)
     return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import os
 import re
 import threading
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musicavqa.files import parse_json
 from musicavqa.llm.contract import Ability, ModelError, Receipt, Reply, Request, Way
 from musicavqa.llm.costs import Meter
 from musicavqa.llm.sampling import RATE_HZ, Coverage, Material, Policy
@@ -73,7 +73,7 @@ class ServerModel:
         if self.server.holds_to != "json_schema" or reply.refused is not None:
             return reply
         try:
-            return replace(reply, text=str(json.loads(reply.text or "")["answer"]))
+            return replace(reply, text=str(parse_json(reply.text or "")["answer"]))
         except (ValueError, KeyError, TypeError):
             raise ModelError(
                 "damaged reply",

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from musicavqa.files import read_json, replacing, write_json
+from musicavqa.files import parse_json, read_json, replacing, write_json
 from musicavqa.llm.contract import Request
 from musicavqa.tensor_files import read_safetensors
 
@@ -323,7 +323,7 @@ def _restore(path: Path, learns: Mapping[str, Tensor], optimizer: torch.optim.Op
             weight.copy_(weights[name])
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return int(json.loads(texts["steps"]))
+    return int(parse_json(texts["steps"]))
 
 
 def _write_adapter(folder: Path, wrapped: Any, learns: Mapping[str, Tensor]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +17,7 @@ from starlette.exceptions import HTTPException
 from musicavqa import __version__
 from musicavqa.ask.asking import CAVEAT
 from musicavqa.ask.documents import VERSION, schema
+from musicavqa.files import parse_json
 from musicavqa.serve.clips import Clip, Clips
 from musicavqa.serve.guard import App, Guard
 from musicavqa.serve.line import Full, Line, Overdue, Ticket
@@ -225,7 +225,7 @@ async def _questions_in(request: Request) -> tuple[str, ...]:
             raise HTTPException(413, "The request is too large.")
     questions = None
     with suppress(ValueError, RecursionError):
-        found = json.loads(body)
+        found = parse_json(body)
         questions = found.get("questions") if isinstance(found, dict) else None
     if not isinstance(questions, list) or not all(isinstance(text, str) for text in questions):
         raise HTTPException(400, 'Send {"questions": ["..."]}.')
