@@ -170,7 +170,7 @@ def test_every_method_is_scored_or_says_why_not(world, noise_texts, tmp_path, na
         assert bool(item.measures) != bool(item.why_not)
         for measure in item.measures.values():
             assert 0 <= measure.value.low <= measure.value.mean <= measure.value.high <= 100
-            assert 0 < measure.chance < 100
+            assert 0 < measure.chance <= 100  # all of it where a tiny network has one place
 
 
 class Told(torch.nn.Module):
