@@ -187,10 +187,11 @@ def listen_and_look(
     from musicavqa.media import LIMITS, announced_s, check
     from musicavqa.methods.registry import load_checkpoint
 
-    check(path, "any")  # before networks are loaded
-    from musicavqa.training.team import check_device
+    if device != "cpu":
+        from musicavqa.training.team import check_device
 
-    check_device(device)
+        check_device(device)
+    check(path, "any")  # before networks are loaded
     tell(0.0, announced_s(path))
     loaded = load_checkpoint(checkpoint, method_file)
     if hasattr(loaded.model, "reading"):
