@@ -9,10 +9,8 @@ measured as streams (docs/music_streams.md). Intervals are Wilson's, over questi
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +21,7 @@ from musicavqa.ask.sensing import Shown
 from musicavqa.bandstand.truth import Scene, read_truth
 from musicavqa.media import FRAMES, SOUND, read
 from musicavqa.rules.facts import Facts, merged
-from reading_scene import readings
+from reading_scene import options, readings
 
 CLEAR_DB = 1.5
 """Clips whose loudness changes by nearly the limit are not asked."""
@@ -87,13 +85,7 @@ def no_music() -> Music:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--features", type=Path, required=True)
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--run", type=Path, help="a trained run; default: the one shipped")
-    parser.add_argument("--clips", type=int, help="only the first ones")
-    given = parser.parse_args()
+    given = options(__doc__).parse_args()
     outcomes: dict[str, list[bool | None]] = defaultdict(list)
     found_readings = readings(given.data, given.features, given.split, given.run, given.clips)
     for number, (clip, reading) in enumerate(found_readings, 1):

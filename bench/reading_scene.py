@@ -254,13 +254,19 @@ def readings(
         yield clip, loaded.model.read(collate([clip], {clip.id: []}, streams))[0]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options(description: str) -> argparse.ArgumentParser:
+    """Of every bench that reads clips of a split; more can be added."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--split", default="test")
     parser.add_argument("--run", type=Path, help="a trained run; default: the one shipped")
     parser.add_argument("--clips", type=int, help="only the first ones")
+    return parser
+
+
+def main() -> None:
+    parser = options(__doc__)
     parser.add_argument("--resamples", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()

@@ -11,16 +11,13 @@ chance (the share of clips that fit).
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from musicavqa.ask.documents import _setting
-from musicavqa.ask.lanes import score_of
+from musicavqa.ask.documents import in_short
 from musicavqa.ask.query import Term
 from musicavqa.ask.searching import rank
 from musicavqa.bandstand.truth import read_truth
@@ -29,7 +26,7 @@ from musicavqa.features.streams import open_streams
 from musicavqa.methods.layers.tag_hearing import heard, tag_strengths
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.rules.facts import Facts
-from reading_scene import readings
+from reading_scene import options, readings
 
 LEAST = 3
 
@@ -71,18 +68,12 @@ def average_precision(scores: np.ndarray, true: np.ndarray) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--features", type=Path, required=True)
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--run", type=Path, help="a trained run; default: the one shipped")
-    parser.add_argument("--clips", type=int, help="only the first ones")
-    given = parser.parse_args()
+    given = options(__doc__).parse_args()
     documents: list[dict[str, Any]] = []
     facts: list[Facts] = []
     for clip, reading in readings(given.data, given.features, given.split, given.run, given.clips):
         assert clip.scene is not None
-        about = score_of(reading).as_dict() | _setting(reading)
+        about = in_short(reading)
         documents.append({"file": clip.id, "reading": about})
         facts.append(read_truth(clip.scene))
     store = open_streams(given.features, ["audio_yamnet"])["audio_yamnet"]

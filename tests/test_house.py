@@ -12,7 +12,7 @@ import musicavqa
 
 PACKAGE = Path(musicavqa.__file__).parent
 WORDS = {"records", "questions", "answers", "files", "processes", "tensor_files", "terminal"}
-WORDS |= {"workers", "added"}
+WORDS |= {"workers", "added", "devices"}
 
 # Which rooms a room may import, at any depth, besides the words that everybody speaks. Those stand
 # above it in this list, so there is no circle.
@@ -40,7 +40,7 @@ ROOMS = {
 ROOMS["cli"] = " ".join(ROOMS)
 # Which rooms may know a library.
 LIBRARIES = {
-    "torch": "records tensor_files media backbones features methods llm training ask",
+    "torch": "devices records tensor_files media backbones features methods llm training ask",
     "transformers": "backbones features llm",
     "onnxruntime": "features",
     "av": "media bandstand",

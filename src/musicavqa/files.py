@@ -145,17 +145,22 @@ def id_of(name: str) -> str:
 
 
 def mark_of(path: Path) -> str | None:
-    """Size of a file and a hash of its beginning, middle and end; None where there is none.
+    """Size of a file and a hash of its beginning, middle and end.
 
     It tells another recording from the same one at the cost of three reads, however long it is.
+    None where there is no file, or none that may be read: whoever reads it says so.
     """
-    if not path.is_file():
+    mark = hashlib.sha256()
+    try:
+        if not path.is_file():
+            return None
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            for start in (0, (size - MARK_BYTES) // 2, size - MARK_BYTES):
+                file.seek(max(0, start))
+                mark.update(file.read(MARK_BYTES))
+    except OSError:
         return None
-    size, mark = path.stat().st_size, hashlib.sha256()
-    with path.open("rb") as file:
-        for start in (0, (size - MARK_BYTES) // 2, size - MARK_BYTES):
-            file.seek(max(0, start))
-            mark.update(file.read(MARK_BYTES))
     return f"{size}-{mark.hexdigest()[:16]}"
 
 

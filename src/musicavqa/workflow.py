@@ -327,12 +327,12 @@ def predict(
     """
     from musicavqa import identity
     from musicavqa.datasets.dubbing import dub
+    from musicavqa.devices import check_device
     from musicavqa.features.grids import laid_out
     from musicavqa.features.streams import embed_texts, open_streams
     from musicavqa.methods.registry import load_checkpoint
     from musicavqa.training import loop, runs
     from musicavqa.training.batches import Collation, make_batches
-    from musicavqa.training.team import check_device
 
     run = Path(run)
     checkpoint = load_checkpoint(run, method_file)

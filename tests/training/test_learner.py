@@ -15,13 +15,13 @@ import pytest
 import torch
 
 from fixtures import make_clips, make_questions, make_streams, small_options
+from musicavqa.devices import check_device
 from musicavqa.methods.card import Recipe
 from musicavqa.records import Batch
 from musicavqa.training import learner
 from musicavqa.training.ahead import ahead
 from musicavqa.training.data import Data
 from musicavqa.training.loop import load_checkpoint, train
-from musicavqa.training.team import check_device
 from musicavqa.training.writers import numbers_of
 
 STREAMS = ("audio_yamnet", "visual_effnet")

@@ -13,6 +13,7 @@ import numpy as np
 from musicavqa.ask.music import Music, read_music
 from musicavqa.ask.sensing import Shown, Tell, sense
 from musicavqa.ask.telling import heard_names, seen_names, told
+from musicavqa.devices import check_device
 from musicavqa.records import Clip, Question, Reading
 
 if TYPE_CHECKING:
@@ -187,10 +188,7 @@ def listen_and_look(
     from musicavqa.media import LIMITS, announced_s, check
     from musicavqa.methods.registry import load_checkpoint
 
-    if device != "cpu":
-        from musicavqa.training.team import check_device
-
-        check_device(device)
+    check_device(device)
     check(path, "any")  # before networks are loaded
     tell(0.0, announced_s(path))
     loaded = load_checkpoint(checkpoint, method_file)

@@ -23,14 +23,12 @@ VERSION = 1
 
 def answers(path: Path | str, performance: Performance, replies: Sequence[Reply]) -> dict[str, Any]:
     """The document of a file that was read and asked."""
-    from musicavqa.ask.lanes import score_of
-
     reading = performance.reading
     return {
         **_about(path),
         "checkpoint": performance.checkpoint.identity,
         "media": performance.account.as_dict(),
-        "reading": None if reading is None else score_of(reading).as_dict() | _setting(reading),
+        "reading": None if reading is None else in_short(reading),
         "replies": [reply.as_dict() for reply in replies],
     }
 
@@ -44,17 +42,15 @@ def failure(path: Path | str, error: BaseException | str) -> dict[str, Any]:
 
 
 def _about(path: Path | str) -> dict[str, Any]:
-    path = Path(path)
-    try:
-        mark = mark_of(path)
-    except OSError:  # it is there, but may not be read
-        mark = None
-    return {"version": VERSION, "file": str(path), "mark": mark}
+    return {"version": VERSION, "file": str(path), "mark": mark_of(Path(path))}
 
 
-def _setting(reading: Reading) -> dict[str, Any]:
-    """Facts of a reading that belong to nobody in it."""
+def in_short(reading: Reading) -> dict[str, Any]:
+    """What a document has of a reading: its lanes, and facts that belong to nobody in it."""
+    from musicavqa.ask.lanes import score_of
+
     return {
+        **score_of(reading).as_dict(),
         "duration_s": round(reading.duration_s, 3),
         "voiceover": round(float(reading.voiceover), 4),
         "outdoor": round(float(reading.outdoor), 4),

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicavqa.ask.further_words import Further
+from musicavqa.ask.lanes import tables_of
 from musicavqa.ask.music import Music
 from musicavqa.records import Reading
 from musicavqa.rules.facts import Player, merged
-from musicavqa.rules.tables import Table, draw_tables
+from musicavqa.rules.tables import Table
 
-N_TABLES = 200
 LEAST = 0.5
 """With a smaller confidence it would rather be wrong: that is no answer."""
 ENTRY_S = 0.5
@@ -59,7 +59,7 @@ def answer_further(
         return _tempo(music())
     if asked.rule == "key":
         return _key(music())
-    tables = draw_tables(reading, N_TABLES, np.random.default_rng(0))
+    tables = tables_of(reading)
     if asked.rule == "instruments":
         return _instruments(tables, asked.sense)
     assert asked.instrument is not None

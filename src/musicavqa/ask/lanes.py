@@ -91,9 +91,14 @@ class Score:
         return max(levels, default=0.0)
 
 
+def tables_of(reading: Reading) -> list[Table]:
+    """The performances by which a reading is told; the same reading gives the same ones."""
+    return draw_tables(reading, N_TABLES, np.random.default_rng(0))
+
+
 def score_of(reading: Reading) -> Score:
     """The score of this reading; the same reading gives the same score."""
-    tables = draw_tables(reading, N_TABLES, np.random.default_rng(0))
+    tables = tables_of(reading)
     performers: list[Drawn] = [[] for _ in reading.seen]
     hidden: dict[str, Drawn] = {}
     for table in tables:

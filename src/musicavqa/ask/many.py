@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from musicavqa.ask.documents import VERSION, answers, failure
+from musicavqa.ask.sensing import Tell
 from musicavqa.features.store import folder
 from musicavqa.features.store.claims import waited_for
 from musicavqa.files import drop_cut_line, mark_of, parse_json, whole_lines
@@ -35,17 +36,48 @@ class Errand:
     limits: Limits = LIMITS
 
 
-def ask_each(
-    files: Sequence[Path], errand: Errand, done: Sequence[dict[str, Any]] = (), workers: int = 1
-) -> Iterator[dict[str, Any]]:
-    """A document of each file that `done` has none of, when it is there.
+def ask_each(files: Sequence[Path], errand: Errand, workers: int = 1) -> Iterator[dict[str, Any]]:
+    """A document of each file, when it is there.
 
     A file that cannot be read, or that kills its worker twice, gets a document that says so; the
     others go on.
     """
-    todo = missing(files, errand, done)
-    work = partial(_ask_one, errand)
-    yield from do_all(work, todo, workers, str, _lost)
+    yield from do_all(partial(_ask_one, errand), files, workers, str, _lost)
+
+
+def continue_documents(
+    path: Path,
+    files: Sequence[Path],
+    errand: Errand,
+    workers: int = 1,
+    tell: Tell = lambda done, total: None,
+) -> list[dict[str, Any]]:
+    """All documents at `path`, once those of `files` that it lacked were made and added.
+
+    Each is on the disk before the next file is begun. `tell` is told files done, and of how many.
+    """
+    with _appending(path) as append:
+        documents = read_documents(path)
+        todo = missing(files, errand, documents)
+        n_before = len(files) - len(todo)
+        tell(n_before, len(files))
+        for n, document in enumerate(ask_each(todo, errand, workers), n_before + 1):
+            append(document)
+            documents.append(document)
+            tell(n, len(files))
+    return documents
+
+
+def latest(documents: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The last document of each file, by its name."""
+    return {document["file"]: document for document in documents}
+
+
+def failures(files: Sequence[Path], documents: Iterable[dict[str, Any]]) -> list[str]:
+    """Those of the files that could not be read, and why."""
+    newest = latest(documents)
+    found = [newest[str(path)] for path in files]
+    return [f"{one['file']}: {one['error']['message']}" for one in found if "error" in one]
 
 
 def _lost(path: Path, why: str) -> dict[str, Any]:
@@ -103,7 +135,7 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def appending(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _appending(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Hold the right to add documents to a file, which one process has at a time, and say how."""
     path.parent.mkdir(parents=True, exist_ok=True)
 

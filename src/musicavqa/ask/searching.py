@@ -7,7 +7,7 @@ ranked by the product, so that an unsure reading stands behind a sure one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from musicavqa.ask.asking import DEFAULT_CHECKPOINT
-from musicavqa.ask.many import Errand, appending, ask_each, missing, read_documents
+from musicavqa.ask.many import Errand, continue_documents, failures, latest, read_documents
 from musicavqa.ask.query import Term, parse_query
+from musicavqa.ask.sensing import Tell
 from musicavqa.media import LIMITS, Limits
 from musicavqa.questions import INSTRUMENTS
 
@@ -29,9 +30,6 @@ N_SPANS = 3
 
 Document = Mapping[str, Any]
 """As `documents.answers` makes it."""
-
-
-Tell = Callable[[float, float | None], None]
 
 
 def search(
@@ -54,35 +52,19 @@ def search(
         raise ValueError("Say what is wanted, or --like FILE; one of the two.")
     terms = () if query is None else parse_query(query)
     wanted = list(dict.fromkeys([*files, *([like] if like is not None else [])]))
-    latest = _read_each(wanted, Errand((), checkpoint, limits=limits), index, workers, tell)
-    documents = [found for path in files if (found := latest[str(path)]).get("reading") is not None]
+    errand = Errand((), checkpoint, limits=limits)
+    newest = latest(continue_documents(index, wanted, errand, workers, tell))
+    documents = [found for path in files if (found := newest[str(path)]).get("reading") is not None]
     if like is None:
         return rank(documents, terms)
-    if (example := latest[str(like)]).get("reading") is None:
+    if (example := newest[str(like)]).get("reading") is None:
         raise ValueError(f"{like} could not be read, so nothing is like it.")
     return rank_like(documents, example)
 
 
 def unread(files: Sequence[Path], index: Path) -> list[str]:
     """Those of the files that could not be read, and why."""
-    latest = {document["file"]: document for document in read_documents(index)}
-    found = [latest[str(path)] for path in files]
-    return [f"{one['file']}: {one['error']['message']}" for one in found if "error" in one]
-
-
-def _read_each(
-    files: Sequence[Path], errand: Errand, index: Path, workers: int, tell: Tell
-) -> dict[str, dict[str, Any]]:
-    """The latest document of each file, read now where there is none."""
-    with appending(index) as append:
-        documents = read_documents(index)
-        n_before = len(files) - len(missing(files, errand, documents))
-        tell(n_before, len(files))
-        for n, document in enumerate(ask_each(files, errand, documents, workers), n_before + 1):
-            append(document)
-            documents.append(document)
-            tell(n, len(files))
-    return {document["file"]: document for document in documents}
+    return failures(files, read_documents(index))
 
 
 @dataclass(frozen=True)

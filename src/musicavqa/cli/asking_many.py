@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -28,20 +27,20 @@ def ask_many(
     workers: int,
 ) -> None:
     """Ask every file; documents go to `out`, or to stdout. Exit code 1 where a file failed."""
-    from musicavqa.ask.many import Errand, ask_each, missing, read_documents, read_questions
+    from musicavqa.ask import many
 
     files = files_of(places)
-    errand = Errand(read_questions(questions_file), checkpoint, method_file, limits)
-    failed: list[str] = []
-    with told_counts(), _documents_to(out) as append, progress("asking", "files") as tell:
-        done = read_documents(out) if out is not None else []
-        n_before = len(files) - len(missing(files, errand, done))
-        tell(n_before, len(files))
-        for n, document in enumerate(ask_each(files, errand, done, workers), n_before + 1):
-            append(document)
-            if "error" in document:
-                failed.append(f"{document['file']}: {document['error']['message']}")
-            tell(n, len(files))
+    errand = many.Errand(many.read_questions(questions_file), checkpoint, method_file, limits)
+    with told_counts(), progress("asking", "files") as tell:
+        if out is None:
+            documents = []
+            for document in many.ask_each(files, errand, workers):
+                say(json.dumps(document, allow_nan=False))
+                documents.append(document)
+                tell(len(documents), len(files))
+        else:
+            documents = many.continue_documents(out, files, errand, workers, tell)
+    failed = many.failures(files, documents)
     tell_first(f"not answered, of {len(files)} files", failed)
     if out is not None:
         say(str(out))
@@ -64,14 +63,3 @@ def files_of(places: Sequence[Path]) -> list[Path]:
         if inside.left_out_line:
             say(inside.left_out_line, error=True)
     return list(found)
-
-
-@contextmanager
-def _documents_to(out: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
-    from musicavqa.ask.many import appending
-
-    if out is None:
-        yield lambda document: say(json.dumps(document, allow_nan=False))
-        return
-    with appending(out) as append:
-        yield append

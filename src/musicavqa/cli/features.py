@@ -85,8 +85,8 @@ def extract(
 ) -> None:
     """Encode every clip once for all streams; a killed run goes on. Exit code 1: clips skipped."""
     from musicavqa.datasets.footage import footage
+    from musicavqa.devices import check_device
     from musicavqa.features import extraction
-    from musicavqa.training.team import check_device
 
     chosen, most = _chosen(streams, method, recipe, settings), limits(max_seconds, max_memory)
     shown = footage(source, data, split)
@@ -179,8 +179,8 @@ def verify(
     Without a data set or folder only the shards are checked: sizes, shapes, types, finite values.
     """
     from musicavqa.datasets.footage import footage
+    from musicavqa.devices import check_device
     from musicavqa.features.extraction.verify import TOLERANCE, verify_features
-    from musicavqa.training.team import check_device
 
     most = limits(max_seconds, max_memory)
     shown = footage(source, data, split) if source else None

@@ -126,6 +126,24 @@ class Reply:
     """Tokens and money, the model and fingerprint that the server named, and so on."""
 
 
+class ByLikelihood:
+    """Ways of a model in this process that weighs candidates itself."""
+
+    def weighed(self, request: Request) -> tuple[np.ndarray, Receipt]:
+        """(N,) log-likelihood of each candidate, calibrated as the request says."""
+        raise NotImplementedError
+
+    def score(self, request: Request) -> Reply:
+        """Likelihoods of the candidates after the prompt, which is read once."""
+        scores, receipt = self.weighed(request)
+        return Reply(receipt, scores=scores)
+
+    def choose(self, request: Request) -> Reply:
+        """The likeliest candidate."""
+        scores, receipt = self.weighed(request)
+        return Reply(receipt, text=request.candidates[int(np.argmax(scores))])
+
+
 @dataclass(frozen=True)
 class Opening:
     """How a model is opened."""

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from musicavqa.files import mark_of, read_json, replacing, write_json
-from musicavqa.llm.contract import Ability, ModelError, Receipt, Reply, Request
+from musicavqa.llm.contract import Ability, ByLikelihood, ModelError, Receipt, Reply, Request
 from musicavqa.llm.layers.clip_tensors import RATE_HZ, ClipTensors, Prompt, stacked
 from musicavqa.llm.models import build_model, make_options, model_file
 from musicavqa.llm.models.card import Card, Wanted
@@ -32,7 +32,7 @@ ABOUT, WEIGHTS = "model.json", "weights.safetensors"
 
 
 @dataclass
-class OwnModel:
+class OwnModel(ByLikelihood):
     """One of `musicavqa.llm.models` with its tokenizer; asked like any model, and able to learn."""
 
     name: str
@@ -64,16 +64,6 @@ class OwnModel:
     def identity(self) -> dict[str, Any]:
         """Name, weights, and the words around the question."""
         return {**self.about, "layout": [self.wanted.before, self.wanted.after]}
-
-    def score(self, request: Request) -> Reply:
-        """Likelihoods of the candidates after the clip and the prompt, which are read once."""
-        scores, receipt = self._weighed(request)
-        return Reply(receipt, scores=scores)
-
-    def choose(self, request: Request) -> Reply:
-        """The likeliest candidate."""
-        scores, receipt = self._weighed(request)
-        return Reply(receipt, text=request.candidates[int(np.argmax(scores))])
 
     def generate(self, request: Request) -> Reply:
         """The likeliest words one after another; ModelError where they did not end."""
@@ -150,7 +140,7 @@ class OwnModel:
             sound_tokens=read.get("sound", 0),
         )
 
-    def _weighed(self, request: Request) -> tuple[np.ndarray, Receipt]:
+    def weighed(self, request: Request) -> tuple[np.ndarray, Receipt]:
         clip, prompt = self.clip(request), self.prompt(request)
         answers = [self.words(text) for text in request.candidates]
         scores = self.network.likelihoods(clip, prompt, answers)

@@ -126,7 +126,10 @@ class Joints:
 
 def _decoding_s(packet: Any) -> float | None:
     ticks = packet.pts if packet.dts is None else packet.dts
-    return None if ticks is None else float(ticks * packet.time_base)
+    if ticks is None:
+        return None
+    unit = packet.time_base  # asked of every packet: without the price of fractions
+    return ticks * unit.numerator / unit.denominator
 
 
 def _is_taken_back(last_s: float, time_s: float, next_s: float | None, back_s: float) -> bool:

@@ -36,6 +36,7 @@ from musicavqa.methods.layers.adapted_answer import (
     adapt_official,
 )
 from musicavqa.methods.layers.adapters import Bottleneck, Experts, MixedAdapter, Shape
+from musicavqa.methods.layers.seeing_answer import EyeStreams
 
 __all__ = ["CARD", "DEAD_KEYS", "OFFICIAL_KEYS", "RECIPES", "Model", "Options", "adapt_official"]
 
@@ -52,7 +53,7 @@ CARD = Card(
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(EyeStreams):
     audio_stream: str = "audio_htsat_mel"
     """Log-mel (frames, bands) per second, as HTS-AT reads it."""
     visual_stream: str = "visual_frames"
@@ -84,22 +85,6 @@ class Options:
     n_words: int = N_WORDS
     match_weight: float = 0.5
     compat: Literal["paper", "released"] = "paper"
-
-    @property
-    def streams(self) -> tuple[str, ...]:
-        kept = (self.frozen_stream,) if self.frozen_stream else ()
-        return self.audio_stream, self.visual_stream, *kept
-
-    @property
-    def negatives(self) -> tuple[str, ...]:
-        return (self.frozen_stream or self.visual_stream,)
-
-    def __post_init__(self) -> None:
-        if self.frozen_stream and not self.frozen:
-            raise ValueError(
-                f"frozen_stream={self.frozen_stream!r} was made by the frozen network; with "
-                "frozen=False it changes. Set frozen=True, or leave the stream out."
-            )
 
 
 PUBLISHED = Options(

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_WORDS
+from musicavqa.methods.layers.seeing_answer import EyeStreams
 from musicavqa.methods.layers.shared_eye import SharedEye
 from musicavqa.methods.layers.two_towers import RealSeconds
 from musicavqa.records import Batch
@@ -44,7 +45,7 @@ CARD = Card(
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(EyeStreams):
     audio_stream: str = "audio_fbank_192"
     """A spectrum (frames, bands) per second, read as a picture."""
     visual_stream: str = "visual_frames"
@@ -75,20 +76,8 @@ class Options:
     """Of LAVisH's part."""
 
     @property
-    def streams(self) -> tuple[str, ...]:
-        kept = (self.frozen_stream,) if self.frozen_stream else ()
-        return self.audio_stream, self.visual_stream, self.second_audio_stream, *kept
-
-    @property
-    def negatives(self) -> tuple[str, ...]:
-        return (self.frozen_stream or self.visual_stream,)
-
-    def __post_init__(self) -> None:
-        if self.frozen_stream and not self.frozen:
-            raise ValueError(
-                f"frozen_stream={self.frozen_stream!r} was made by the frozen network; with "
-                "frozen=False it changes. Set frozen=True, or leave the stream out."
-            )
+    def own_streams(self) -> tuple[str, ...]:
+        return self.audio_stream, self.visual_stream, self.second_audio_stream
 
 
 PUBLISHED = Options(

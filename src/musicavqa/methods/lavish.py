@@ -31,6 +31,7 @@ from typing import Literal
 
 from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_WORDS
+from musicavqa.methods.layers.seeing_answer import EyeStreams
 from musicavqa.methods.layers.shared_eye import (
     DEAD_KEYS,
     OFFICIAL_KEYS,
@@ -53,7 +54,7 @@ CARD = Card(
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(EyeStreams):
     audio_stream: str = "audio_fbank_192"
     """A spectrum (frames, bands) per second, read as a picture."""
     visual_stream: str = "visual_frames"
@@ -76,22 +77,6 @@ class Options:
     n_words: int = N_WORDS
     match_weight: float = 0.5
     compat: Literal["paper", "released"] = "paper"
-
-    @property
-    def streams(self) -> tuple[str, ...]:
-        kept = (self.frozen_stream,) if self.frozen_stream else ()
-        return self.audio_stream, self.visual_stream, *kept
-
-    @property
-    def negatives(self) -> tuple[str, ...]:
-        return (self.frozen_stream or self.visual_stream,)
-
-    def __post_init__(self) -> None:
-        if self.frozen_stream and not self.frozen:
-            raise ValueError(
-                f"frozen_stream={self.frozen_stream!r} was made by the frozen network; with "
-                "frozen=False it changes. Set frozen=True, or leave the stream out."
-            )
 
 
 PUBLISHED = Options(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musicavqa.devices import check_device
 from musicavqa.features.store import ClipStore
 from musicavqa.methods.registry import load_checkpoint
 from musicavqa.metrics import accuracy, bootstrap, consistency, paired
@@ -20,7 +21,6 @@ from musicavqa.records import SENSES, Clip, Prediction, Question
 from musicavqa.scoring.disturbances import DISTURBANCES, Disturbance, disturb, why_not
 from musicavqa.training import loop, runs
 from musicavqa.training.batches import Collation, make_batches
-from musicavqa.training.team import check_device
 
 if TYPE_CHECKING:
     from musicavqa.methods.registry import Checkpoint

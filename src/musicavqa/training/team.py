@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from musicavqa.devices import check_device
+
 
 @dataclass(frozen=True)
 class Team:
@@ -103,22 +105,6 @@ def join(device: str) -> Team:
     return Team(
         accelerator.device, accelerator.process_index, accelerator.num_processes, accelerator
     )
-
-
-def check_device(device: str) -> str:
-    """The same name, or ValueError where torch has no such device here."""
-    try:
-        kind = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"There is no device {device!r}; say cpu, cuda or cuda:1.") from error
-    if kind.type == "cuda" and not torch.cuda.is_available():
-        built = "" if torch.version.cuda else " (this torch was built for the CPU alone)"
-        raise ValueError(f"There is no GPU here for --device {device}{built}. Say --device cpu.")
-    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"There is no {device}: this machine has {torch.cuda.device_count()}.")
-    if kind.type not in ("cpu", "cuda"):
-        raise ValueError(f"Nothing here computes on {device!r}; say cpu or cuda.")
-    return device
 
 
 def _gradient(weight: nn.Parameter) -> torch.Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 
 from musicavqa.files import mark_of, read_json
 from musicavqa.llm import sampling
-from musicavqa.llm.contract import Ability, ModelError, Receipt, Reply, Request
+from musicavqa.llm.contract import Ability, ByLikelihood, ModelError, Receipt, Reply, Request
 from musicavqa.llm.families.prompting import Chat
 from musicavqa.llm.families.table import Family
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class LocalModel:
+class LocalModel(ByLikelihood):
     """A network, its tokenizer and its extractor of sound, asked one question after another."""
 
     model: Any
@@ -72,16 +72,6 @@ class LocalModel:
         """Name, weights, and how the prompt is laid out."""
         return {**self.about, "layout": self.chat.layout()}
 
-    def score(self, request: Request) -> Reply:
-        """Likelihoods of the candidates after the prompt, which is read once."""
-        scores, receipt = self._weighed(request)
-        return Reply(receipt, scores=scores)
-
-    def choose(self, request: Request) -> Reply:
-        """The likeliest candidate."""
-        scores, receipt = self._weighed(request)
-        return Reply(receipt, text=request.candidates[int(np.argmax(scores))])
-
     def generate(self, request: Request) -> Reply:
         """Free text, greedy unless a temperature is given; ModelError where it was cut short."""
         import torch
@@ -107,7 +97,7 @@ class LocalModel:
         text = self.chat.tokenizer.decode(written[: written.index(end)], skip_special_tokens=True)
         return Reply(receipt, text=text, usage={"completion_tokens": len(written)})
 
-    def _weighed(self, request: Request) -> tuple[np.ndarray, Receipt]:
+    def weighed(self, request: Request) -> tuple[np.ndarray, Receipt]:
         from musicavqa.llm.families.candidates import weigh
 
         tokens = [self.chat.candidate(text) for text in request.candidates]

@@ -17,6 +17,38 @@ from musicavqa.methods.layers.two_towers import RealSeconds
 from musicavqa.records import Batch, Drawn
 
 
+class EyeStreams:
+    """What `Options` of such a method read; they have the fields named below."""
+
+    audio_stream: str
+    visual_stream: str
+    frozen_stream: str
+    frozen: bool
+
+    @property
+    def own_streams(self) -> tuple[str, ...]:
+        """Those of the senses."""
+        return self.audio_stream, self.visual_stream
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Those, and the maps of the frozen encoder where a stream has them."""
+        kept = (self.frozen_stream,) if self.frozen_stream else ()
+        return *self.own_streams, *kept
+
+    @property
+    def negatives(self) -> tuple[str, ...]:
+        """The one stream of other pictures."""
+        return (self.frozen_stream or self.visual_stream,)
+
+    def __post_init__(self) -> None:
+        if self.frozen_stream and not self.frozen:
+            raise ValueError(
+                f"frozen_stream={self.frozen_stream!r} was made by the frozen network; with "
+                "frozen=False it changes. Set frozen=True, or leave the stream out."
+            )
+
+
 class SeeingAnswer(GroundedAnswer):
     """A method's `Model` brings the options, the eye, and what its tokens go through."""
 
