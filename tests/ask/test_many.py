@@ -142,6 +142,11 @@ def test_questions_are_lines_and_there_must_be_one(tmp_path, asked):
     (tmp_path / "none.txt").write_text("# nothing\n\n")
     with pytest.raises(ValueError, match="holds no question"):
         read_questions(tmp_path / "none.txt")
+    (tmp_path / "latin.txt").write_bytes("Où est le violon ?".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"no text in UTF-8 \(byte 1\)"):
+        read_questions(tmp_path / "latin.txt")
+    with pytest.raises(FileNotFoundError, match="no file of questions"):
+        read_questions(tmp_path / "missing.txt")
 
 
 def test_out_and_evidence_belong_to_their_ways(command_line, videos, asked, tmp_path):

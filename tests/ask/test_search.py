@@ -168,3 +168,12 @@ def test_one_of_words_and_example_is_needed(command_line, videos):
     for arguments in ((), ("cello", "--like", videos / "a.mp4")):
         code, _, err = command_line("search", videos, *arguments)
         assert (code, "one of the two" in err) == (1, True)
+
+
+def test_a_folder_that_is_not_there_is_one_line_and_leaves_nothing(
+    command_line, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = command_line("search", "nowhere", "violin")
+    assert (code, out, err) == (1, "", "musicavqa: There is no folder nowhere to search.\n")
+    assert list(tmp_path.iterdir()) == []

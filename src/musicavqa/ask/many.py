@@ -156,8 +156,17 @@ def _appending(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def read_questions(path: Path) -> tuple[str, ...]:
-    """Questions of a text file, one a line, without empty lines and those that begin with #."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    """Questions of a text file, one a line, without empty lines and those that begin with #.
+
+    FileNotFoundError where there is none, ValueError where it holds no question, or no text.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of questions {path}.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 (byte {error.start}). Save it so.") from None
+    lines = [line.strip() for line in text.splitlines()]
     questions = tuple(line for line in lines if line and not line.startswith("#"))
     if not questions:
         raise ValueError(f"{path} holds no question; write one a line.")

@@ -50,6 +50,8 @@ def search(
     from musicavqa.ask.searching import search as find
     from musicavqa.ask.searching import unread
 
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder} to search.")
     files = files_of([folder])
     place = index or Path("features") / folder.resolve().name / "readings.jsonl"
     with told_counts(), progress("reading", "files") as tell:
