@@ -144,3 +144,16 @@ def test_levels_and_rates_are_those_of_the_reading():
     tables = drawn(reading)
     assert votes(tables, 4, ("violin", "cello"))[index("yes")] > 0.95
     assert votes(tables, 5, ("violin", "cello"))[index("no")] > 0.95
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
+def test_who_sounds_after_all_has_his_times(share):
+    """An ear that is unsure whether is no less sure when."""
+    reading = made_reading([seen_at(0.5, banjo=1.0)], heard={"banjo": (share, [(2.0, 6.0)])})
+    reading = replace(reading, activity=0.95 * share * reading.activity)
+    tables = drawn(reading)
+    found = [player for table in tables for player in table.facts.heard]
+    assert found
+    assert all(p.first_onset_s == pytest.approx(2.0) for p in found)
+    assert all(p.playing_s == pytest.approx(4.0) for p in found)
+    assert len(found) == sum(int(table.choices.heard.sum()) for table in tables)

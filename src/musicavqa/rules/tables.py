@@ -22,6 +22,8 @@ THRESHOLDS = np.linspace(0.2, 0.8, 13)
 """Of activity; each table draws one for each instrument."""
 SHORTEST_S = 0.15
 """Shorter stretches of playing are noise."""
+LEAST_HEARD = 0.02
+"""What is heard less surely than this gets no surer ticks for being heard after all."""
 EQUAL_LEVEL_DB = 4.0
 """Spread of the levels of equal instruments, which hearing cannot tell apart."""
 
@@ -113,21 +115,31 @@ def draw_tables(
 
 
 class _Stretches:
-    """When each instrument, and each performer, plays at each threshold; found once per clip."""
+    """When each instrument, and each performer, plays at each threshold, if he sounds at all; found
+    once per clip."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
+        self.activity = activity_if_heard(reading)
         self.known: dict[tuple[int, int, int], tuple[Interval, ...]] = {}
 
     def of(self, instrument: int, threshold: int, performer: int = -1) -> tuple[Interval, ...]:
         """Intervals of an instrument, or of one of several performers who have it."""
         key = instrument, threshold, performer
         if key not in self.known:
-            sure = self.reading.activity[:, instrument]
+            sure = self.activity[:, instrument]
             if performer >= 0:
                 sure = np.minimum(sure, self.reading.seen[performer].plays)
             self.known[key] = intervals(sure, float(THRESHOLDS[threshold]), self.reading)
         return self.known[key]
+
+
+def activity_if_heard(reading: Reading) -> np.ndarray:
+    """(K, 22) that each instrument sounds at each tick, given that it sounds at all.
+
+    Nobody sounds at a tick who is not heard at all, so P(tick | heard) = P(tick) / P(heard).
+    """
+    return np.minimum(1.0, reading.activity / np.maximum(reading.heard, LEAST_HEARD))
 
 
 def intervals(sure: np.ndarray, threshold: float, reading: Reading) -> tuple[Interval, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from musicavqa.methods.layers import fitting
 from musicavqa.methods.layers.fitting import Fitting, movement_around, sound_of
 from musicavqa.methods.layers.listening import TICKS, N
+from musicavqa.training.lessons.ensembles import Cast, draw_roles, sound_together
 from musicavqa.training.lessons.shards import Made, Material, Tell, make_material
 from musicavqa.training.lessons.study import Desk, Plan, study
 
@@ -26,14 +28,15 @@ ANY_EVERY = 6
 LENGTH_S = 10
 MIDDLE_S = 5.0
 BATCH = 8
+ENSEMBLE_RATE = 0.5
 SHORTEST = 50
 """Ticks of the shortest piece that is learned from."""
 SURE = 0.97
 """Share of a performer's true instrument, the rest being spread over all."""
 
 Scene = dict[str, Any]
-Senses = tuple[Tensor, Tensor, Tensor]
-"""Movement (P, K, 16), sound (P, K, 6), shares of instruments (P, 22), as `Fitting` takes them."""
+Looks = tuple[Tensor, Tensor]
+"""Of P performers their places (P,) and the movement around them (P, K, 16)."""
 
 
 def make_scenes(folder: Path, n: int, workers: int, tell: Tell) -> Material:
@@ -65,20 +68,22 @@ def _chosen() -> Iterator[Scene]:
 
 
 def _truth(scene: Scene) -> dict[str, Any]:
-    """'performers' (name, x, y, height) P; 'heard', 'moves' P; 'plays' (P, 100) of each; and
-    'activity', 'onsets', 'pan' (100, 22) of all who are heard."""
+    """'performers' (name, x, y, height) P; 'heard', 'moves' P; 'line', 'line_onsets' (P, 100) what
+    each plays or, unheard, pretends to play; and 'activity', 'onsets', 'pan' (100, 22) of all who
+    are heard."""
     from musicavqa.bandstand.stills import performers
     from musicavqa.bandstand.truth import note_targets, read_truth, tick_targets
 
     ticks = tick_targets(scene, LENGTH_S)
     both = zip(scene["players"], read_truth(scene).players, strict=True)
     seen = [(player, facts) for player, facts in both if facts.visible]
-    plays = [note_targets(player["notes"], LENGTH_S)[0] for player, _ in seen]
+    lines = [note_targets(player["notes"] or player["gestures"], LENGTH_S) for player, _ in seen]
     return {
         "performers": performers(scene, MIDDLE_S),
         "heard": [float(facts.heard) for _, facts in seen],
         "moves": [float(facts.moves) for _, facts in seen],
-        "plays": [_written(row) for row in plays],
+        "line": [_written(played) for played, _ in lines],
+        "line_onsets": [_written(counts) for _, counts in lines],
         **{name: _written(ticks[f"{name}_10hz"]) for name in ("activity", "onsets", "pan")},
     }
 
@@ -88,55 +93,123 @@ def _written(values: np.ndarray) -> list[Any]:
 
 
 def learn_fit(fit: Fitting, scenes: Material, n_passes: int, desk: Desk) -> None:
-    """As many steps as `n_passes` over all scenes take; each step draws eight of them."""
+    """As many steps as `n_passes` over all scenes take; each step draws eight of them.
+
+    Half of what is drawn are scenes as they were filmed, half `ensembles` of their performers.
+    """
     n_steps = max(1, n_passes * len(scenes) // BATCH)
     plan = Plan("fit", n_steps, 1.5e-3, weight_decay=0.03, gradient_clip=1.0, n_warm=50, lowest=0)
+    cast = Cast.of(scenes.truths)
 
     def losses(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([desk.seed, step])
-        places = rng.permutation(len(scenes))[:BATCH].tolist()
-        found = [_losses(fit, scenes, place, rng) for place in places]
+        found = []
+        for place in rng.permutation(len(scenes))[:BATCH].tolist():
+            if cast.instruments and rng.random() < ENSEMBLE_RATE:
+                group = _ensemble(scenes, cast, rng)
+            else:
+                group = _scene(scenes, place, rng)
+            found.append(_losses(fit, group, rng))
         return {k: torch.stack([one[k] for one in found]).mean() for k in found[0]}
 
     study(fit, plan, losses, desk)
 
 
-def _losses(
-    fit: Fitting, scenes: Material, place: int, rng: np.random.Generator
-) -> dict[str, Tensor]:
-    known = scenes.truths[place]
-    movement, sound, shares = perceived(scenes.rows([place])[0], known, rng)
+@dataclass(frozen=True)
+class Group:
+    """P performers as eye and ear would tell of them, and the truth."""
+
+    movement: Tensor
+    """(P, K, 16), as `Fitting` takes it."""
+    sound: Tensor
+    """(P, K, 6), likewise."""
+    shares: Tensor
+    """(P, 22), likewise."""
+    active: Tensor
+    """(P, K) his instrument sounds."""
+    plays: Tensor
+    """(P, K) he does."""
+    moves: Tensor
+    """(P,)"""
+
+
+def _losses(fit: Fitting, group: Group, rng: np.random.Generator) -> dict[str, Tensor]:
     n = int(rng.integers(SHORTEST, TICKS * LENGTH_S + 1))
     first = int(rng.integers(0, TICKS * LENGTH_S + 1 - n))
     piece = slice(first, first + n)
-    name = [performer[0] for performer in known["performers"]]
-    active = torch.tensor(known["activity"])[piece, name].T > 0.5  # (P, K)
-    plays = (torch.tensor(known["plays"])[:, piece] > 0.5).float()
-    moves = torch.tensor(known["moves"])
-    said = fit(movement[:, piece], sound[:, piece], shares)
-    return fitting.losses(said, plays.amax(1), active.float(), plays, moves)
+    active, plays = group.active[:, piece], group.plays[:, piece]
+    said = fit(group.movement[:, piece], group.sound[:, piece], group.shares)
+    return fitting.losses(said, plays.amax(1), active, plays, group.moves)
 
 
-def perceived(movement: np.ndarray, known: dict[str, Any], rng: np.random.Generator) -> Senses:
-    """The truth as eye and ear would tell it: blurred, misplaced, sometimes without stereo."""
-    moved = torch.from_numpy(movement.astype(np.float32)) * float(np.exp(rng.normal(0, 0.3)))
+def _scene(scenes: Material, place: int, rng: np.random.Generator) -> Group:
+    """A scene as it was filmed."""
+    known = scenes.truths[place]
     names = [performer[0] for performer in known["performers"]]
-    seen = np.array([performer[1:] for performer in known["performers"]], np.float32)
-    x, y, height = torch.from_numpy(seen).T
+    mirrored = bool(rng.random() < 0.5)
+    looks = _looks(scenes.rows([place])[0], known["performers"], mirrored, rng)
+    heard = torch.tensor(known["heard"])[:, None]
+    plays = (torch.tensor(known["line"]) > 0.5).float() * heard
+    sound = {name: np.array(known[name]) for name in ("activity", "onsets", "pan")}
+    return _group(names, looks, sound, plays, torch.tensor(known["moves"]), mirrored, rng)
+
+
+def _ensemble(scenes: Material, cast: Cast, rng: np.random.Generator) -> Group:
+    """Players of one instrument, from several scenes."""
+    truths = scenes.truths
+    name, roles = draw_roles(cast, rng)
+    mirrored = bool(rng.random() < 0.5)
+    looks, plays, moves = [], [], []
+    for role in roles:
+        who = role.look
+        performer = truths[who.scene]["performers"][who.performer]
+        looks.append(_looks(scenes.rows([who.scene])[0], [performer], mirrored, rng))
+        moves.append(truths[who.scene]["moves"][who.performer])
+        line = role.line and truths[role.line.scene]["line"][role.line.performer]
+        plays.append(torch.tensor(line or [0.0] * TICKS * LENGTH_S) > 0.5)
+    together = tuple(torch.cat(parts) for parts in zip(*looks, strict=True))
+    sound = sound_together(truths, name, roles, rng)
+    plays, moves = torch.stack(plays).float(), torch.tensor(moves)
+    return _group([name] * len(roles), together, sound, plays, moves, mirrored, rng)
+
+
+def _group(
+    names: Sequence[int],
+    looks: Looks,
+    sound: dict[str, np.ndarray],
+    plays: Tensor,
+    moves: Tensor,
+    mirrored: bool,
+    rng: np.random.Generator,
+) -> Group:
+    x, movement = looks
+    active = (torch.from_numpy(sound["activity"])[:, names].T > 0.5).float()
+    activity, onsets, pan = _heard(sound, rng)
+    shares = SURE * torch.eye(N)[names] + (1 - SURE) / N
+    heard = sound_of(shares, x, activity, onsets, -pan if mirrored else pan)
+    return Group(movement, heard, shares, active, plays, moves)
+
+
+def _looks(
+    movement: np.ndarray,
+    performers: Sequence[Sequence[float]],
+    mirrored: bool,
+    rng: np.random.Generator,
+) -> Looks:
+    """Movement around performers (name, x, y, height) as the eye finds them: a little misplaced."""
+    moved = torch.from_numpy(movement.astype(np.float32)) * float(np.exp(rng.normal(0, 0.3)))
+    x, y, height = torch.tensor([list(performer[1:]) for performer in performers]).T
     x = x + _noise(0.008, x, rng)
     y = y + _noise(0.01, y, rng)
     height = height * (1 + _noise(0.03, height, rng))
-    activity, onsets, pan = _heard(known, rng)
-    if rng.random() < 0.5:  # in a mirror
-        moved, x, pan = moved.flip(2), 1 - x, -pan
-    shares = SURE * torch.eye(N)[names] + (1 - SURE) / N
-    sound = sound_of(shares, x, activity, onsets, pan)
-    return movement_around(moved, x, y, height), sound, shares
+    if mirrored:
+        moved, x = moved.flip(2), 1 - x
+    return x, movement_around(moved, x, y, height)
 
 
-def _heard(known: dict[str, Any], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Activity, onsets and panning (K, 22)."""
-    activity, onsets, pan = (np.array(known[name]) for name in ("activity", "onsets", "pan"))
+def _heard(sound: dict[str, np.ndarray], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Activity, onsets and panning (K, 22) as an ear tells of them: blurred and unsure."""
+    activity, onsets, pan = (sound[name] for name in ("activity", "onsets", "pan"))
     bell = np.exp(-0.5 * (np.arange(-4, 5) / rng.uniform(0.3, 1.5)) ** 2)
     activity = _blurred(activity, bell) * rng.uniform(0.8, 1, N)
     activity = np.clip(activity + np.abs(rng.normal(0, 0.02, activity.shape)), 0, 1)
