@@ -15,6 +15,7 @@ function make(kind, about = {}, ...children) {
 }
 
 const spoken = (name) => name.replaceAll("_", " ");
+const whole = (value) => String(Math.round(value) || 0).replace("-", "−");
 const percent = (share) => `${Math.round(100 * share)} %`;
 const likeliest = (lane) => Object.keys(lane.instruments)[0];
 
@@ -69,7 +70,7 @@ function described(lane, isAlone) {
   if (lane.sounds < 0.2) parts.push("silent");
   else {
     parts.push(`sounds ${percent(lane.sounds)}`);
-    if (lane.level_db !== null && !isAlone) parts.push(`${lane.level_db.toFixed(0).replace("-", "−")} dB`);
+    if (lane.level_db !== null && !isAlone) parts.push(`${whole(lane.level_db)} dB`);
   }
   return parts.join(", ");
 }
@@ -125,7 +126,7 @@ function showTable(table, lanes) {
   const head = ["instrument", "place", "there", "sounds", "enters", "plays", "level", "notes a second"];
   const body = lanes.map((lane) => [
     spoken(likeliest(lane)), lane.place, percent(lane.there), percent(lane.sounds), number(lane.enters_s, 1, " s"),
-    number(lane.playing_s, 1, " s"), number(lane.level_db, 0, " dB"), number(lane.onset_rate, 1, ""),
+    number(lane.playing_s, 1, " s"), lane.level_db === null ? "" : `${whole(lane.level_db)} dB`, number(lane.onset_rate, 1, ""),
   ]);
   const line = (cells, kind) => make("tr", {}, ...cells.map((text) => make(kind, {}, text)));
   table.replaceChildren(make("thead", {}, line(head, "th")), make("tbody", {}, ...body.map((x) => line(x, "td"))));
