@@ -88,7 +88,7 @@ function showLanes(rows, result, duration) {
   if (loudness.length) {
     rows.append(row("loudness", "of everything", [curve(loudness.map((x) => x / loudest), "loud")]));
   }
-  const beats = (result.music && result.music.beats_s) || [];
+  const beats = (result.document.music && result.document.music.beats_s) || [];
   if (beats.length) {
     const lines = beats.map((at) => `M${at} 0V1`).join("");
     rows.append(row("beats", "", [drawing(lines, duration, "beat")]));

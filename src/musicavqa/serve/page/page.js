@@ -125,7 +125,7 @@ function show(result) {
   }
   at("position").max = String(clip.duration);
   showTable(at("table"), reading.lanes);
-  at("music").textContent = musicLine(result.music);
+  at("music").textContent = musicLine(result.document.music);
   at("remarks").textContent = `File: ${result.document.media.line}.`;
   suggest(result.suggestions);
   move(0);
