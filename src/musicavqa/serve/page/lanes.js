@@ -16,7 +16,7 @@ function make(kind, about = {}, ...children) {
 
 const spoken = (name) => name.replaceAll("_", " ");
 const whole = (value) => String(Math.round(value) || 0).replace("-", "−");
-const percent = (share) => `${Math.round(100 * share)} %`;
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const likeliest = (lane) => Object.keys(lane.instruments)[0];
 
 /** Highest value of each of at most MOST_POINTS stretches: a short note of a long piece stays seen. */
@@ -70,7 +70,7 @@ function described(lane, isAlone) {
   if (lane.sounds < 0.2) parts.push("silent");
   else {
     parts.push(`sounds ${percent(lane.sounds)}`);
-    if (lane.level_db !== null && !isAlone) parts.push(`${whole(lane.level_db)} dB`);
+    if (lane.level_db !== null && !isAlone) parts.push(`${whole(lane.level_db)}\u00a0dB`);
   }
   return parts.join(", ");
 }
@@ -100,9 +100,11 @@ function showLanes(rows, result, duration) {
 /** A box for each performer in the picture; gives a function that is told the time. */
 function showBoxes(place, lanes) {
   place.replaceChildren();
-  const shown = lanes.filter((lane) => lane.box).map((lane) => {
+  const shown = lanes.filter((lane) => lane.box).map((lane, number) => {
     const box = make("div", { className: "box" }, make("span", {}, `${spoken(likeliest(lane))}${lane.there < SURE ? "?" : ""}`));
     placeBox(box, lane.box);
+    // names of neighbours on two lines, where there is room above the box
+    box.classList.toggle("raised", number % 2 === 1 && lane.box[1] > 0.1);
     place.append(box);
     return [box, lane];
   });
