@@ -7,7 +7,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.11-slim
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu torch \
+RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch \
     && wheel="$(ls /wheels/*.whl)" \
     && pip install --no-cache-dir "${wheel}[bandstand,plots,web]" \
     && rm -r /wheels \
