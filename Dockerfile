@@ -1,4 +1,4 @@
-# docker build -t musicavqa . && docker run --rm -v musicavqa-cache:/cache -v "$PWD:/work" musicavqa ask clip.mp4 "Which instrument plays first?"
+# How to build and run it: docs/install.md
 FROM python:3.11-slim AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
@@ -7,15 +7,16 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.11-slim
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu torch \
+RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch \
     && wheel="$(ls /wheels/*.whl)" \
-    && pip install --no-cache-dir "${wheel}[bandstand,plots]" \
+    && pip install --no-cache-dir "${wheel}[bandstand,plots,web]" \
     && rm -r /wheels \
     && useradd --create-home --uid 1000 listener \
     && mkdir /cache && chown listener /cache
 USER listener
 ENV MUSICAVQA_CACHE=/cache
 VOLUME /cache
+EXPOSE 8421
 WORKDIR /work
 ENTRYPOINT ["musicavqa"]
 CMD ["--help"]

@@ -53,6 +53,22 @@ def test_a_command_on_a_page_exists_with_all_its_options(page, line):
     assert asked - {"--help"} <= known, f"{page}: {asked - known}"
 
 
+def test_pictures_are_small_and_each_is_shown_somewhere():
+    pictures = sorted((DOCS / "pictures").iterdir())
+    assert max(path.stat().st_size for path in pictures) < 150_000
+    assert sum(path.stat().st_size for path in pictures) < 1_000_000
+    gallery = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    assert {path.name for path in pictures} == set(re.findall(r"\(pictures/(.+?)\)", gallery))
+
+
+def test_the_readme_stays_short_and_sends_to_the_pages_with_the_figures():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text[: text.index("## Credit")].splitlines()) <= 60
+    for page in ("accuracy", "gallery", "install", "tour", "index"):
+        assert f"(docs/{page}.md)" in text
+    assert "accuracy on renderings is not accuracy on film" in text
+
+
 def test_every_page_is_in_the_navigation_and_every_method_on_the_page_that_helps_to_choose():
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r"([\w/]+\.md)$", text, re.MULTILINE))

@@ -44,6 +44,19 @@ def test_an_answer_comes_with_confidence_and_evidence(performance):
     assert 0 <= top < bottom <= 1
 
 
+@pytest.mark.parametrize(
+    ("seconds", "when"),
+    [
+        ([0.06, 0.107, 0.106, 0.104, 0.108, 0.108, 0.108, 0.108, 0.108, 0.085], (1, 6)),
+        ([0.2, 0.31, 0.29, 0.2], (1, 3)),
+        ([0.1, 0.1, 0.2, 0.6], (3, 4)),
+        ([0.25, 0.25, 0.25, 0.25], (0, 2)),
+    ],
+)
+def test_when_is_the_earliest_of_the_spans_that_are_as_good(seconds, when):
+    assert asking.Reply("", None, 1.0, seconds=np.array(seconds)).when == when
+
+
 def test_several_questions_get_the_answers_they_get_alone(performance):
     questions = ["Is there a voiceover?", "What about the weather?", "Is there a tuba sound?"]
     together = performance.ask(questions)

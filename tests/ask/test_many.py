@@ -5,14 +5,17 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import jsonschema
 import pytest
 
 from conftest import grey_frames, sine, write_media
 from musicavqa.ask import many
-from musicavqa.ask.documents import failure, schema
+from musicavqa.ask.asking import listen_and_look
+from musicavqa.ask.documents import answers, failure, schema
 from musicavqa.ask.many import Errand, ask_each, missing, read_documents, read_questions
+from musicavqa.ask.music import Music
 
 pytestmark = pytest.mark.usefixtures("small_default")
 QUESTIONS = ("How many instruments are sounding in the video?", "what is the meaning of life")
@@ -86,6 +89,18 @@ def test_another_file_checkpoint_or_question_is_asked_anew(videos, run_folder, t
     assert missing([path], errand, done) == [path]
 
 
+def test_music_is_added_to_documents_that_lack_it_and_only_where_it_is_wanted(videos, run_folder):
+    path = videos / "a.mp4"
+    plain, wanted = (Errand(QUESTIONS[:1], run_folder, music=music) for music in (False, True))
+    without, having = (next(ask_each([path], errand)) for errand in (plain, wanted))
+    assert without["music"] is None
+    jsonschema.validate(json.loads(json.dumps(having)), schema())
+    assert having["music"]["left_out"] is None
+    assert {**having, "music": None} == without
+    assert missing([path], wanted, [without]) == [path]
+    assert missing([path], plain, [without]) == missing([path], wanted, [having]) == []
+
+
 def test_workers_give_the_same_documents(videos, run_folder):
     files = sorted(videos.rglob("*.mp4"))
     errand = Errand(QUESTIONS, run_folder)
@@ -101,6 +116,17 @@ def test_a_document_of_a_killed_worker_says_so(videos):
     assert document["error"]["message"].endswith("was killed (SIGKILL) twice")
 
 
+def test_without_the_weights_of_music_the_answers_stand_and_it_is_said(videos, run_folder):
+    def missing_weights():
+        raise FileNotFoundError("The weights beatnet are not here.\nRun: musicavqa doctor")
+
+    performance = replace(listen_and_look(videos / "a.mp4", run_folder), music=missing_weights)
+    document = answers(videos / "a.mp4", performance, performance.ask(QUESTIONS))
+    jsonschema.validate(json.loads(json.dumps(document)), schema())
+    assert document["music"]["left_out"].startswith("The weights beatnet are not here. Run")
+    assert len(document["replies"]) == len(QUESTIONS)
+
+
 def test_json_of_one_file_is_the_same_document(command_line, videos):
     code, out, _ = command_line("ask", videos / "a.mp4", QUESTIONS[0], "--json")
     jsonschema.validate(json.loads(out), schema())
@@ -114,7 +140,14 @@ def test_json_of_one_file_is_the_same_document(command_line, videos):
 
 @pytest.mark.parametrize(
     "spoilt",
-    [{"version": 2}, {"replies": "yes"}, {"error": {"kind": "x", "message": "y"}}, {"mark": "12"}],
+    [
+        {"version": 2},
+        {"replies": "yes"},
+        {"error": {"kind": "x", "message": "y"}},
+        {"mark": "12"},
+        {"music": {}},
+        {"music": Music(key="H dur").as_dict()},
+    ],
 )
 def test_the_schema_refuses_what_is_no_document(videos, spoilt):
     document = failure(videos / "a.mp4", ValueError("x"))
@@ -122,7 +155,8 @@ def test_the_schema_refuses_what_is_no_document(videos, spoilt):
     good = {**document, "checkpoint": {"method": "bandleader", "mark": None}, "reading": None,
             "media": {"used_s": 1, "line": ""}, "replies": []}  # fmt: skip
     del good["error"]
-    jsonschema.validate(good, schema())
+    jsonschema.validate(good, schema())  # as before there was music
+    jsonschema.validate({**good, "music": Music(key="B flat minor").as_dict()}, schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**good, **spoilt}, schema())
 

@@ -1,15 +1,19 @@
 """The score that `read` shows: lanes of those who sound, what is unsure, music, pictures."""
 
 import json
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from made_readings import made_reading, seen_at
 from musicavqa.ask.lanes import score_of
 from musicavqa.ask.music import Music, heard_in
 from musicavqa.ask.reading import plain
-from musicavqa.ask.score_picture import draw_score
+from musicavqa.ask.score_picture import LETTER, LINE, draw_score, name_places
 from musicavqa.ask.score_text import LETTERS, written
 from musicavqa.ask.sensing import Shown
 from musicavqa.questions import INSTRUMENTS
@@ -44,6 +48,13 @@ def test_blocks_stand_where_he_plays_under_the_times_of_the_axis():
     column = margin + lane[margin:].index("█")
     assert (column - margin) / (80 - margin - 1) == pytest.approx(0.2, abs=0.03)
     assert max(map(len, lines[start - 1 : start + 2])) <= 82
+
+
+def test_a_level_next_to_the_loudest_is_zero_and_not_minus_zero():
+    equal = replace(DUO, level_db=DUO.level_db * 0.04)
+    text = "\n".join(lines_of(equal))
+    assert " 0 dB" in text
+    assert "-0 dB" not in text
 
 
 def test_letters_stand_for_blocks_where_a_terminal_has_none():
@@ -149,3 +160,25 @@ def test_what_the_music_streams_are_not_sure_of_is_not_told():
     music = heard_in(*music_rows(0.2, 0.02, []))
     assert (music.tempo_bpm, music.beats_s, music.key) == (None, (), None)
     assert music.lines == ("Music: no sure tempo, no sure beats, no sure key",)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(INSTRUMENTS), st.floats(0, 0.9), st.floats(0, 0.9)), max_size=6
+    ),
+    st.sampled_from([4 / 3, 16 / 9, 9 / 16]),
+)
+def test_names_of_performers_stay_in_the_frame_and_clear_of_each_other(people, aspect):
+    names = [name for name, _, _ in people]
+    boxes = [(x, y, x + 0.1, y + 0.1) for _, x, y in people]
+    widths = [LETTER * (len(name) + 1) for name in names]
+    places = name_places(names, boxes, aspect)
+    line = LINE * aspect
+    for (left, bottom), width in zip(places, widths, strict=True):
+        assert 0 <= left <= left + width <= 1 + 1e-9
+        assert line - 1e-9 <= bottom <= 1
+    if len(people) > 4:  # with more, a name may have no free line
+        return
+    for (one, w), (other, v) in combinations(zip(places, widths, strict=True), 2):
+        beside = one[0] + w <= other[0] or other[0] + v <= one[0]
+        assert beside or abs(one[1] - other[1]) >= line - 1e-9

@@ -25,7 +25,7 @@ def test_a_clip_is_read_asked_and_forgotten(client, uploads, small_video, finish
     assert result["document"]["replies"] == []
     assert result["document"]["reading"]["duration_s"] == pytest.approx(4.0, abs=0.1)
     assert len(result["loudness"]) == pytest.approx(80, abs=2)
-    assert result["music"]["left_out"] is None
+    assert result["document"]["music"]["left_out"] is None
     assert [kind for kind, _ in result["suggestions"]]
     assert list(uploads.iterdir()) == []
     told = client.post(

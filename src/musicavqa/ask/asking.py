@@ -29,6 +29,8 @@ GRID = 7
 CLOSE = 0.10
 """Two answers whose shares differ by less are both named."""
 CAVEAT = "The default model learned from rendered performances only: on real footage expect less."
+NEARLY = 0.02
+"""Spans of seconds that hold less than this share more are no better: the earliest is told."""
 _ARRAYS = ("seconds", "cells", "activity")
 
 
@@ -66,7 +68,9 @@ class Reply:
 
     @property
     def when(self) -> tuple[int, int] | None:
-        """First and last second (exclusive) of the shortest span that holds half the attention."""
+        """First and last second (exclusive) of the shortest span that holds half the attention.
+
+        Of several that are as good, the earliest."""
         return None if self.seconds is None else _span(self.seconds)
 
     @property
@@ -297,7 +301,8 @@ def _span(seconds: np.ndarray) -> tuple[int, int]:
     for length in range(1, len(seconds) + 1):
         mass = total[length:] - total[:-length]
         if mass.max() >= 0.5 * total[-1]:
-            start = int(mass.argmax())
+            enough = max(0.5 * total[-1], mass.max() - NEARLY * total[-1])
+            start = int(np.argmax(mass >= enough))
             return start, start + length
     return 0, len(seconds)
 

@@ -21,16 +21,31 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-def answers(path: Path | str, performance: Performance, replies: Sequence[Reply]) -> dict[str, Any]:
-    """The document of a file that was read and asked."""
+def answers(
+    path: Path | str, performance: Performance, replies: Sequence[Reply], music: bool = True
+) -> dict[str, Any]:
+    """The document of a file that was read and asked; for `music` it is listened to once more."""
     reading = performance.reading
     return {
         **_about(path),
         "checkpoint": performance.checkpoint.identity,
         "media": performance.account.as_dict(),
         "reading": None if reading is None else in_short(reading),
+        "music": _music(performance) if music else None,
         "replies": [reply.as_dict() for reply in replies],
     }
+
+
+def _music(performance: Performance) -> dict[str, Any] | None:
+    """Tempo, beats and key; weights that are not here leave the answers as they are."""
+    from musicavqa.ask.music import Music
+
+    if performance.music is None:
+        return None
+    try:
+        return performance.music().as_dict()
+    except FileNotFoundError as error:
+        return Music(left_out=" ".join(str(error).split())).as_dict()
 
 
 def failure(path: Path | str, error: BaseException | str) -> dict[str, Any]:

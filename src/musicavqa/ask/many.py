@@ -34,6 +34,8 @@ class Errand:
     checkpoint: Path
     method_file: Path | None = None
     limits: Limits = LIMITS
+    music: bool = True
+    """Tempo, beats and key, too."""
 
 
 def ask_each(files: Sequence[Path], errand: Errand, workers: int = 1) -> Iterator[dict[str, Any]]:
@@ -95,6 +97,7 @@ def missing(files: Sequence[Path], errand: Errand, done: Sequence[dict[str, Any]
         if "replies" in document
         and document["checkpoint"]["mark"] == made_by
         and tuple(reply["question"] for reply in document["replies"]) == errand.questions
+        and not (errand.music and document["reading"] and document.get("music") is None)
     }
     return [path for path in files if (str(path), mark_of(path)) not in there]
 
@@ -106,7 +109,7 @@ def _ask_one(errand: Errand, path: Path, tick: Tick) -> dict[str, Any]:
         performance = listen_and_look(
             path, errand.checkpoint, errand.method_file, limits=errand.limits
         )
-        return answers(path, performance, performance.ask(errand.questions))
+        return answers(path, performance, performance.ask(errand.questions), errand.music)
     except (ValueError, OSError, MemoryError) as error:
         return failure(path, error)
 

@@ -60,7 +60,7 @@ class Music:
 
     def as_dict(self) -> dict[str, object]:
         """The same for machines."""
-        return dict(self.__dict__)
+        return {**self.__dict__, "beats_s": list(self.beats_s)}
 
 
 def read_music(path: Path | str, account: Account, has_sound: bool, limits: Limits) -> Music:

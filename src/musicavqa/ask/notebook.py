@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 300
 WIDTH, HEIGHT = 480, 22
 """Of a lane, in pixels."""
-CELL = "text-align:left;padding:2px 10px 2px 0"
+CELL = "text-align:left;padding:2px 10px 2px 0;white-space:nowrap"
 
 
 def shown(reading: Reading | None, account: Account) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 N_FRAMES = 4
+WIDTH = 11.0
+"""Of the whole, in inches."""
+LETTER, LINE = 0.023, 0.055
+"""Width of a letter and height of a line of a name, as shares of the width of a frame."""
+STEPS = (0, -1, -2, -3, 1, 2, 3)
+"""Lines by which a name is moved out of the way of others, those above first."""
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in 0..1 of a frame."""
 COLOURS = ("#456990", "#e07a1f", "#2a9d55", "#b23a6f", "#8a6fb0", "#7a5c3e", "#c2a200", "#3aa6a6")
 """Of lanes, in turn."""
 
@@ -28,8 +37,9 @@ def draw_score(score: Score, shown: Shown, aspect: float | None, path: Path) -> 
     except ImportError as error:
         raise ImportError("This needs matplotlib: pip install 'musicavqa[plots]'") from error
     n_lanes = max(1, len(score.sounding))
-    figure = Figure(figsize=(11, 4.2 + 0.42 * n_lanes), layout="constrained")
-    panels: Any = figure.subfigures(2, 1, height_ratios=[2.6, 1.2 + 0.42 * n_lanes])
+    above, below = WIDTH / N_FRAMES / (aspect or 4 / 3) + 0.36, 1.2 + 0.42 * n_lanes
+    figure = Figure(figsize=(WIDTH, above + below), layout="constrained")
+    panels: Any = figure.subfigures(2, 1, height_ratios=[above, below])
     frames = panels[0].subplots(1, N_FRAMES)
     for axes, place in zip(frames, _key_places(len(shown.pictures)), strict=True):
         _frame(axes, score, shown, place, aspect or 4 / 3)
@@ -55,22 +65,50 @@ def _frame(axes: Axes, score: Score, shown: Shown, place: int | None, aspect: fl
         return
     axes.imshow(shown.pictures[place], extent=(0, 1, 1, 0), aspect=1 / aspect)
     axes.set_title(f"{shown.times_s[place]:.0f} s", fontsize=9)
-    for lane, colour in _coloured(score):
-        if lane.seen is not None:
-            _box(axes, lane, colour)
+    _performers(axes, score, aspect)
 
 
-def _box(axes: Axes, lane: Lane, colour: str) -> None:
+def _performers(axes: Axes, score: Score, aspect: float) -> None:
+    """A box around each who is seen, and his name."""
+    seen = [(lane, colour) for lane, colour in _coloured(score) if lane.seen is not None]
+    boxes = [lane.seen.box for lane, _ in seen if lane.seen is not None]
+    names = [
+        f"{lane.instrument.replace('_', ' ')} {lane.there * lane.names[0][1]:.0%}"
+        for lane, _ in seen
+    ]
+    places = name_places(names, boxes, aspect)
+    for (_, colour), name, box, place in zip(seen, names, boxes, places, strict=True):
+        _box(axes, box, colour)
+        style: dict[str, Any] = {"facecolor": colour, "edgecolor": "none", "pad": 1.0}
+        axes.text(*place, name, fontsize=7, color="white", va="bottom", bbox=style, clip_on=True)
+
+
+def name_places(
+    names: Sequence[str], boxes: Sequence[Box], aspect: float
+) -> list[tuple[float, float]]:
+    """Left and bottom of each name: at the top of its box, inside the frame, clear of the others.
+
+    In a crowd it may be some lines higher or lower; where no line is free, it covers another.
+    """
+    taken: list[tuple[float, float, float]] = []
+    line = LINE * aspect
+    for name, (box_left, top, _, _) in zip(names, boxes, strict=True):
+        width = LETTER * (len(name) + 1)
+        left = max(0.0, min(box_left, 1 - width))
+        near = [x for x in taken if left < x[0] + x[2] and x[0] < left + width]
+        heights = [max(line, top) + step * line for step in STEPS]
+        free = [y for y in heights if line <= y <= 1 and all(abs(y - x[1]) >= line for x in near)]
+        taken.append((left, free[0] if free else heights[0], width))
+    return [(left, bottom) for left, bottom, _ in taken]
+
+
+def _box(axes: Axes, box: Box, colour: str) -> None:
     from matplotlib.patches import Rectangle
 
-    assert lane.seen is not None
-    left, top, right, bottom = lane.seen.box
+    left, top, right, bottom = box
     axes.add_patch(
         Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, lw=1.6)
     )
-    label = f"{lane.instrument} {lane.there * lane.names[0][1]:.0%}"
-    style: dict[str, Any] = {"facecolor": colour, "edgecolor": "none", "pad": 1.0}
-    axes.text(left, top, label, fontsize=7, color="white", va="bottom", bbox=style, clip_on=True)
 
 
 def _wave(axes: Axes, peaks: np.ndarray) -> None:

@@ -99,7 +99,7 @@ def _row(lane: Lane, margin: int, loudest_db: float) -> str:
     assert lane.enters_s is not None  # he sounds in some table
     assert lane.playing_s is not None
     assert lane.level_db is not None
-    level = f"{lane.level_db - loudest_db:.0f} dB"
+    level = f"{round(lane.level_db - loudest_db)} dB"
     return (
         f"{lane.title:{margin}}{lane.sounds:>7.0%}{lane.enters_s:>7.1f} s{lane.playing_s:>7.1f} s"
         f"{level:>8}{lane.onset_rate:>16.1f}"

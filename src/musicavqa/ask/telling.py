@@ -103,7 +103,7 @@ def _sounding(reading: Reading, sure: np.ndarray, name: int, number: int) -> str
     playing_s = sum(stop - start for start, stop in spans)
     said = f" enters at {spans[0][0]:.1f} s, sounds for {playing_s:.1f} s"
     if number in (4, 24, 26, 28):
-        said += f", level {reading.level_db[name]:+.0f} dB"
+        said += f", level {round(float(reading.level_db[name])):+d} dB"
     if number in (5, 27, 29):
         said += f", {reading.onset_rate[name]:.1f} notes a second"
     return said

@@ -29,10 +29,10 @@ ALL: dict[str, Instrument] = {
 }
 
 
-def draw_sheet(path: Path, labels: bool = False) -> None:
-    """Write the contact sheet of all 22 instruments as PNG (`labels`: with their names)."""
+def draw_sheet(path: Path) -> None:
+    """Write the contact sheet of all 22 instruments as PNG, each with its name."""
     strips = [
-        np.concatenate([_tile(name, variant, labels) for variant in range(N_VARIANTS)], axis=1)
+        np.concatenate([_tile(name, variant) for variant in range(N_VARIANTS)], axis=1)
         for name in sorted(ALL)
     ]
     rows = [
@@ -46,7 +46,7 @@ def draw_sheet(path: Path, labels: bool = False) -> None:
         part.write_bytes(png.tobytes())
 
 
-def _tile(name: str, variant: int, labels: bool) -> np.ndarray:
+def _tile(name: str, variant: int) -> np.ndarray:
     canvas = Canvas(*TILE)
     canvas.pixels[:] = GROUNDS[variant]
     look, motion = Look(variant), Motion(energy=1.0, bow=0.3, strike=0.4, pitch=0.5, bellows=0.3)
@@ -54,8 +54,11 @@ def _tile(name: str, variant: int, labels: bool) -> np.ndarray:
     for x, y, scale in ((95, 190, 150), (222, 190, 62)):
         draw_player(Pen(canvas, x, y, scale), person, ALL[name], look, motion)
     picture = canvas.finish()
-    if labels:
-        cv2.putText(picture, name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (20, 20, 20), 1)
+    if not variant:
+        words = name.replace("_", " ")
+        cv2.putText(
+            picture, words, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (20, 20, 20), 1, cv2.LINE_AA
+        )
     return picture
 
 

@@ -60,10 +60,13 @@ def ask(
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
     device: Device = "cpu",
+    music: Annotated[
+        bool, typer.Option(help="Tempo, beats and key in what --json and --questions write.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Answer questions about a performance: answer, confidence, when and where."""
-    from musicavqa.ask import asking, documents
+    from musicavqa.ask import asking, documents, many
 
     if with_reading and model is None:
         raise ValueError("--with-reading goes with --model NAME.")
@@ -80,7 +83,8 @@ def ask(
         if evidence is not None:
             raise ValueError("--evidence is drawn of one file; leave it out with --questions.")
         places = [video, *map(Path, questions or ())]
-        ask_many(places, questions_file, out, run, method_file, most, workers)
+        errand = many.Errand(many.read_questions(questions_file), run, method_file, most, music)
+        ask_many(places, errand, out, workers)
         return
     if out is not None:
         raise ValueError("--out goes with --questions FILE.")
@@ -99,7 +103,8 @@ def ask(
         raise
     account = performance.account
     if as_json:
-        say(json.dumps(documents.answers(video, performance, replies), indent=1))
+        document = documents.answers(video, performance, replies, music)
+        say(json.dumps(document, allow_nan=False, indent=1))
     else:
         for reply in replies:
             say(_describe(reply))

@@ -14,23 +14,14 @@ from musicavqa.cli.shared import tell_first, told_counts
 from musicavqa.terminal import say
 
 if TYPE_CHECKING:
-    from musicavqa.media import Limits
+    from musicavqa.ask.many import Errand
 
 
-def ask_many(
-    places: Sequence[Path],
-    questions_file: Path,
-    out: Path | None,
-    checkpoint: Path,
-    method_file: Path | None,
-    limits: Limits,
-    workers: int,
-) -> None:
+def ask_many(places: Sequence[Path], errand: Errand, out: Path | None, workers: int) -> None:
     """Ask every file; documents go to `out`, or to stdout. Exit code 1 where a file failed."""
     from musicavqa.ask import many
 
     files = files_of(places)
-    errand = many.Errand(many.read_questions(questions_file), checkpoint, method_file, limits)
     with told_counts(), progress("asking", "files") as tell:
         if out is None:
             documents = []

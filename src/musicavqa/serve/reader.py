@@ -82,11 +82,11 @@ class Reader:
             tell=lambda done, total: tick("reading", done, total),
         )
         replies = performance.ask(errand.questions) if errand.questions else []
+        tick("music", 0.0, None)
         document = answers(errand.path, performance, replies)
         told = {"document": called(document, errand.path, errand.name)}
         if errand.key not in errand.kept:
             return told
-        tick("music", 0.0, None)
         self.held[errand.key] = Held(performance, scene)
         return {**told, **_more(performance)}
 
@@ -120,15 +120,13 @@ def _render(number: int, path: Path, tick: Tick) -> dict[str, Any]:
 
 
 def _more(performance: Performance) -> dict[str, Any]:
-    """Tempo, beats, key, loudness, and what to ask; the file is not needed after this."""
+    """Loudness, and what to ask; the file is not needed after this."""
     from musicavqa.ask.suggesting import suggest
 
-    music = None if performance.music is None else performance.music().as_dict()
     reading = performance.reading
     offered = [] if reading is None else [list(pair) for pair in suggest(reading)]
     loudness = performance.shown.sound.astype(float).round(3).tolist()
     return {
-        "music": music,
         "loudness": loudness,
         "suggestions": offered,
         "aspect": performance.account.aspect,

@@ -15,7 +15,8 @@ function make(kind, about = {}, ...children) {
 }
 
 const spoken = (name) => name.replaceAll("_", " ");
-const percent = (share) => `${Math.round(100 * share)} %`;
+const whole = (value) => String(Math.round(value) || 0).replace("-", "−");
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const likeliest = (lane) => Object.keys(lane.instruments)[0];
 
 /** Highest value of each of at most MOST_POINTS stretches: a short note of a long piece stays seen. */
@@ -69,7 +70,7 @@ function described(lane, isAlone) {
   if (lane.sounds < 0.2) parts.push("silent");
   else {
     parts.push(`sounds ${percent(lane.sounds)}`);
-    if (lane.level_db !== null && !isAlone) parts.push(`${lane.level_db.toFixed(0).replace("-", "−")} dB`);
+    if (lane.level_db !== null && !isAlone) parts.push(`${whole(lane.level_db)}\u00a0dB`);
   }
   return parts.join(", ");
 }
@@ -87,7 +88,7 @@ function showLanes(rows, result, duration) {
   if (loudness.length) {
     rows.append(row("loudness", "of everything", [curve(loudness.map((x) => x / loudest), "loud")]));
   }
-  const beats = (result.music && result.music.beats_s) || [];
+  const beats = (result.document.music && result.document.music.beats_s) || [];
   if (beats.length) {
     const lines = beats.map((at) => `M${at} 0V1`).join("");
     rows.append(row("beats", "", [drawing(lines, duration, "beat")]));
@@ -99,9 +100,11 @@ function showLanes(rows, result, duration) {
 /** A box for each performer in the picture; gives a function that is told the time. */
 function showBoxes(place, lanes) {
   place.replaceChildren();
-  const shown = lanes.filter((lane) => lane.box).map((lane) => {
+  const shown = lanes.filter((lane) => lane.box).map((lane, number) => {
     const box = make("div", { className: "box" }, make("span", {}, `${spoken(likeliest(lane))}${lane.there < SURE ? "?" : ""}`));
     placeBox(box, lane.box);
+    // names of neighbours on two lines, where there is room above the box
+    box.classList.toggle("raised", number % 2 === 1 && lane.box[1] > 0.1);
     place.append(box);
     return [box, lane];
   });
@@ -125,7 +128,7 @@ function showTable(table, lanes) {
   const head = ["instrument", "place", "there", "sounds", "enters", "plays", "level", "notes a second"];
   const body = lanes.map((lane) => [
     spoken(likeliest(lane)), lane.place, percent(lane.there), percent(lane.sounds), number(lane.enters_s, 1, " s"),
-    number(lane.playing_s, 1, " s"), number(lane.level_db, 0, " dB"), number(lane.onset_rate, 1, ""),
+    number(lane.playing_s, 1, " s"), lane.level_db === null ? "" : `${whole(lane.level_db)} dB`, number(lane.onset_rate, 1, ""),
   ]);
   const line = (cells, kind) => make("tr", {}, ...cells.map((text) => make(kind, {}, text)));
   table.replaceChildren(make("thead", {}, line(head, "th")), make("tbody", {}, ...body.map((x) => line(x, "td"))));

@@ -3,6 +3,7 @@
 
 const POLL_MS = 400;
 const MOST_AREA = 0.8;
+const LEAST_TOLD = 0.005; // of a runner-up: less is 0 %
 const at = (id) => document.getElementById(id);
 let clip = null; // { key, url, duration, tracks, mark, example }
 let turn = 0; // of the latest file; what comes of an earlier one is not shown
@@ -125,7 +126,7 @@ function show(result) {
   }
   at("position").max = String(clip.duration);
   showTable(at("table"), reading.lanes);
-  at("music").textContent = musicLine(result.music);
+  at("music").textContent = musicLine(result.document.music);
   at("remarks").textContent = `File: ${result.document.media.line}.`;
   suggest(result.suggestions);
   move(0);
@@ -206,7 +207,8 @@ function card(reply, truth) {
   if (reply.understood !== reply.question) box.append(make("p", { className: "note" }, `Understood as: ${reply.understood}${reply.rule ? " (beyond the benchmark)" : ""}`));
   box.append(make("p", { className: "said" }, spoken(reply.answer)));
   if (reply.confidence !== null) {
-    const next = reply.runner_up === null ? "" : `; ${reply.close ? "nearly as likely" : "next"}: ${spoken(reply.runner_up)} ${percent(reply.runner_up_confidence)}`;
+    const hasNext = reply.runner_up !== null && reply.runner_up_confidence >= LEAST_TOLD;
+    const next = !hasNext ? "" : `; ${reply.close ? "nearly as likely" : "next"}: ${spoken(reply.runner_up)} ${percent(reply.runner_up_confidence)}`;
     const meter = make("meter", { min: 0, max: 1, value: reply.confidence });
     meter.setAttribute("aria-label", "Confidence");
     box.append(make("p", { className: "sureness" }, meter, `${percent(reply.confidence)} sure${next}`));
