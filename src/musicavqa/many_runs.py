@@ -20,6 +20,7 @@ def shortcuts(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     method_file: Path | None = None,
+    device: str = "cpu",
 ) -> Shortcuts:
     """Answer the same questions by all runs at or under `places` with every sense disturbed.
 
@@ -27,9 +28,11 @@ def shortcuts(
     different sets, or where there is none.
     """
     from musicavqa import workflow
+    from musicavqa.devices import check_device
     from musicavqa.scoring.shortcuts import answers_of, find_runs, shortcuts_of
     from musicavqa.training import runs
 
+    check_device(device)
     folders = find_runs([Path(place) for place in places])
     asked = {run: runs.answered(run, set_name, split) for run in folders}
     names = sorted({(found.set_name, found.split) for found in asked.values()})
@@ -40,8 +43,9 @@ def shortcuts(
     rows = []
     for done, run in enumerate(folders, start=1):
         found = workflow.robustness(
-            run, data, features, part, seed=seed, set_name=name, method_file=method_file
-        )
+            run, data, features, part,
+            seed=seed, set_name=name, method_file=method_file, device=device,
+        )  # fmt: skip
         assert found.stress is not None  # of a run folder there always is one
         rows.append(answers_of(asked[run].path, questions, found.stress))
         if progress is not None:

@@ -8,6 +8,7 @@ from musicavqa.cli import app
 
 COMPUTING = {
     ("train",), ("predict",), ("robustness",), ("ask",), ("read",),
+    ("grounding",), ("shortcuts",),
     ("features", "extract"), ("features", "verify"),
 }  # fmt: skip
 
@@ -31,6 +32,8 @@ def test_a_gpu_that_is_not_here_is_one_line(command_line, tmp_path):
     for line in (
         ("ask", tmp_path / "clip.mp4", "How many instruments are there?"),
         ("read", tmp_path / "clip.mp4"),
+        ("grounding", tmp_path),
+        ("shortcuts", tmp_path),
         ("features", "extract", tmp_path, "--streams", "audio_logmel"),
     ):
         code, _, err = command_line(*line, "--device", "cuda")

@@ -117,6 +117,14 @@ def test_gates_keep_the_network_as_it_was_at_first(name):
     torch.testing.assert_close(seen[0], plain)
 
 
+def test_avmoe_skips_whole_stages():
+    _, model = frozen("avmoe", skip_every=2)
+    places = model.eye.tower.places
+    meet = {places[step.eye].stage for step in model.meetings.plan if step.adapters is not None}
+    assert meet == {stage for stage in range(1 + places[-1].stage) if stage % 2 == 0}
+    assert 0 < len(model.meetings.ear_1) < len(model.meetings.plan)
+
+
 SWIN_NAMES = {
     "embeddings.patch_embeddings.projection.": "patch_embed.proj.",
     "embeddings.norm.": "patch_embed.norm.",

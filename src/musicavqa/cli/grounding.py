@@ -10,7 +10,7 @@ import typer
 
 from musicavqa.cli.numbers import between, p_value
 from musicavqa.cli.progress import progress
-from musicavqa.cli.shared import Data, Features, Json, MethodFile, app
+from musicavqa.cli.shared import Data, Device, Features, Json, MethodFile, app
 from musicavqa.terminal import say
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def grounding(
     features: Features = "features",
     split: Annotated[str, typer.Option(help="Split of bandstand.")] = "test",
     method_file: MethodFile = None,
+    device: Device = "cpu",
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +35,10 @@ def grounding(
     from musicavqa.scoring.grounding import grounding_of
 
     with progress("asking", "runs") as tell:
-        found = grounding_of(runs, data, features, split, method_file=method_file, progress=tell)
+        found = grounding_of(
+            runs, data, features, split,
+            method_file=method_file, device=device, progress=tell,
+        )  # fmt: skip
     if as_json:
         say(json.dumps([item.as_dict() for item in found], indent=1))
         return

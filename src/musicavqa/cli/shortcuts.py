@@ -14,6 +14,7 @@ from musicavqa.cli.shared import (
     AnsweredSet,
     AnsweredSplit,
     Data,
+    Device,
     Features,
     Json,
     MethodFile,
@@ -38,6 +39,7 @@ def shortcuts(
         Path | None, typer.Option(help="File to write: keys that no shortcut answers.")
     ] = None,
     method_file: MethodFile = None,
+    device: Device = "cpu",
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -47,7 +49,7 @@ def shortcuts(
     with told_counts(), progress("disturbing", "runs") as tell:
         found = many_runs.shortcuts(
             places, data, features, split, set_name,
-            seed=seed, progress=tell, method_file=method_file,
+            seed=seed, progress=tell, method_file=method_file, device=device,
         )  # fmt: skip
     if hard is not None:
         _write_hard(found, hard)

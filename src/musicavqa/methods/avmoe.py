@@ -77,7 +77,7 @@ class Options(EyeStreams):
     own_heads: int = 0
     """Heads of an attention before the latter; 0 leaves it out."""
     skip_every: int = 1
-    """Of the pairs of blocks, each so many-th has no adapters; 1 skips none."""
+    """Of the stages, each so many-th has no adapters, as released; 1 skips none."""
     width: int = 128
     """Width of the vectors from which is answered."""
     n_heads: int = 4

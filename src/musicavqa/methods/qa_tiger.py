@@ -18,7 +18,8 @@ Where we differ:
 * Padded seconds are masked, and the curves lie on each clip's own length.
 * The experts' second layer acts once on the sum over time (equal by linearity). Sound, picture and
   patches attend to themselves and each other once per clip.
-* Dropout, which our sources do not state, is 0.1 inside the HAN layer only.
+* Dropout is 0.1 inside the HAN layer only. The released code, as a fork of it holds it, has it in
+  all attentions and around the small networks of patches and of the last question as well.
 
 Parameters in the official configuration: 14 960 212, all of them alive.
 """
@@ -235,7 +236,10 @@ RECIPES = {"default": USUAL, "music_avqa": OFFICIAL}
 REPRODUCTION = Reproduction(
     OFFICIAL,
     "AIM-SKKU/QA-TIGER configs/qa_tiger",
-    differs=("Dropout of the release is not known to us; 0.1 in the HAN layer is ours.",),
+    differs=(
+        "Dropout of 0.1 is in the HAN layer alone; the release has it in all attentions and around "
+        "two small networks too (read in the fork FightSH/QA-TIGER).",
+    ),
 )
 
 OFFICIAL_KEYS = {

@@ -19,6 +19,7 @@ import numpy as np
 from musicavqa.bandstand.meant import cells, meant, seconds
 from musicavqa.datasets import load_dataset
 from musicavqa.datasets.dubbing import dub
+from musicavqa.devices import check_device
 from musicavqa.features.grids import on_one_grid
 from musicavqa.features.streams import embed_texts, open_streams
 from musicavqa.methods.registry import Checkpoint, load_checkpoint
@@ -28,6 +29,7 @@ from musicavqa.metrics.grounding import HALF, MEASURES, even, grounding, hill
 from musicavqa.records import Batch, Clip, Question
 from musicavqa.scoring.comparing import identity_of
 from musicavqa.training import runs
+from musicavqa.training.answering import device_of
 from musicavqa.training.batches import Collation, make_batches
 
 Axis = Literal["time", "place"]
@@ -85,12 +87,14 @@ def grounding_of(
     split: str = "test",
     *,
     method_file: Path | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[Grounded]:
     """Score the evidence of the runs at `places` on bandstand, both axes of each method.
 
     Runs that differ in their seed only are one method. ValueError where clips have no scene.
     """
+    check_device(device)
     world = _World.of(Path(data), features, split)
     together: dict[str, list[dict[Axis, _Scores]]] = {}
     names: dict[str, str] = {}
@@ -99,6 +103,7 @@ def grounding_of(
         key = identity_of(about)
         names[key] = Path(about["method"]).stem
         checkpoint = load_checkpoint(run, method_file)
+        checkpoint.model.to(device)
         together.setdefault(key, []).append(_scored(checkpoint, about["data"]["mute"], world))
         if progress is not None:
             progress(number, len(places))
@@ -152,12 +157,13 @@ def _scored(checkpoint: Checkpoint, mute: Sequence[str], world: _World) -> dict[
     batches, step_s = world.batches(checkpoint, mute)
     found = {axis: _Scores({}) for axis in KIND_OF}
     model = checkpoint.model.requires_grad_(False)
+    device = device_of(model)
     for batch in batches:
-        evidence = model(batch).evidence
+        evidence = model(batch.to(device)).evidence
         for axis, kind in KIND_OF.items():
             if kind not in evidence:
                 continue
-            shares = evidence[kind].float().numpy()
+            shares = evidence[kind].float().cpu().numpy()
             reason = _no_grid(shares.shape[1]) if axis == "place" else ""
             found[axis] = replace(found[axis], why_not=reason)
             if reason:

@@ -27,9 +27,9 @@ class Step:
 def steps(ear: Tower, eye: Tower, skip_every: int = 1) -> Iterator[Step]:
     """Blocks in order, stage by stage; where the eye has k times as many, each k-th has a partner.
 
-    Partners meet in adapters, but for every `skip_every`-th pair where that is more than 1.
+    Partners meet in adapters, but in every `skip_every`-th stage where that is more than 1.
     """
-    n_adapters, n_pairs = 0, 0
+    n_adapters = 0
     for stage in range(1 + eye.places[-1].stage):
         mine, theirs = (
             [i for i, place in enumerate(tower.places) if place.stage == stage]
@@ -45,8 +45,7 @@ def steps(ear: Tower, eye: Tower, skip_every: int = 1) -> Iterator[Step]:
             if number % each:
                 yield Step(i, None, None)
                 continue
-            n_pairs += 1
-            skipped = skip_every > 1 and n_pairs % skip_every == 0
+            skipped = skip_every > 1 and (stage + 1) % skip_every == 0
             yield Step(i, theirs[number // each - 1], None if skipped else n_adapters)
             n_adapters += not skipped
 
