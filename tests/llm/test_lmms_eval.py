@@ -15,8 +15,11 @@ from musicavqa.llm.lmms_eval import export_lmms_eval
 from musicavqa.records import Clip, Question
 from musicavqa.scoring.importers import import_predictions
 
-ROWS = [("a", "How many types of musical instruments sound in the video?", "two"),
-        ("a", "Is there a voiceover?", "no"), ("b", "Where is the performance?", "indoor")]  # fmt: skip
+ROWS = [
+    ("a", "How many types of musical instruments sound in the video?", "two"),
+    ("a", "Is there a voiceover?", "no"),
+    ("b", "Where is the performance?", "indoor"),
+]
 SAID = ["I hear 2.", "No", ""]
 CUT = "Answer with a single word or a short phrase."
 
@@ -118,7 +121,7 @@ def test_letters_are_read_by_the_options_that_were_asked(data, tmp_path):
     rows = rows_of(done.folder)
     letters = ["ABCD"[row["options"].index(row["answer"])] for row in rows]
     log = tmp_path / "x_samples_task.jsonl"
-    log.write_text(log_of(done.folder, letters[:2] + ["Z"]))
+    log.write_text(log_of(done.folder, [*letters[:2], "Z"]))
     found = import_predictions(log, load_dataset("folder", data, "test")[1])
     assert [p.answer for p in found.predictions] == ["two", "no", None]
     assert found.predictions[0].rule == "mcq/1"
@@ -143,7 +146,7 @@ def test_the_sound_of_another_clip_goes_alone_and_not_with_a_video(data, tmp_pat
     question = Question("s/test/0", "b", "Is there a voiceover?", 7, (), "A-Existential", "no")
     dubbed = [Question(**{**vars(question), "sound_from": "a"})]
     monkeypatch.setattr("musicavqa.datasets.load_dataset", lambda *_: (clips, dubbed))
-    with pytest.raises(ValueError, match="1 of 1 questions .* take the sound of another clip"):
+    with pytest.raises(ValueError, match=r"1 of 1 questions .* take the sound of another clip"):
         export_lmms_eval("s", data, tmp_path / "task")
     done = export_lmms_eval("s", data, tmp_path / "task", give="sound")
     assert rows_of(done.folder)[0]["clip"] == "clips/a.mp4"

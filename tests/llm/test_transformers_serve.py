@@ -1,14 +1,13 @@
 """`llm run` against a real `transformers serve`: small networks, random weights, a real dialect."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-for module in ("fastapi", "uvicorn", "openai", "transformers"):
-    pytest.importorskip(module)
-sys.path.insert(0, str(Path(__file__).parent))
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+pytest.importorskip("openai")
+pytest.importorskip("transformers")
 
 import served_models
 from conftest import grey_frames, sine, write_media
