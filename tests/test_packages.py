@@ -26,6 +26,7 @@ NAMES = {
     "musicavqa.encoders": "audio_brightness",
     "musicavqa.datasets": "plain_lines",
     "musicavqa.plugins": "calm",
+    "musicavqa.llms": "loud_guess",
 }
 
 
@@ -70,6 +71,27 @@ def test_the_encoder_hears_loudness_and_brightness(found, tmp_path):
     assert rows.shape == (2, 2)
     assert rows[0, 0] > 3 * rows[1, 0]
     np.testing.assert_allclose(rows[:, 1], [300 / 8000, 0.5], atol=0.02)
+
+
+def test_an_adapter_of_a_package_is_asked_like_any_model(found, tmp_path, command_line):
+    (tmp_path / "clips").mkdir()
+    for name, loudness in (("loud", 0.5), ("soft", 0.01)):
+        write_media(tmp_path / "clips" / f"{name}.mp4", wave=loudness * sine(300, 1.0))
+    rows = [f"{name} | Is there a flute sound? | {answer}" for name, answer in
+            (("loud", "yes"), ("soft", "no"))]  # fmt: skip
+    (tmp_path / "test.txt").write_text("\n".join(rows))
+    where = ["--set", "plain_lines", "--data", tmp_path, "--out", tmp_path / "runs"]
+    code, said, err = command_line("llm", "run", "loud_guess:0.05", *where, "--json")
+    assert code == 0, err
+    told = json.loads(said)
+    assert told["score"]["groups"]["overall"]["correct"] == 2
+    assert told["model"]["level"] == 0.05
+    code, _, err = command_line("llm", "run", "loud_guess:loud", *where)
+    assert code == 1
+    assert err.strip() == "musicavqa: loud_guess takes a level such as 0.05, got 'loud'."
+    code, _, err = command_line("llm", "run", "loud_gues", *where)
+    assert code == 1
+    assert "sglang, transformers, loud_guess" in err.strip()
 
 
 def test_what_lacks_its_parts_is_told_in_one_line(found, monkeypatch):
@@ -125,6 +147,8 @@ def test_the_example_package_is_installed_and_trained_with(installed, tmp_path):
     say("predict", run, *where, "--set", "plain_lines")
     report = json.loads(say("evaluate", run, "--data", ".", "--json"))
     assert report["groups"]["overall"]["answered"] == 1
+    asked = say("llm", "run", "loud_guess", "--set", "plain_lines", "--data", ".", "--json")
+    assert json.loads(asked)["model"]["model"] == "loud_guess"
 
 
 @pytest.mark.slow

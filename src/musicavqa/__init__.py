@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from musicavqa.features.exchange.importing import import_features as import_features
     from musicavqa.features.extraction.tidying import tidy_features as tidy_features
     from musicavqa.features.extraction.verify import verify_features as verify_features
+    from musicavqa.llm.lmms_eval import export_lmms_eval as export_lmms_eval
     from musicavqa.llm.own import convert_llm as convert_llm
     from musicavqa.llm.runs import llm_report as llm_report
     from musicavqa.llm.runs import run_llm as run_llm
@@ -91,6 +92,7 @@ _HOMES = {
     "doctor": "musicavqa.features.encoders.doctor",
     "evaluate": "musicavqa.workflow",
     "export_features": "musicavqa.features.exchange.exporting",
+    "export_lmms_eval": "musicavqa.llm.lmms_eval",
     "extract_features": "musicavqa.workflow",
     "grounding_of": "musicavqa.scoring.grounding",
     "import_features": "musicavqa.features.exchange.importing",

@@ -1,4 +1,4 @@
-"""What installed packages add, by entry point: methods, encoders, data sets and plug-ins.
+"""What installed packages add, by entry point: methods, encoders, data sets, plug-ins, adapters.
 
 Only what somebody installed is found, never a file that merely lies somewhere. Our own names win.
 """
@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
-GROUPS = ("musicavqa.methods", "musicavqa.encoders", "musicavqa.datasets", "musicavqa.plugins")
+GROUPS = (
+    "musicavqa.methods", "musicavqa.encoders", "musicavqa.datasets", "musicavqa.plugins",
+    "musicavqa.llms",
+)  # fmt: skip
 """docs/packages.md says what a module of each group holds."""
 
 

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("transformers")
 
 from fixtures import make_clips, make_questions
 from musicavqa.llm.contract import Generation, ModelError, Request, put
+from musicavqa.llm.families import candidates
 from musicavqa.llm.families.candidates import weigh, weigh_one_by_one
 from musicavqa.llm.opening import open_model
 from musicavqa.llm.prompts import build, preset
@@ -45,7 +47,7 @@ def scores(made, given, **more):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_weighing_all_candidates_at_once_equals_one_by_one(kind):
+def test_weighing_all_candidates_at_once_equals_one_by_one(kind, monkeypatch):
     made = small_looking(adapter(kind))
     for given in (material(), NOTHING):
         inputs, _ = made._inputs(request(given))
@@ -56,8 +58,34 @@ def test_weighing_all_candidates_at_once_equals_one_by_one(kind):
         assert len({len(some) for some in tokens}) > 1
         slow = weigh_one_by_one(made.model, inputs, tokens)
         assert np.abs(weigh(made.model, inputs, tokens) - slow).max() < 1e-5 * np.abs(slow).max()
-        in_parts = weigh(made.model, inputs, tokens, most_bytes=1)
-        assert np.abs(in_parts - slow).max() < 1e-5 * np.abs(slow).max()
+        with monkeypatch.context() as without_masks:
+            without_masks.setattr(candidates, "_takes_masks", lambda *_: False)
+            for most in (candidates.MOST_BYTES, 1):
+                without_masks.setattr(candidates, "MOST_BYTES", most)
+                rows = weigh(made.model, inputs, tokens)
+                assert np.abs(rows - slow).max() < 1e-5 * np.abs(slow).max()
+
+
+def test_a_network_that_looks_back_over_a_window_is_weighed_by_its_window():
+    import transformers
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 64,
+             "num_attention_heads": 2, "num_key_value_heads": 1}  # fmt: skip
+    told = transformers.MistralConfig(**sizes, sliding_window=6)
+    model = transformers.MistralForCausalLM(told).eval()
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.mul_(4.0 if weights.ndim > 1 else 1.0)
+    ids = torch.randint(3, 60, (1, 20))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    answers = [[4, 2], [5, 6, 7, 2], [5, 6, 2], [5, 6, 8, 9, 2]]
+    slow = weigh_one_by_one(model, inputs, answers)
+    assert np.abs(weigh(model, inputs, answers) - slow).max() < 1e-5 * np.abs(slow).max()
+    model.config.sliding_window = None
+    wide = weigh_one_by_one(model, inputs, answers)
+    assert np.abs(weigh(model, inputs, answers) - wide).max() < 1e-5 * np.abs(wide).max()
+    assert not np.allclose(wide, slow)
 
 
 @pytest.mark.parametrize("kind", KINDS)

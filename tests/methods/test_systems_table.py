@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
+from musicavqa.llm.models import card_of, list_models
+from musicavqa.llm.models.card import TIERS
 from musicavqa.methods.registry import list_methods, list_plugins, load_method
 from musicavqa.methods.systems import PLUGINS, systems, table
 
@@ -13,9 +17,20 @@ def test_all_39_have_a_row_on_the_page():
     assert all(row in page for row in rows)
 
 
-def test_every_system_that_is_no_language_model_is_built():
-    assert [s.name for s in systems() if not s.language_model and not s.is_built] == []
-    assert sum(system.language_model for system in systems()) == 12
+def test_every_system_is_built():
+    assert [system.name for system in systems() if not system.is_built] == []
+
+
+def test_every_language_model_is_listed_with_its_tier_and_is_no_method():
+    rows = [system for system in systems() if system.language_model]
+    assert len(rows) == 12
+    assert all(row.is_built and row.opened.endswith(TIERS) for row in rows)
+    for name in list_models():
+        (row,) = [row for row in rows if row.name == card_of(name).system]
+        assert row.opened == f"`{name}`: {card_of(name).tier}"
+        assert name not in {*list_methods(), *list_plugins()}
+        with pytest.raises(ValueError, match=rf"{name} is a language model \({card_of(name).tier}"):
+            load_method(name)
 
 
 def test_a_row_names_what_can_be_loaded_and_says_what_was_checked():

@@ -123,6 +123,34 @@ def report(
     _print(runs.llm_report(folder, split), as_json)
 
 
+@llm_app.command("export-task")
+def export_task(
+    out: Annotated[Path, typer.Argument(help="Folder of the task.")],
+    data: Data = Path("bandstand-data"),
+    set_name: SetName = "bandstand",
+    split: Annotated[str, typer.Option(help="The split that is to be asked.")] = "test",
+    prompt: Annotated[str, typer.Option(help="bare, short, vocab, typed or mcq4.")] = "short",
+    give: Annotated[str, typer.Option(help="Of a clip: video, sound or nothing.")] = "video",
+    partly: Annotated[
+        bool, typer.Option("--partly", help="Leave out questions whose clip is not here.")
+    ] = False,
+) -> None:
+    """Write a task for lmms-eval, whose sample log `predictions import` reads."""
+    from musicavqa.llm.lmms_eval import export_lmms_eval
+
+    _one_of("--give", give, ("video", "sound", "nothing"))
+    done = export_lmms_eval(set_name, data, out, split, prompt, give, partly)  # type: ignore[arg-type]
+    if done.n_left_out:
+        say(f"{done.n_left_out} questions are left out: their clip is not here.", error=True)
+    say(f"{done.n_questions} questions, in {done.folder}. Next:")
+    say(
+        f"MUSICAVQA_DATA={data.resolve()} lmms-eval --tasks {done.name} --include_path {out} "
+        "--log_samples --output_path LOGS --model ..."
+    )
+    partly_too = " --partly" if done.n_left_out else ""
+    say(f"musicavqa predictions import LOGS/... --set {set_name} --root {data}{partly_too}")
+
+
 def _print(told: dict[str, Any], as_json: bool) -> None:
     from musicavqa.llm.reporting import lines
 

@@ -101,7 +101,14 @@ class ServerModel:
             given = policy.frames != 0 if sense == "V" else policy.sound != "none"
             if not (self.ability.has(sense) and given):
                 continue
-            tokens = self._prompt_tokens(material)
+            try:
+                tokens = self._prompt_tokens(material)
+            except ModelError as error:
+                raise ModelError(
+                    error.kind,
+                    f"{self.model} could not take {name}: {error}. Look at the server's log; "
+                    "--no-probe asks it nevertheless.",
+                ) from None
             if plain is None or tokens is None:
                 lines.append(f"{name}: {self.server.name} tells no tokens, so it is not known")
             elif tokens <= plain:

@@ -177,6 +177,7 @@ def load_method(name_or_path: str | Path) -> Method:
     elif name in (added := _added()):
         module = added[name].load()
     else:
+        _refuse_language_model(name)
         hint = _hint(name, list_methods())
         raise ValueError(f"There is no method {name!r}.{hint} A path to your own .py works too.")
     missing = [part for part in _REQUIRED if not hasattr(module, part)]
@@ -185,6 +186,16 @@ def load_method(name_or_path: str | Path) -> Method:
     if missing:
         raise ValueError(f"{name} is not a method yet: it lacks {', '.join(missing)}.")
     return Method(name, module, file, content)
+
+
+def _refuse_language_model(name: str) -> None:
+    from musicavqa.llm.models import card_of, list_models
+
+    if name in list_models():
+        raise ValueError(
+            f"{name} is a language model ({card_of(name).tier}): it is taught and asked by "
+            "`musicavqa llm`, see docs/llm_models.md."
+        )
 
 
 def code_hash(module: ModuleType) -> str:

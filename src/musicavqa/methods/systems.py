@@ -32,11 +32,13 @@ class System:
     plugins: tuple[str, ...]
     checked: str
     missing: str
+    opened: str = ""
+    """Of a language model: what it is opened by, and its tier (docs/llm_models.md)."""
 
     @property
     def is_built(self) -> bool:
-        """Whether there is a method or a plug-in of it here."""
-        return bool(self.methods or self.plugins)
+        """Whether there is a method or a plug-in of it here, or a language model to be asked."""
+        return bool(self.methods or self.plugins or self.opened)
 
 
 def systems() -> list[System]:
@@ -58,6 +60,8 @@ def table() -> str:
     for system in systems():
         built = [f"[{name}]({name}.md)" for name in system.methods]
         built += [f"plug-in [{name}](../plugins.md)" for name in system.plugins]
+        if system.opened:
+            built.append(f"[language model](../llm_models.md) {system.opened}")
         cells = [system.name, str(system.year), ", ".join(built) or "no"]
         cells += [system.checked or "-", system.missing or "-"]
         rows.append(f"| {' | '.join(cells)} |")
@@ -65,21 +69,34 @@ def table() -> str:
 
 
 def _system(entry: Any, methods: list[Method], scored: set[str]) -> System:
+    if entry.family == LANGUAGE_MODEL and entry.name not in METHODS_ALL_THE_SAME:
+        return _language_model(entry)
     plugin = entry.name.lower()
     plugins = (plugin,) if plugin in list_plugins() else ()
     spoken_for = [m for m in methods if not plugins or m.card.reference == "official code"]
     checked = [_checked(method) for method in spoken_for] + [PLUGINS[name][0] for name in plugins]
     missing = [_missing(method) for method in spoken_for] + [PLUGINS[name][1] for name in plugins]
-    is_model = entry.family == LANGUAGE_MODEL and entry.name not in METHODS_ALL_THE_SAME
     if not checked:
-        missing.append("a language model" if is_model else "all of it")
+        missing.append("all of it")
     elif entry.name not in scored:
         missing.append("a published number of MUSIC-AVQA")
     names = tuple(method.name for method in methods)
     said = "; ".join(dict.fromkeys(filter(None, missing)))
     return System(
-        entry.name, entry.year, is_model, names, plugins, "; ".join(dict.fromkeys(checked)), said
+        entry.name, entry.year, False, names, plugins, "; ".join(dict.fromkeys(checked)), said
     )
+
+
+def _language_model(entry: Any) -> System:
+    from musicavqa.llm.systems import systems as language_models
+
+    for found in language_models():
+        if found.name == entry.name:
+            opened = f"{found.how}: {found.tier}"
+            return System(
+                entry.name, entry.year, True, (), (), found.checked, found.missing, opened
+            )
+    return System(entry.name, entry.year, True, (), (), "", "all of it")
 
 
 def _checked(method: Method) -> str:

@@ -1,9 +1,12 @@
 """The likelihood of every candidate after one prompt, which is read once.
 
-The prompt goes through the network once; its keys and values are then repeated for the
-candidates, and those of one length go through together. Neither mask nor positions are passed: the
-network goes on from where the prompt ended. A candidate's score is the log-likelihood of its tokens
-and of the end mark behind them.
+The prompt goes through the network once. Behind it the candidates go through together, in one row:
+tokens that candidates begin with in common stand there once, each token sees the prompt and those
+before it in its own candidate, and takes the position behind them. Keys and values are not copied.
+A candidate's score is the log-likelihood of its tokens and of the end mark behind them.
+
+Networks that look back over a window only, or attend by kernels that take no mask, go on from
+repeated keys and values instead, candidates of one length together.
 """
 
 from __future__ import annotations
@@ -26,7 +29,6 @@ def weigh(
     inputs: Mapping[str, Any],
     candidates: Sequence[Sequence[int]],
     mean: bool = False,
-    most_bytes: int = MOST_BYTES,
 ) -> np.ndarray:
     """(N,) log-likelihoods of token sequences after the prompt `inputs`, or means per token."""
     forget_positions(model)
@@ -36,15 +38,70 @@ def weigh(
     cache = getattr(told, name)
     first = told.logits[0, -1].float().log_softmax(-1)
     found = [float(first[tokens[0]]) for tokens in candidates]
-    step = max(1, most_bytes // max(1, _bytes_of(cache)))
+    way = _in_one_row if _takes_masks(model, cache) else _in_many_rows
+    for place, rest in enumerate(way(model, name, cache, candidates)):
+        found[place] += rest
+    lengths = np.array([len(tokens) for tokens in candidates])
+    return np.array(found) / lengths if mean else np.array(found)
+
+
+def _takes_masks(model: Any, cache: Any) -> bool:
+    """Whether every layer looks back over everything and attends by a mask of any shape."""
+    config = model.config.get_text_config(decoder=True)
+    whole = all(not getattr(layer, "is_sliding", False) for layer in cache.layers)
+    return whole and config._attn_implementation in ("eager", "sdpa")
+
+
+def _in_one_row(
+    model: Any, name: str, cache: Any, candidates: Sequence[Sequence[int]]
+) -> list[float]:
+    """Log-likelihood of all tokens but the first of each candidate; the cache is used up."""
+    begins = sorted({tuple(item[:n]) for item in candidates for n in range(1, len(item))})
+    if not begins:
+        return [0.0] * len(candidates)
+    row = {begin: place for place, begin in enumerate(begins)}
+    weights = next(iter(model.parameters()))
+    n_before, depths = cache.get_seq_length(), torch.tensor([len(begin) for begin in begins])
+    mask = torch.full((len(begins), n_before + len(begins)), torch.finfo(weights.dtype).min)
+    mask[:, :n_before] = 0
+    for begin, place in row.items():
+        mask[place, [n_before + row[begin[:n]] for n in range(1, len(begin) + 1)]] = 0
+    positions = n_before + depths - 1 + _turned_back(model)
+    told = model(
+        input_ids=torch.tensor([[begin[-1] for begin in begins]]).to(weights.device),
+        attention_mask=mask[None, None].to(weights),
+        position_ids=positions[None].to(weights.device),
+        use_cache=True,
+        **{name: cache},
+    )
+    shares = told.logits[0].float().log_softmax(-1)
+    steps = [(row[tuple(item[:n])], item[n]) for item in candidates for n in range(1, len(item))]
+    places, tokens = torch.tensor(steps, device=shares.device).T
+    each = iter(shares[places, tokens].tolist())
+    return [sum(next(each) for _ in item[1:]) for item in candidates]
+
+
+def _turned_back(model: Any) -> int:
+    """By how much the next position differs from the number of tokens, as pictures share some."""
+    for module in model.modules():
+        if getattr(module, "rope_deltas", None) is not None:
+            return int(module.rope_deltas.flatten()[0])
+    return 0
+
+
+def _in_many_rows(
+    model: Any, name: str, cache: Any, candidates: Sequence[Sequence[int]]
+) -> list[float]:
+    """The same, each candidate in a row of its own; neither mask nor positions are passed."""
+    found = [0.0] * len(candidates)
+    step = max(1, MOST_BYTES // max(1, _bytes_of(cache)))
     for some in _of_one_length(candidates, step):
         repeated = copy.deepcopy(cache)
         repeated.batch_repeat_interleave(len(some))
         rests = _rest(model, name, repeated, [candidates[place] for place in some])
         for place, rest in zip(some, rests, strict=True):
-            found[place] += rest
-    lengths = np.array([len(tokens) for tokens in candidates])
-    return np.array(found) / lengths if mean else np.array(found)
+            found[place] = rest
+    return found
 
 
 def _of_one_length(candidates: Sequence[Sequence[int]], most: int) -> list[list[int]]:

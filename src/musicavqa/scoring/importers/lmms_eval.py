@@ -3,7 +3,8 @@
 `filtered_resps` is the text after lmms-eval's own filters (reasoning removed), as `["text"]` up to
 February 2026 and as `"text"` since; `resps` is used where it is missing. `doc_id` is the place of
 the question in the split, and `target` the right answer, by which that place is checked. A task
-that keeps its `doc` may carry `key`, `video_id`, `question_id`, `question` and `options` in it.
+that keeps its `doc` may carry `key`, `video_id`, `question_id`, `question` and `options` in it;
+one that `musicavqa llm export-task` wrote has `key` and `options` in `answered`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def fits(columns: frozenset[str]) -> bool:
 def given(line: int, row: dict[str, Any]) -> Given:
     """One sample."""
     doc = row.get("doc") or {}
+    if not doc and isinstance(row.get("answered"), dict):
+        doc = row["answered"]
     if not isinstance(doc, dict):
         raise ValueError(f"'doc' holds {shorten(doc)}, which is no object.")
     field = "filtered_resps" if "filtered_resps" in row else "resps"

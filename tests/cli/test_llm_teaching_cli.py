@@ -1,0 +1,97 @@
+"""`llm teach`, `llm merge`, `llm convert` on the command line: small real models, and mistakes."""
+
+import json
+
+import pytest
+
+pytest.importorskip("peft")
+
+from conftest import grey_frames, sine, write_media
+from llm import own_models
+from musicavqa.llm import own
+from musicavqa.llm.own import save_model
+
+ROWS = [("How many types of musical instruments sound in the video?", "two"),
+        ("Is there a voiceover?", "no"), ("Where is the performance?", "indoor")]  # fmt: skip
+SMALL = ["--sampling", "frames=2 side=64 sound=whole"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "clips").mkdir()
+    write_media(tmp_path / "clips" / "a.mp4", grey_frames(20), wave=sine(440, 2.0))
+    lines = [json.dumps({"clip": "a", "question": q, "answer": a}) for q, a in ROWS]
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    tokenizer = own_models.tokenizer()
+    save_model(tmp_path / "model", "videollama2", own_models.network("videollama2"), tokenizer, "")
+    return tmp_path
+
+
+def test_a_model_is_taught_merged_and_asked(command_line, data):
+    where = ["--set", "folder", "--data", data, *SMALL]
+    lesson, taught = data / "lesson", data / "taught"
+    teach = ["llm", "teach", data / "model", lesson, *where, "--rank", "2", "--batch", "3"]
+    code, said, err = command_line(*teach, "--epochs", "2")
+    assert code == 0, err
+    assert f"Next: musicavqa llm merge {data / 'model'} {lesson}" in said
+    assert (lesson / "adapter" / "adapter_config.json").is_file()
+    again = command_line(*teach, "--epochs", "2")
+    assert again[0] == 0
+    code, _, err = command_line(*teach, "--epochs", "3")
+    assert code == 1  # another recipe goes to another folder
+    assert str(lesson) in err.strip().splitlines()[-1]
+    code, said, err = command_line("llm", "merge", data / "model", lesson, taught)
+    assert code == 0, err
+    assert "taught folder train" in json.loads((taught / "model.json").read_text())["trained_on"]
+    code, said, err = command_line(
+        "llm", "run", taught, *where, "--by", "score", "--out", data / "runs", "--json"
+    )
+    assert code == 0, err
+    assert json.loads(said)["score"]["groups"]["overall"]["asked"] == len(ROWS)
+
+
+def test_published_weights_become_a_folder_that_is_asked(command_line, data, monkeypatch):
+    from safetensors.torch import save_file
+
+    tiny = own_models.network("vast")
+    official = {name: tensor.clone() for name, tensor in tiny.state_dict().items()}
+    (data / "official").mkdir()
+    save_file(official, data / "official" / "a.safetensors")
+    monkeypatch.setattr(own, "build_model", lambda name, *_: own_models.network(name, seed=1))
+    file = own.model_file("vast")
+    monkeypatch.setattr(file, "convert", lambda tensors: tensors)  # names: test_official_names
+    convert = ["llm", "convert", "vast", data / "official", data / "model", data / "vast"]
+    code, said, err = command_line(*convert)
+    assert code == 0, err
+    assert said.strip() == f"Written to {data / 'vast'}. Next: musicavqa llm run {data / 'vast'}"
+    written, _ = own.read_safetensors(data / "vast" / own.WEIGHTS)
+    assert written
+    assert all(tensor.equal(official[name]) for name, tensor in written.items())
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["teach", "nowhere", "lesson"], "'nowhere' is neither a folder with a model nor"),
+        (["teach", "vllm:m@http://127.0.0.1:9/v1", "lesson"], "so it cannot be taught"),
+        (["teach", "model", "lesson", "--prompt", "mcq4"], "not as letters"),
+        (["teach", "model", "lesson", "--sampling", "all"], "sampling policy"),
+        (["teach", "model", "lesson", "--split", "val"], "val"),
+        (["merge", "model", "nowhere", "out"], "nowhere"),
+        (["merge", "nowhere", "lesson", "out"], "'nowhere' is neither"),
+        (["convert", "valour", "w", "t", "out"], "no language model 'valour' here; near: valor"),
+        (["convert", "cat", "w", "t", "out"], "of vast, videollama2 are"),
+        (["convert", "vast", "nowhere", "model", "out"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(command_line, data, monkeypatch, command, said):
+    monkeypatch.chdir(data)
+    verb, *rest = command
+    where = ["--set", "folder", "--data", "."] if verb == "teach" else []
+    code, _, err = command_line("llm", verb, *rest, *where)
+    assert code == 1
+    (line,) = [line for line in err.strip().splitlines() if line.startswith("musicavqa: ")]
+    assert said in line
+    assert not (data / "out").exists()
+    assert not (data / "lesson").exists()
