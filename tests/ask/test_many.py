@@ -121,7 +121,7 @@ def test_without_the_weights_of_music_the_answers_stand_and_it_is_said(videos, r
         raise FileNotFoundError("The weights beatnet are not here.\nRun: musicavqa doctor")
 
     performance = replace(listen_and_look(videos / "a.mp4", run_folder), music=missing_weights)
-    document = answers(videos / "a.mp4", performance, performance.ask(QUESTIONS))
+    document = answers(videos / "a.mp4", performance, performance.ask(QUESTIONS), music=True)
     jsonschema.validate(json.loads(json.dumps(document)), schema())
     assert document["music"]["left_out"].startswith("The weights beatnet are not here. Run")
     assert len(document["replies"]) == len(QUESTIONS)

@@ -22,7 +22,7 @@ VERSION = 1
 
 
 def answers(
-    path: Path | str, performance: Performance, replies: Sequence[Reply], music: bool = True
+    path: Path | str, performance: Performance, replies: Sequence[Reply], music: bool = False
 ) -> dict[str, Any]:
     """The document of a file that was read and asked; for `music` it is listened to once more."""
     reading = performance.reading

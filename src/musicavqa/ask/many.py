@@ -34,7 +34,7 @@ class Errand:
     checkpoint: Path
     method_file: Path | None = None
     limits: Limits = LIMITS
-    music: bool = True
+    music: bool = False
     """Tempo, beats and key, too."""
 
 

@@ -52,7 +52,7 @@ def search(
         raise ValueError("Say what is wanted, or --like FILE; one of the two.")
     terms = () if query is None else parse_query(query)
     wanted = list(dict.fromkeys([*files, *([like] if like is not None else [])]))
-    errand = Errand((), checkpoint, limits=limits, music=False)
+    errand = Errand((), checkpoint, limits=limits)
     newest = latest(continue_documents(index, wanted, errand, workers, tell))
     documents = [found for path in files if (found := newest[str(path)]).get("reading") is not None]
     if like is None:

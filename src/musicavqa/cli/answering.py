@@ -61,8 +61,8 @@ def ask(
     max_memory: MaxMemory = MAX_MEMORY,
     device: Device = "cpu",
     music: Annotated[
-        bool, typer.Option(help="Tempo, beats and key in what --json and --questions write.")
-    ] = True,
+        bool, typer.Option("--music", help="Tempo, beats, key in what --json, --questions write.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Answer questions about a performance: answer, confidence, when and where."""

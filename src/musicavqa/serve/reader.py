@@ -83,7 +83,7 @@ class Reader:
         )
         replies = performance.ask(errand.questions) if errand.questions else []
         tick("music", 0.0, None)
-        document = answers(errand.path, performance, replies)
+        document = answers(errand.path, performance, replies, music=True)
         told = {"document": called(document, errand.path, errand.name)}
         if errand.key not in errand.kept:
             return told
