@@ -29,7 +29,7 @@ ROOMS = {
     "datasets": "bandstand features media",
     "training": "bandstand features methods metrics",
     "scoring": "bandstand catalog datasets features methods metrics training",
-    "llm": "features media methods metrics scoring training",
+    "llm": "datasets features media methods metrics scoring training",
     "reports": "builders catalog metrics",
     "identity": "datasets features training",
     "workflow": "bandstand datasets features identity llm media methods metrics scoring training",
@@ -43,7 +43,7 @@ LIBRARIES = {
     "torch": "devices records tensor_files media backbones features methods llm training ask",
     "transformers": "backbones features llm",
     "onnxruntime": "features",
-    "av": "media bandstand",
+    "av": "media bandstand llm",
     "cv2": "bandstand",
     "numpy": (
         "records tensor_files metrics rules media features methods llm bandstand training datasets"

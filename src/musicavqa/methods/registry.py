@@ -189,11 +189,10 @@ def load_method(name_or_path: str | Path) -> Method:
 
 
 def _refuse_language_model(name: str) -> None:
-    from musicavqa.llm.models import card_of, list_models
-
-    if name in list_models():
+    models = importlib.import_module("musicavqa.llm.models")
+    if name in models.list_models():
         raise ValueError(
-            f"{name} is a language model ({card_of(name).tier}): it is taught and asked by "
+            f"{name} is a language model ({models.card_of(name).tier}): it is taught and asked by "
             "`musicavqa llm`, see docs/llm_models.md."
         )
 

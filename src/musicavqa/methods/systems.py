@@ -88,9 +88,7 @@ def _system(entry: Any, methods: list[Method], scored: set[str]) -> System:
 
 
 def _language_model(entry: Any) -> System:
-    from musicavqa.llm.systems import systems as language_models
-
-    for found in language_models():
+    for found in importlib.import_module("musicavqa.llm.systems").systems():
         if found.name == entry.name:
             opened = f"{found.how}: {found.tier}"
             return System(
