@@ -33,7 +33,7 @@ def teach(
         int, typer.Option(min=1, help="Likewise, with more weight on onsets and levels.")
     ] = 8_500,
     fit_scenes: Annotated[int, typer.Option(min=1, help="Scenes with equal instruments.")] = 700,
-    fit_passes: Annotated[int, typer.Option(min=1, help="How often each of these is seen.")] = 16,
+    fit_passes: Annotated[int, typer.Option(min=1, help="How often each of these is seen.")] = 36,
     clips: Annotated[int, typer.Option(min=1, help="Rendered clips to weigh all on.")] = 300,
     fonts: Annotated[
         Path | None, typer.Option(help="Folder of soundfonts, beside /usr/share/sounds/sf2.")

@@ -193,5 +193,5 @@ def test_the_command_teaches_from_nothing(tmp_path, command_line, few_rounds):
     assert {path.name for path in run.iterdir()} >= {
         "run.json", "log.jsonl", "checkpoint.safetensors", "trained_on.jsonl",
     }  # fmt: skip
-    assert load_checkpoint(run).model.options.fit_width == 48
+    assert load_checkpoint(run).model.options.fit_width == 64
     assert command_line("teach", run, *given)[:2] == (0, out)

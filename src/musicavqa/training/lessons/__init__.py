@@ -63,13 +63,13 @@ class Lessons:
     """Likewise, with more weight on onsets and levels."""
     fit_scenes: int = 700
     """Scenes for fit."""
-    fit_passes: int = 16
+    fit_passes: int = 36
     """Over all of these."""
     clips: int = 300
     """Rendered clips on which all is weighed."""
     seed: int = 0
     """Of weights, order and chance; equal seeds give equal files on one machine."""
-    options: Options = field(default_factory=lambda: Options(fit_width=48))
+    options: Options = field(default_factory=Options)
     """Sizes of the networks."""
 
     def __post_init__(self) -> None:

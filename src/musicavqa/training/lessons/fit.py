@@ -28,7 +28,8 @@ ANY_EVERY = 6
 LENGTH_S = 10
 MIDDLE_S = 5.0
 BATCH = 8
-ENSEMBLE_RATE = 0.5
+ENSEMBLE_RATE = 0.6
+"""Share of ensembles among what is learned from."""
 SHORTEST = 50
 """Ticks of the shortest piece that is learned from."""
 SURE = 0.97
@@ -95,7 +96,7 @@ def _written(values: np.ndarray) -> list[Any]:
 def learn_fit(fit: Fitting, scenes: Material, n_passes: int, desk: Desk) -> None:
     """As many steps as `n_passes` over all scenes take; each step draws eight of them.
 
-    Half of what is drawn are scenes as they were filmed, half `ensembles` of their performers.
+    Some are scenes as they were filmed, the others `ensembles` of their performers.
     """
     n_steps = max(1, n_passes * len(scenes) // BATCH)
     plan = Plan("fit", n_steps, 1.5e-3, weight_decay=0.03, gradient_clip=1.0, n_warm=50, lowest=0)
