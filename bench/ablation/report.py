@@ -1,0 +1,170 @@
+"""The results as numbers (docs/thesis.json), as tables and as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ablation.design import CELLS, READS_MUSIC, READS_PLACE_OR_TIME, SWITCHES
+from ablation.effects import Estimate, contrasts, estimate
+
+from musicavqa.records import Question
+
+NAMES = {"input": "input", "place_time": "space and time", "music": "music"}
+SUBSETS = {
+    "all": lambda q: True,
+    "A": lambda q: q.cell.startswith("A-"),
+    "V": lambda q: q.cell.startswith("V-"),
+    "AV": lambda q: q.cell.startswith("AV-"),
+    "asks place or time": lambda q: q.template in READS_PLACE_OR_TIME,
+    "asks no place or time": lambda q: q.template not in READS_PLACE_OR_TIME,
+    "asks level or rate": lambda q: q.template in READS_MUSIC,
+    "asks no level or rate": lambda q: q.template not in READS_MUSIC,
+}
+"""Which questions of a split are looked at together."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The questions of a split, and for each way and cell whether they were answered right."""
+
+    questions: Sequence[Question]
+    right: Mapping[str, Mapping[str, np.ndarray]]
+    """Way -> cell -> (S, N); 'joined' has the cells without music alone."""
+
+
+def results(about: Mapping[str, Any], splits: Mapping[str, Scored]) -> dict[str, Any]:
+    """All numbers, rounded to two digits."""
+    return {**about, "splits": {name: _of_split(scored) for name, scored in splits.items()}}
+
+
+def _of_split(scored: Scored) -> dict[str, Any]:
+    cells = scored.right["cells"]
+    joined = {**cells, **scored.right["joined"]}
+    clips = np.array([question.clip for question in scored.questions])
+    return {
+        "n_questions": len(clips),
+        "n_clips": len(set(clips)),
+        "n_of": {
+            name: sum(bool(inside(q)) for q in scored.questions) for name, inside in SUBSETS.items()
+        },
+        "by_seed": {
+            name: [round(100 * float(x), 2) for x in right.mean(1)] for name, right in cells.items()
+        },
+        "cells": _estimates(scored, cells, _single_cells()),
+        "effects": _estimates(scored, cells, contrasts()),
+        "joined": _estimates(scored, joined, contrasts()),
+        "exact_cells": _estimates(scored, scored.right["exact"], _single_cells()),
+        "exact_effects": _estimates(scored, scored.right["exact"], contrasts()),
+    }
+
+
+def _single_cells() -> dict[str, np.ndarray]:
+    return {cell.name: np.eye(len(CELLS))[i] for i, cell in enumerate(CELLS)}
+
+
+def _estimates(
+    scored: Scored, right: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, list[float]]]:
+    """Name -> subset -> [mean, low, high]."""
+    correct = np.stack([right[cell.name] for cell in CELLS]).astype(float)  # (8, S, N)
+    clips = np.array([question.clip for question in scored.questions])
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in weights}
+    for subset, inside in SUBSETS.items():
+        mask = np.array([bool(inside(question)) for question in scored.questions])
+        if not mask.any():
+            continue
+        for name, weight in weights.items():
+            found[name][subset] = _rounded(estimate(correct[..., mask], clips[mask], weight))
+    return found
+
+
+def _rounded(found: Estimate) -> list[float]:
+    return [round(x, 2) for x in (found.mean, found.low, found.high)]
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """Tables in Markdown: cells, effects, questions apart, perfect perception, what is lost."""
+    splits = results["splits"]
+    effects = list(contrasts())
+    parts = [
+        _table("cell", splits, [cell.name for cell in CELLS], "cells"),
+        _table("effect", splits, effects[:7], "effects"),
+        _table("against one neighbour", splits, effects[7:], "effects"),
+        _table("effect, perfect senses", splits, effects[:7], "exact_effects"),
+        _table("effect, sight and hearing joined in all", splits, effects[:7], "joined"),
+        _by_subset(splits),
+    ]
+    return "\n\n".join(parts)
+
+
+def _table(title: str, splits: Mapping[str, Any], rows: Sequence[str], part: str) -> str:
+    lines = [f"| {title} | " + " | ".join(splits) + " |", "|---" * (1 + len(splits)) + "|"]
+    for row in rows:
+        values = [_shown(split[part][row]["all"], signed="cells" not in part) for split in splits.values()]
+        lines.append(f"| {_named(row)} | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def _by_subset(splits: Mapping[str, Any]) -> str:
+    """The main effects on parts of the questions of the first split."""
+    name, split = next(iter(splits.items()))
+    lines = [
+        f"| questions of {name} | n | " + " | ".join(NAMES[s] for s in SWITCHES) + " |",
+        "|---" * 5 + "|",
+    ]
+    for subset in split["effects"]["input"]:
+        values = [_shown(split["effects"][switch][subset], signed=True) for switch in SWITCHES]
+        lines.append(f"| {subset} | {split['n_of'][subset]} | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def _shown(value: Sequence[float], signed: bool) -> str:
+    mean, low, high = value
+    if signed:
+        return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"{mean:.1f} ({low:.1f}-{high:.1f})"
+
+
+def _named(name: str) -> str:
+    return name.replace("place_time", NAMES["place_time"]).replace("+", " + ")
+
+
+def draw(results: Mapping[str, Any], path: Path) -> None:
+    """The figure: all cells, and the seven effects, on each split."""
+    import matplotlib.pyplot as plt
+
+    splits = results["splits"]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=(1, 1.15))
+    names = [cell.name for cell in CELLS]
+    effects = list(contrasts())[:7]
+    _dots(left, splits, names, "cells")
+    _dots(right, splits, effects, "effects")
+    _crosses(right, next(iter(splits.values())), effects)
+    right.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+    left.set_xlabel("right answers, %")
+    right.set_xlabel("points; x: with perfect senses (rules alone)")
+    left.set_title("cells", loc="left")
+    right.set_title("main effects and interactions", loc="left")
+    left.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    plt.close(figure)
+
+
+def _dots(axes: Any, splits: Mapping[str, Any], rows: Sequence[str], part: str) -> None:
+    for i, (split, found) in enumerate(splits.items()):
+        values = np.array([found[part][row]["all"] for row in rows])
+        places = np.arange(len(rows)) + 0.16 * (i - (len(splits) - 1) / 2)
+        away = np.abs(values[:, 1:] - values[:, :1]).T
+        axes.errorbar(values[:, 0], places, xerr=away, fmt="o", markersize=4, label=split)
+    axes.set_yticks(range(len(rows)), [_named(row) for row in rows], fontsize=8)
+    axes.invert_yaxis()
+
+
+def _crosses(axes: Any, split: Mapping[str, Any], rows: Sequence[str]) -> None:
+    exact = [split["exact_effects"][row]["all"][0] for row in rows]
+    axes.plot(exact, range(len(rows)), "x", color="black", markersize=6)
