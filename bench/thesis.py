@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from ablation import report
 from ablation.answering import answer, beliefs_of, exact_reading, prior_of, reading_of, tables_of
 from ablation.design import CELLS, Cell
@@ -28,7 +29,6 @@ from ablation.frequencies import Frequencies, of_train
 from ablation.parts import Perceived, Sizes, Workshop
 from ablation.perceived import STREAMS, Streams
 from ablation.weighing import Spreads, fit_judge
-
 from musicavqa.cli.extras import what_to_install
 from musicavqa.datasets import load_dataset
 from musicavqa.features.streams import open_streams
@@ -129,7 +129,9 @@ def scored(trial: Trial, asked: Asked, seeds: Sequence[int]) -> report.Scored:
     for way in WAYS:
         all_seeds = [trial.answers(asked, way, seed) for seed in (seeds if way != "exact" else [0])]
         right[way] = {
-            cell: np.array([[said[cell][q.key] == q.answer for q in questions] for said in all_seeds])
+            cell: np.array(
+                [[said[cell][q.key] == q.answer for q in questions] for said in all_seeds]
+            )
             for cell in all_seeds[0]
         }
     return report.Scored(questions, right)
@@ -148,7 +150,10 @@ def main() -> None:
     parser.add_argument("--draw", action="store_true", help="only print and draw what --out holds")
     given = parser.parse_args()
     if not given.draw:
-        measure(given)
+        try:
+            measure(given)
+        except (ValueError, FileNotFoundError) as error:
+            parser.error(str(error))
     if given.splits:
         kept = read_json(given.out)
         print(report.page(kept))
@@ -160,6 +165,7 @@ def measure(given: argparse.Namespace) -> None:
     torch.set_num_threads(given.threads)
     streams = open_streams(given.features, STREAMS, data=given.data)
     shop = Workshop(given.work, Sizes(), _Told())
+    shop.check()
     seeds = range(given.seeds)
     val = read_split(given.data, "val", streams)
     for seed in seeds:
@@ -197,7 +203,9 @@ class _Told:
         if time.monotonic() - self.last_s > 10 or done == total:
             self.last_s = time.monotonic()
             cpu_s = time.process_time()
-            print(f"{cpu_s:7.0f} CPU s  {remark} {done:g} of {total:g}", file=sys.stderr, flush=True)
+            print(
+                f"{cpu_s:7.0f} CPU s  {remark} {done:g} of {total:g}", file=sys.stderr, flush=True
+            )
 
 
 if __name__ == "__main__":

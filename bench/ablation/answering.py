@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+
 from ablation.design import Cell
 from ablation.frequencies import Frequencies
 from ablation.perceived import Heard, Seen
@@ -16,7 +17,6 @@ from ablation.weighing import (
     sources,
     voiceover_share,
 )
-
 from musicavqa.answers import ANSWERS, index
 from musicavqa.bandstand.truth import Scene, clip_targets, read_truth, tick_targets
 from musicavqa.methods.layers.listening import TICKS, N
@@ -26,7 +26,8 @@ from musicavqa.records import Seen as Performer
 from musicavqa.rules.tables import Beliefs, Table, draw_tables
 from musicavqa.rules.votes import votes
 
-N_TABLES = 50
+N_TABLES = 32
+"""Drawn of each clip, in every cell."""
 DOUBT = 0.02
 """Weight of the frequency of answers beside the tables' votes."""
 FAINT = 0.02
@@ -59,23 +60,23 @@ def reading_of(
 
 
 def _placed(cell: Cell, judge: Judge, seen: Seen, heard: Heard) -> list[Performer]:
-    assert judge.there is not None and judge.sounds is not None
+    assert judge.there is not None
+    assert judge.sounds is not None
     if not len(seen.x):
         return []
     names = seen.names * judge.names
     shares = np.exp(names - names.max(1, keepdims=True))
     shares /= shares.sum(1, keepdims=True)
     there = judge.there.shares(seen.there)
+    n_ticks = len(heard.speech)
     sounds = judge.sounds.shares(fit_features(cell, seen, heard, seen.names))
     return [
-        _performer(float(there[i]), shares[i], float(seen.x[i]), float(sounds[i]), len(heard.speech))
+        _performer(float(there[i]), shares[i], float(seen.x[i]), float(sounds[i]), n_ticks)
         for i in range(len(seen.x))
     ]
 
 
-def _counted(
-    judge: Judge, seen: Seen, frequencies: Frequencies, n_ticks: int
-) -> list[Performer]:
+def _counted(judge: Judge, seen: Seen, frequencies: Frequencies, n_ticks: int) -> list[Performer]:
     scale, shift = judge.slots
     taken = 1 / (1 + np.exp(-(scale * seen.slots + shift)))
     return [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from ablation.material import LENGTH_S, mix_truth, mixes_at
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ablation.material import LENGTH_S, mix_truth, mixes_at
 from musicavqa.features.encoders.audio_logmel import FRAMES
 from musicavqa.methods.layers import listening
 from musicavqa.methods.layers.listening import (
@@ -90,7 +90,7 @@ def described(rows: Tensor) -> Tensor:
 
 
 class Lesson:
-    """Mixes with their truth, read once; batches are crops of six seconds, half of them mirrored."""
+    """Mixes with their truth, read once; batches are crops of six seconds, half of it mirrored."""
 
     def __init__(self, mixes: Material) -> None:
         self.mixes = mixes

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from ablation.design import CELLS, SWITCHES, Cell
 
+from ablation.design import CELLS, SWITCHES, Cell
 from musicavqa.metrics.clusters import clip_sums, clustered_variance, effective_clips
 from musicavqa.metrics.distributions import student_quantile
 

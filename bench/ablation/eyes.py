@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from ablation.material import KEYFRAME, MAP, stills_at
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ablation.material import KEYFRAME, MAP, stills_at
 from musicavqa.methods.layers import performer_map
 from musicavqa.methods.layers.performer_map import N, Residual, Sight
 from musicavqa.training.lessons.shards import Material

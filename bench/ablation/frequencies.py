@@ -1,4 +1,4 @@
-"""How frequent facts are among performances of `train`: what a cell answers by where it lacks a fact.
+"""How frequent facts are among performances of `train`: what a cell goes by where it lacks one.
 
 A fact that is lacking is taken from a performance drawn at random among those with as many players.
 So it is never wrong on the whole, and says nothing about the clip at hand.

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+
 from ablation import ears, eyes
 from ablation.ears import Ear
 from ablation.eyes import Eye
 from ablation.material import make_mixes, make_stills
 from ablation.perceived import Heard, Seen, Streams, listen, load, look, save
-from torch import nn
-
+from musicavqa.files import read_json, write_json
 from musicavqa.records import Clip
 from musicavqa.training.lessons.shards import Tell
 from musicavqa.training.lessons.study import Desk
@@ -56,6 +57,18 @@ class Workshop:
     sizes: Sizes
     tell: Tell
 
+    def check(self) -> None:
+        """Note the sizes of a new folder; ValueError where it was begun with others."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "sizes.json"
+        begun = read_json(path) if path.exists() else asdict(self.sizes)
+        if begun != asdict(self.sizes):
+            raise ValueError(
+                f"{self.folder} was begun with {begun}, not {asdict(self.sizes)}. "
+                f"Give another folder as --work."
+            )
+        write_json(path, begun)
+
     def learned(self, seed: int) -> dict[str, nn.Module]:
         """All eight parts of a seed, learned now where they are not yet."""
         desk = Desk(self.folder / f"seed-{seed}", seed, self.tell)
@@ -76,9 +89,7 @@ class Workshop:
         self, seed: int, split: str, clips: Sequence[Clip], streams: Streams
     ) -> Perceived:
         """What each part of a seed says of these clips, kept on disk."""
-        paths = {
-            name: self.folder / f"seed-{seed}" / f"{name}-{split}.npz" for name in EYES | EARS
-        }
+        paths = {name: self.folder / f"seed-{seed}" / f"{name}-{split}.npz" for name in EYES | EARS}
         missing = [name for name, path in paths.items() if not path.exists()]
         parts = self.learned(seed) if missing else {}
         for done, name in enumerate(missing):

@@ -1,4 +1,4 @@
-"""What eyes and ears say of the clips of a split, kept on disk: each part runs once over each clip."""
+"""What eyes and ears say of the clips of a split, kept on disk: each runs once over each clip."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
+
 from ablation.ears import EMBEDDING, Ear
 from ablation.eyes import Eye
 from ablation.material import KEYFRAME
-from torch.nn import functional as F
-
 from musicavqa.features.encoders.visual_keyframes import EVERY_S
 from musicavqa.features.store import ClipStore
 from musicavqa.files import replacing
@@ -80,21 +80,26 @@ def _looked(eye: Eye, clip: Clip, streams: Streams) -> Seen:
         return Seen(float(outdoor.mean()), *nobody, slots.mean(0).numpy())
     found = gather(peaks(said))
     there, names = evidence(found)
-    x, y, height = (
-        torch.tensor([p.mean(f) for p in found]).float() for f in ("x", "y", "height")
-    )
+    x, y, height = (torch.tensor([p.mean(f) for p in found]).float() for f in ("x", "y", "height"))
     changes = movement(clip, streams, eye.special)
     zones = movement_around(changes, x, y, height)[..., ZONES : 2 * ZONES]  # means of four heights
     moves = zones.mean(2).numpy() if found else np.zeros((0, n_ticks))
     return Seen(
-        float(said.outdoor.mean()), there.numpy(), names.numpy(), x.numpy(), moves, np.zeros((22, 8))
+        float(said.outdoor.mean()),
+        there.numpy(),
+        names.numpy(),
+        x.numpy(),
+        moves,
+        np.zeros((22, 8)),
     )
 
 
 def movement(clip: Clip, streams: Streams, special: bool) -> torch.Tensor:
     """(10 T, rows, columns) how much each place changes; by whole seconds for general input."""
     if special:
-        return torch.from_numpy(streams["visual_movement"][clip.id].astype(np.float32)).flatten(0, 1)
+        return torch.from_numpy(streams["visual_movement"][clip.id].astype(np.float32)).flatten(
+            0, 1
+        )
     maps = torch.from_numpy(streams["visual_effnet"][clip.id].astype(np.float32))
     change = (maps[1:] - maps[:-1]).square().mean(1).sqrt()  # (T - 1, 7, 7)
     return torch.cat([change[:1], change]).repeat_interleave(TICKS, 0)

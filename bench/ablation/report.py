@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from ablation.design import CELLS, READS_MUSIC, READS_PLACE_OR_TIME, SWITCHES
 from ablation.effects import Estimate, contrasts, estimate
-
 from musicavqa.records import Question
 
 NAMES = {"input": "input", "place_time": "space and time", "music": "music"}
@@ -104,7 +104,9 @@ def page(results: Mapping[str, Any]) -> str:
 def _table(title: str, splits: Mapping[str, Any], rows: Sequence[str], part: str) -> str:
     lines = [f"| {title} | " + " | ".join(splits) + " |", "|---" * (1 + len(splits)) + "|"]
     for row in rows:
-        values = [_shown(split[part][row]["all"], signed="cells" not in part) for split in splits.values()]
+        values = [
+            _shown(split[part][row]["all"], signed="cells" not in part) for split in splits.values()
+        ]
         lines.append(f"| {_named(row)} | " + " | ".join(values) + " |")
     return "\n".join(lines)
 

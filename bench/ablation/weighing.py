@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
 from ablation.design import Cell
 from ablation.eyes import count_shares
 from ablation.perceived import Heard, Seen, highest
-
 from musicavqa.bandstand.truth import clip_targets
 from musicavqa.methods.layers.fitting import EDGE_PAN
 from musicavqa.methods.layers.listening import TICKS
@@ -71,9 +71,11 @@ class Judge:
 
 
 def fit_weights(features: np.ndarray, true: np.ndarray) -> Weights:
-    """Logistic regression by Newton's method, features (n, m) and truth (n,); needs both answers."""
+    """Logistic regression by Newton's method, features (n, m) and truth (n,) of both kinds."""
     if not 0 < true.sum() < len(true):
-        raise ValueError(f"Of {len(true)} observations {int(true.sum())} are true: none to compare.")
+        raise ValueError(
+            f"{int(true.sum())} of {len(true)} observations are true: none to compare."
+        )
     mean, spread = features.mean(0), features.std(0) + 1e-6
     x = np.concatenate([(features - mean) / spread, np.ones((len(features), 1))], 1)
     pull = np.diag([PULL] * features.shape[1] + [1e-6])
