@@ -25,6 +25,7 @@ import torch
 from ablation import report
 from ablation.answering import answer, beliefs_of, exact_reading, prior_of, reading_of, tables_of
 from ablation.design import CELLS, Cell
+from ablation.facts import facts
 from ablation.frequencies import Frequencies, of_train
 from ablation.parts import Perceived, Sizes, Workshop
 from ablation.perceived import STREAMS, Streams
@@ -33,7 +34,7 @@ from musicavqa.cli.extras import what_to_install
 from musicavqa.datasets import load_dataset
 from musicavqa.features.streams import open_streams
 from musicavqa.files import read_json, write_json
-from musicavqa.records import Clip, Question
+from musicavqa.records import Clip, Question, Reading
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("test", "test-timbre", "test-art", "test-conflict")
@@ -108,17 +109,34 @@ class Trial:
             readings = [exact_reading(cell, scene, self.frequencies) for scene in scenes]
             spreads = Spreads()
         else:
-            known, said = ((found[cell.eye], found[cell.ear]) for found in senses)
-            judge = fit_judge(cell, self.val.clips, *known)
-            pairs = zip(*said, strict=True)
-            readings = [reading_of(cell, judge, *pair, self.frequencies) for pair in pairs]
-            spreads = judge.spreads
+            readings, spreads = self._read(cell, senses)
         beliefs = beliefs_of(self.frequencies, cell.music or way == "joined", spreads)
         prior = prior_of([q for questions in self.val.questions.values() for q in questions])
         found: dict[str, str] = {}
         for clip, reading in zip(asked.clips, readings, strict=True):
             tables = tables_of(cell, reading, beliefs, self.frequencies, rng)
             found |= answer(tables, asked.questions[clip.id], prior)
+        return found
+
+    def _read(self, cell: Cell, senses: tuple[Perceived, ...]) -> tuple[list[Reading], Spreads]:
+        """Readings of the clips that are asked about, weighed by those of val."""
+        known, said = ((found[cell.eye], found[cell.ear]) for found in senses)
+        judge = fit_judge(cell, self.val.clips, *known)
+        pairs = zip(*said, strict=True)
+        readings = [reading_of(cell, judge, *pair, self.frequencies) for pair in pairs]
+        return readings, judge.spreads
+
+    def perception(self, asked: Asked, seeds: Sequence[int]) -> dict[str, dict[str, float]]:
+        """Cell -> what it perceives rightly of the clips, in percent, mean over seeds."""
+        scenes = [clip.scene for clip in asked.clips if clip.scene is not None]
+        all_senses = [self._senses(asked, seed) for seed in seeds]
+        found = {}
+        for cell in CELLS:
+            by_seed = [facts(cell, self._read(cell, senses)[0], scenes) for senses in all_senses]
+            found[cell.name] = {
+                name: round(float(np.mean([one[name] for one in by_seed])), 1)
+                for name in by_seed[0]
+            }
         return found
 
 
@@ -171,10 +189,8 @@ def measure(given: argparse.Namespace) -> None:
     for seed in seeds:
         shop.perceived(seed, "val", val.clips, streams)
     trial = Trial(shop, streams, val, of_train(N_TRAIN))
-    results = {
-        split: scored(trial, read_split(given.data, split, streams), seeds)
-        for split in given.splits
-    }
+    asked = {split: read_split(given.data, split, streams) for split in given.splits}
+    results = {split: scored(trial, found, seeds) for split, found in asked.items()}
     if not results:
         return
     about = {"sizes": asdict(shop.sizes), "seeds": given.seeds, "parameters": shop.parameters()}
@@ -182,6 +198,8 @@ def measure(given: argparse.Namespace) -> None:
         name: round(getattr(trial.frequencies, name), 4)
         for name in ("usual", "if_seen", "if_unseen", "equal_sounds")
     }
+    first = next(iter(asked))
+    about["perception"] = {"split": first, "cells": trial.perception(asked[first], seeds)}
     write_json(given.out, report.results(about, results))
 
 

@@ -97,6 +97,7 @@ def page(results: Mapping[str, Any]) -> str:
         _table("effect, perfect senses", splits, effects[:7], "exact_effects"),
         _table("effect, sight and hearing joined in all", splits, effects[:7], "joined"),
         _by_subset(splits),
+        _perception(results["perception"]["cells"]),
     ]
     return "\n\n".join(parts)
 
@@ -121,6 +122,15 @@ def _by_subset(splits: Mapping[str, Any]) -> str:
     for subset in split["effects"]["input"]:
         values = [_shown(split["effects"][switch][subset], signed=True) for switch in SWITCHES]
         lines.append(f"| {subset} | {split['n_of'][subset]} | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def _perception(cells: Mapping[str, Mapping[str, float]]) -> str:
+    known = {fact: None for found in cells.values() for fact in found}
+    lines = ["| fact, % | " + " | ".join(_named(name) for name in cells) + " |", "|---" * 9 + "|"]
+    for fact in known:
+        values = [f"{found[fact]:.1f}" if fact in found else "" for found in cells.values()]
+        lines.append(f"| {fact} | " + " | ".join(values) + " |")
     return "\n".join(lines)
 
 

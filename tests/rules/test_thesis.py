@@ -19,6 +19,7 @@ from musicavqa.rules.facts import Facts, Player
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 from ablation import answering, effects, eyes, weighing
 from ablation.design import CELLS, READS_MUSIC, READS_PLACE_OR_TIME, Cell
+from ablation.facts import facts
 from ablation.frequencies import Frequencies
 
 PERFORMANCES = [read_truth(sample_scene("train", index)) for index in range(150)]
@@ -217,3 +218,10 @@ def test_weights_learn_how_sure_to_be():
     assert np.abs(weights.shares(x) - share).max() < 0.06
     with pytest.raises(ValueError, match="0 of 3"):
         weighing.fit_weights(np.ones((3, 1)), np.zeros(3))
+
+
+def test_exact_readings_perceive_everything():
+    readings = [answering.exact_reading(FULL, scene, FREQUENCIES) for scene in SCENES]
+    found = facts(FULL, readings, SCENES)
+    assert found.pop("activity per tick, AP") > 95  # a tick that is half played counts
+    assert {round(value) for value in found.values() if not np.isnan(value)} == {100}
