@@ -31,7 +31,7 @@ EMBEDDING = 1024
 
 
 class Ear(nn.Module):
-    """Log-mel (C, T, 2, 50, 64), or embeddings (C, T, 1024) for general input -> Hearing.
+    """Embeddings (C, T, 1024), with special input also log-mel (C, T, 2, 50, 64) -> Hearing.
 
     Without music, levels and onsets are zero; panning is zero for general input, which is mono.
     """
@@ -39,10 +39,11 @@ class Ear(nn.Module):
     def __init__(self, special: bool, music: bool) -> None:
         super().__init__()
         self.special, self.music = special, music
-        self.norm = nn.BatchNorm1d(DESCRIBED if special else EMBEDDING, affine=False)
-        self.read = (
-            nn.Conv1d(DESCRIBED, WIDTH, 3, padding=1) if special else nn.Conv1d(EMBEDDING, WIDTH, 1)
-        )
+        self.norm = nn.BatchNorm1d(EMBEDDING, affine=False)
+        self.read = nn.Conv1d(EMBEDDING, WIDTH, 1)
+        if special:
+            self.fine_norm = nn.BatchNorm1d(DESCRIBED, affine=False)
+            self.fine = nn.Conv1d(DESCRIBED, WIDTH, 3, padding=1)
         self.read_norm = nn.BatchNorm1d(WIDTH)
         self.dropout = nn.Dropout(DROPOUT)
         self.time = nn.Sequential(*(Reach(WIDTH, ticks) for ticks in REACHES))
@@ -54,12 +55,11 @@ class Ear(nn.Module):
         self.out = nn.Conv1d(WIDTH, sum(self.heads.values()), 1)
         nn.init.constant_(self.out.bias, -2.0)
 
-    def forward(self, rows: Tensor) -> Hearing:
-        if self.special:
-            x = self.read(self.norm(described(rows)))
-        else:
-            x = self.read(self.norm(rows.transpose(1, 2)))
-            x = F.interpolate(x, TICKS * rows.shape[1], mode="linear", align_corners=False)
+    def forward(self, embedding: Tensor, logmel: Tensor | None = None) -> Hearing:
+        x = self.read(self.norm(embedding.transpose(1, 2)))
+        x = F.interpolate(x, TICKS * embedding.shape[1], mode="linear", align_corners=False)
+        if logmel is not None:
+            x = x + self.fine(self.fine_norm(described(logmel)))
         x = self.time(self.dropout(F.relu(self.read_norm(x))))
         whole = self.whole(torch.cat([x.mean(2), x.amax(2)], 1))
         x = F.gelu(self.last_norm(x + whole[..., None]))
@@ -96,17 +96,19 @@ class Lesson:
         self.mixes = mixes
         self.truths = [mix_truth(index) for index in mixes.truths]
 
-    def batch(self, seed: int, step: int, special: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """Rows and truth, of the same moments for all ears of a seed."""
+    def batch(self, seed: int, step: int, special: bool) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """What an ear reads, and truth, of the same moments for all ears of a seed."""
         per_pass = len(self.mixes) // BATCH
         first = BATCH * (step % per_pass)
         order = np.random.default_rng([seed, step // per_pass]).permutation(len(self.mixes))
         places = order[first : first + BATCH].tolist()
         rng = np.random.default_rng([seed, step, 1])
         start, mirrored = int(rng.integers(LENGTH_S - CROP_S + 1)), rng.random(BATCH) < 0.5
-        rows = mixes_at(self.mixes, places, special)[:, start : start + CROP_S]
+        rows = [
+            mixes_at(self.mixes, places, kind) for kind in ((False, True) if special else (False,))
+        ]
         if special:
-            rows[mirrored, :, 1] *= -1
+            rows[1][mirrored, :, 1] *= -1
         known = [self.truths[place] for place in places]
         ticks = slice(TICKS * start, TICKS * (start + CROP_S))
         wanted = {
@@ -116,7 +118,8 @@ class Lesson:
         wanted["pan"][mirrored] *= -1
         wanted["level_db"] = np.stack([truth["loudness"] for truth in known])
         wanted["stereo"] = np.stack([truth["stereo"][0] > 0 for truth in known])
-        return torch.from_numpy(rows), {k: torch.from_numpy(v) for k, v in wanted.items()}
+        read = [torch.from_numpy(one[:, start : start + CROP_S]) for one in rows]
+        return read, {name: torch.from_numpy(value) for name, value in wanted.items()}
 
 
 def learn(ear: Ear, name: str, lesson: Lesson | None, n_steps: int, desk: Desk) -> None:
@@ -129,7 +132,7 @@ def learn(ear: Ear, name: str, lesson: Lesson | None, n_steps: int, desk: Desk) 
     def losses(step: int) -> dict[str, Tensor]:
         assert lesson is not None
         rows, wanted = lesson.batch(desk.seed, step, ear.special)
-        found = listening.losses(ear(rows), wanted)
+        found = listening.losses(ear(*rows), wanted)
         left_out = set() if ear.music else {"onsets", "rests", "levels"}
         left_out |= set() if ear.special else {"pan"}
         return {name: loss for name, loss in found.items() if name not in left_out}

@@ -41,7 +41,8 @@ def facts(cell: Cell, readings: Sequence[Reading], scenes: Sequence[Scene]) -> d
 
 
 def _n_seen(reading: Reading) -> int:
-    return sum(one.share >= 0.5 for one in reading.seen)
+    """The expected number, rounded."""
+    return round(sum(one.share for one in reading.seen))
 
 
 def _ticks(reading: Reading, scene: Scene) -> np.ndarray:

@@ -111,11 +111,10 @@ def listen(ear: Ear, clips: Sequence[Clip], streams: Streams) -> list[Heard]:
     found = []
     for start in range(0, len(clips), CLIPS_AT_ONCE):
         some = clips[start : start + CLIPS_AT_ONCE]
+        rows = [[streams["audio_yamnet"][clip.id][:, :EMBEDDING] for clip in some]]
         if ear.special:
-            rows = [streams["audio_logmel"][clip.id] for clip in some]
-        else:
-            rows = [streams["audio_yamnet"][clip.id][:, :EMBEDDING] for clip in some]
-        said = ear(torch.from_numpy(np.stack(rows).astype(np.float32)))
+            rows.append([streams["audio_logmel"][clip.id] for clip in some])
+        said = ear(*(torch.from_numpy(np.stack(one).astype(np.float32)) for one in rows))
         found += [
             Heard(*arrays)
             for arrays in zip(
