@@ -43,7 +43,6 @@ def results(about: Mapping[str, Any], splits: Mapping[str, Scored]) -> dict[str,
 
 def _of_split(scored: Scored) -> dict[str, Any]:
     cells = scored.right["cells"]
-    joined = {**cells, **scored.right["joined"]}
     clips = np.array([question.clip for question in scored.questions])
     return {
         "n_questions": len(clips),
@@ -56,10 +55,20 @@ def _of_split(scored: Scored) -> dict[str, Any]:
         },
         "cells": _estimates(scored, cells, _single_cells()),
         "effects": _estimates(scored, cells, contrasts()),
-        "joined": _estimates(scored, joined, contrasts()),
-        "exact_cells": _estimates(scored, scored.right["exact"], _single_cells()),
-        "exact_effects": _estimates(scored, scored.right["exact"], contrasts()),
+        **_other_ways(scored),
     }
+
+
+def _other_ways(scored: Scored) -> dict[str, Any]:
+    """With sight and hearing joined in all cells, and with perfect senses, where it was tried."""
+    cells, joined, exact = (scored.right.get(way) for way in ("cells", "joined", "exact"))
+    found: dict[str, Any] = {}
+    if cells and joined:
+        found["joined"] = _estimates(scored, {**cells, **joined}, contrasts())
+    if exact:
+        found["exact_cells"] = _estimates(scored, exact, _single_cells())
+        found["exact_effects"] = _estimates(scored, exact, contrasts())
+    return found
 
 
 def _single_cells() -> dict[str, np.ndarray]:
@@ -94,6 +103,7 @@ def page(results: Mapping[str, Any]) -> str:
         _table("cell", splits, [cell.name for cell in CELLS], "cells"),
         _table("effect", splits, effects[:7], "effects"),
         _table("against one neighbour", splits, effects[7:], "effects"),
+        _table("cell, perfect senses", splits, [cell.name for cell in CELLS], "exact_cells"),
         _table("effect, perfect senses", splits, effects[:7], "exact_effects"),
         _table("effect, sight and hearing joined in all", splits, effects[:7], "joined"),
         _by_subset(splits),
@@ -103,6 +113,7 @@ def page(results: Mapping[str, Any]) -> str:
 
 
 def _table(title: str, splits: Mapping[str, Any], rows: Sequence[str], part: str) -> str:
+    splits = {name: split for name, split in splits.items() if part in split}
     lines = [f"| {title} | " + " | ".join(splits) + " |", "|---" * (1 + len(splits)) + "|"]
     for row in rows:
         values = [

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from musicavqa.bandstand.asked import questions
 from musicavqa.bandstand.scene import sample_scene
 from musicavqa.bandstand.truth import read_truth
+from musicavqa.records import Question
 from musicavqa.rules.answerer import answer
 from musicavqa.rules.facts import Facts, Player
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-from ablation import answering, effects, eyes, weighing
+from ablation import answering, effects, eyes, report, weighing
 from ablation.design import CELLS, READS_MUSIC, READS_PLACE_OR_TIME, Cell
 from ablation.facts import facts
 from ablation.frequencies import Frequencies
@@ -225,3 +226,28 @@ def test_exact_readings_perceive_everything():
     found = facts(FULL, readings, SCENES)
     assert found.pop("activity per tick, AP") > 95  # a tick that is half played counts
     assert {round(value) for value in found.values() if not np.isnan(value)} == {100}
+
+
+def test_a_report_shows_every_cell_and_effect_of_every_split():
+    questions = [
+        Question(f"x/test/{i}", f"clip-{i // 3}", "", 1 + i % 33, (), f"{kind}-Counting", "one")
+        for i, kind in enumerate(["A", "V", "AV"] * 22)
+    ]
+    rng = np.random.default_rng(0)
+    cells = {cell.name: rng.random((3, 66)) < 0.5 for cell in CELLS}
+    without = {cell.name: cells[cell.name] for cell in CELLS if not cell.music}
+    exact = {name: np.ones((1, 66), bool) for name in cells}
+    ways = {"cells": cells, "joined": without, "exact": exact}
+    splits = {
+        "test": report.Scored(questions, ways),
+        "test-art": report.Scored(questions, {"cells": cells}),
+    }
+    about = {"perception": {"split": "test", "cells": {cell.name: {"x": 1.0} for cell in CELLS}}}
+    found = report.results(about, splits)
+    assert found["splits"]["test"]["joined"] == found["splits"]["test"]["effects"]
+    assert found["splits"]["test"]["exact_cells"]["none"]["all"][0] == 100
+    assert "joined" not in found["splits"]["test-art"]
+    assert found["splits"]["test"]["n_of"]["AV"] == 22
+    shown = report.page(found)
+    assert all(report._named(cell.name) in shown for cell in CELLS)
+    assert shown.count("input x space and time x music") == 3
