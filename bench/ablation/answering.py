@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,6 +58,15 @@ def reading_of(
         voiceover=voiceover_share(judge, heard),
         outdoor=float(judge.outdoor.shares(np.array([[seen.outdoor]]))[0]),
     )
+
+
+def scaled(reading: Reading) -> Reading:
+    """The reading with activity as a share of the highest of each instrument.
+
+    A faint ear is never sure of a tick, so that an instrument that is drawn as heard has no time
+    at which it plays, and falls silent after all.
+    """
+    return replace(reading, activity=reading.activity / reading.activity.max(0).clip(1e-6))
 
 
 def _placed(cell: Cell, judge: Judge, seen: Seen, heard: Heard) -> list[Performer]:

@@ -61,10 +61,13 @@ def _of_split(scored: Scored) -> dict[str, Any]:
 
 def _other_ways(scored: Scored) -> dict[str, Any]:
     """With sight and hearing joined in all cells, and with perfect senses, where it was tried."""
-    cells, joined, exact = (scored.right.get(way) for way in ("cells", "joined", "exact"))
+    cells, exact = scored.right["cells"], scored.right.get("exact")
     found: dict[str, Any] = {}
-    if cells and joined:
-        found["joined"] = _estimates(scored, {**cells, **joined}, contrasts())
+    for way in ("joined", "scaled"):
+        if way in scored.right:
+            right = {**cells, **scored.right[way]}
+            found[f"{way}_cells"] = _estimates(scored, right, _single_cells())
+            found[way] = _estimates(scored, right, contrasts())
     if exact:
         found["exact_cells"] = _estimates(scored, exact, _single_cells())
         found["exact_effects"] = _estimates(scored, exact, contrasts())
@@ -106,6 +109,8 @@ def page(results: Mapping[str, Any]) -> str:
         _table("cell, perfect senses", splits, [cell.name for cell in CELLS], "exact_cells"),
         _table("effect, perfect senses", splits, effects[:7], "exact_effects"),
         _table("effect, sight and hearing joined in all", splits, effects[:7], "joined"),
+        _table("cell, activity scaled", splits, [cell.name for cell in CELLS], "scaled_cells"),
+        _table("effect, activity scaled", splits, effects, "scaled"),
         _by_subset(splits),
         _perception(results["perception"]["cells"]),
     ]
@@ -166,14 +171,15 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     effects = list(contrasts())[:7]
     _dots(left, splits, names, "cells")
     _dots(right, splits, effects, "effects")
-    _crosses(right, next(iter(splits.values())), effects)
+    _marks(right, next(iter(splits.values())), effects)
     right.axvline(0, color="0.6", linewidth=0.8, zorder=0)
     left.set_xlabel("right answers, %")
-    right.set_xlabel("points; x: with perfect senses (rules alone)")
+    right.set_xlabel("points")
     left.set_title("cells", loc="left")
     right.set_title("main effects and interactions", loc="left")
-    left.legend(frameon=False, fontsize=8, loc="lower right")
-    figure.tight_layout()
+    handles, labels = right.get_legend_handles_labels()
+    figure.tight_layout(rect=(0, 0.07, 1, 1))
+    figure.legend(handles, labels, frameon=False, fontsize=8, loc="lower center", ncols=len(labels))
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
 
@@ -188,6 +194,10 @@ def _dots(axes: Any, splits: Mapping[str, Any], rows: Sequence[str], part: str) 
     axes.invert_yaxis()
 
 
-def _crosses(axes: Any, split: Mapping[str, Any], rows: Sequence[str]) -> None:
-    exact = [split["exact_effects"][row]["all"][0] for row in rows]
-    axes.plot(exact, range(len(rows)), "x", color="black", markersize=6)
+def _marks(axes: Any, split: Mapping[str, Any], rows: Sequence[str]) -> None:
+    """Effects of other ways on the first split: with perfect senses, with scaled activity."""
+    ways = {"exact_effects": ("x", "perfect senses"), "scaled": ("^", "activity scaled")}
+    for part, (marker, label) in ways.items():
+        if part in split:
+            means = [split[part][row]["all"][0] for row in rows]
+            axes.plot(means, range(len(rows)), marker, color="black", markersize=6, label=label)
