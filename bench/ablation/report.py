@@ -114,11 +114,13 @@ def page(results: Mapping[str, Any]) -> str:
         _by_subset(splits),
         _perception(results["perception"]["cells"]),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _table(title: str, splits: Mapping[str, Any], rows: Sequence[str], part: str) -> str:
     splits = {name: split for name, split in splits.items() if part in split}
+    if not splits:
+        return ""
     lines = [f"| {title} | " + " | ".join(splits) + " |", "|---" * (1 + len(splits)) + "|"]
     for row in rows:
         values = [
