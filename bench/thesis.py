@@ -29,7 +29,6 @@ from ablation.answering import (
     exact_reading,
     prior_of,
     reading_of,
-    scaled,
     tables_of,
 )
 from ablation.design import CELLS, Cell
@@ -46,12 +45,9 @@ from musicavqa.records import Clip, Question, Reading
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("test", "test-timbre", "test-art", "test-conflict")
-WAYS = ("cells", "joined", "scaled", "exact")
-"""The eight cells; those without music, but sight and hearing joined; those with place and time,
-but activity scaled so that what is heard has times; all with perfect senses. All but the first on
-the first split alone."""
-SOME = {"joined": lambda cell: not cell.music, "scaled": lambda cell: cell.place_time}
-"""Which cells a way is about, if not all."""
+WAYS = ("cells", "joined", "exact")
+"""The eight cells; those without music, but sight and hearing joined; all with perfect senses.
+The last two on the first split alone."""
 N_TRAIN = 2000
 """Performances of train from which frequencies are taken."""
 
@@ -96,7 +92,7 @@ class Trial:
         """Cell -> key of each question -> answer."""
         path = self.shop.folder / f"seed-{seed}" / f"answers-{asked.split}-{way}.json"
         found: dict[str, dict[str, str]] = read_json(path) if path.exists() else {}
-        cells = [cell for cell in CELLS if way not in SOME or SOME[way](cell)]
+        cells = [cell for cell in CELLS if way != "joined" or not cell.music]
         missing = [cell for cell in cells if cell.name not in found]
         senses = self._senses(asked, seed) if missing and way != "exact" else None
         for cell in missing:
@@ -122,7 +118,6 @@ class Trial:
             spreads = Spreads()
         else:
             readings, spreads = self._read(cell, senses)
-            readings = [scaled(one) for one in readings] if way == "scaled" else readings
         beliefs = beliefs_of(self.frequencies, cell.music or way == "joined", spreads)
         prior = prior_of([q for questions in self.val.questions.values() for q in questions])
         found: dict[str, str] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -52,7 +51,7 @@ def reading_of(
         tick_s=1 / TICKS,
         seen=tuple(performers),
         heard=audible_shares(judge, heard),
-        activity=heard.activity if cell.place_time else np.ones_like(heard.activity),
+        activity=_times(heard) if cell.place_time else np.ones_like(heard.activity),
         level_db=level_db,
         onset_rate=onset_rate,
         voiceover=voiceover_share(judge, heard),
@@ -60,13 +59,13 @@ def reading_of(
     )
 
 
-def scaled(reading: Reading) -> Reading:
-    """The reading with activity as a share of the highest of each instrument.
+def _times(heard: Heard) -> np.ndarray:
+    """(K, 22) activity as a share of the highest of each instrument.
 
-    A faint ear is never sure of a tick, so that an instrument that is drawn as heard has no time
-    at which it plays, and falls silent after all.
+    A faint ear is never sure of a tick; an instrument that is heard, taken as a whole, would have
+    no time at which it plays.
     """
-    return replace(reading, activity=reading.activity / reading.activity.max(0).clip(1e-6))
+    return heard.activity / np.maximum(heard.activity.max(0), 1e-6)
 
 
 def _placed(cell: Cell, judge: Judge, seen: Seen, heard: Heard) -> list[Performer]:

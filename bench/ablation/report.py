@@ -63,11 +63,9 @@ def _other_ways(scored: Scored) -> dict[str, Any]:
     """With sight and hearing joined in all cells, and with perfect senses, where it was tried."""
     cells, exact = scored.right["cells"], scored.right.get("exact")
     found: dict[str, Any] = {}
-    for way in ("joined", "scaled"):
-        if way in scored.right:
-            right = {**cells, **scored.right[way]}
-            found[f"{way}_cells"] = _estimates(scored, right, _single_cells())
-            found[way] = _estimates(scored, right, contrasts())
+    if "joined" in scored.right:
+        right = {**cells, **scored.right["joined"]}
+        found["joined"] = _estimates(scored, right, contrasts())
     if exact:
         found["exact_cells"] = _estimates(scored, exact, _single_cells())
         found["exact_effects"] = _estimates(scored, exact, contrasts())
@@ -109,8 +107,6 @@ def page(results: Mapping[str, Any]) -> str:
         _table("cell, perfect senses", splits, [cell.name for cell in CELLS], "exact_cells"),
         _table("effect, perfect senses", splits, effects[:7], "exact_effects"),
         _table("effect, sight and hearing joined in all", splits, effects[:7], "joined"),
-        _table("cell, activity scaled", splits, [cell.name for cell in CELLS], "scaled_cells"),
-        _table("effect, activity scaled", splits, effects, "scaled"),
         _by_subset(splits),
         _perception(results["perception"]["cells"]),
     ]
@@ -197,9 +193,6 @@ def _dots(axes: Any, splits: Mapping[str, Any], rows: Sequence[str], part: str) 
 
 
 def _marks(axes: Any, split: Mapping[str, Any], rows: Sequence[str]) -> None:
-    """Effects of other ways on the first split: with perfect senses, with scaled activity."""
-    ways = {"exact_effects": ("x", "perfect senses"), "scaled": ("^", "activity scaled")}
-    for part, (marker, label) in ways.items():
-        if part in split:
-            means = [split[part][row]["all"][0] for row in rows]
-            axes.plot(means, range(len(rows)), marker, color="black", markersize=6, label=label)
+    """Effects on the first split with perfect senses."""
+    means = [split["exact_effects"][row]["all"][0] for row in rows]
+    axes.plot(means, range(len(rows)), "x", color="black", markersize=6, label="perfect senses")

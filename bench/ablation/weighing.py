@@ -120,9 +120,7 @@ def _of_places(
     for truth, eye, ear in zip(truths, seen, heard, strict=True):
         known = truth["performers"][~np.isnan(truth["performers"][:, 0])]
         fit = fit_features(cell, eye, ear, eye.names)
-        for performer, x in enumerate(eye.x):
-            distance = np.abs(known[:, 1] - x)
-            own = known[distance.argmin()] if len(known) and distance.min() < SAME_PLACE else None
+        for performer, own in matched(eye, known).items():
             there.append(eye.there[performer])
             real.append(own is not None)
             if own is None:
@@ -137,6 +135,20 @@ def _of_places(
         "sounds": fit_weights(np.array(fits), np.array(sounds, float)),
         "names": _fit_names(np.array(names), np.array(named)),
     }
+
+
+def matched(seen: Seen, known: np.ndarray) -> dict[int, np.ndarray | None]:
+    """The true performer (row of `known`) of each that is seen, or None; none is taken twice.
+
+    The surest choose first: a faint peak beside a performer who is found is nobody.
+    """
+    free = list(known)
+    found: dict[int, np.ndarray | None] = {}
+    for performer in np.argsort(-seen.there[:, 0], kind="stable").tolist():
+        distance = [abs(float(row[1]) - float(seen.x[performer])) for row in free]
+        near = int(np.argmin(distance)) if free else -1
+        found[performer] = free.pop(near) if free and distance[near] < SAME_PLACE else None
+    return found
 
 
 def _fit_names(names: np.ndarray, named: np.ndarray) -> float:
