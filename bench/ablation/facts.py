@@ -46,9 +46,9 @@ def _n_seen(reading: Reading) -> int:
 
 
 def _ticks(reading: Reading, scene: Scene) -> np.ndarray:
-    """(22 K, 2)"""
+    """(22 K, 2): that each instrument sounds at each tick, and whether it does."""
     true = tick_targets(scene, len(reading.activity) // TICKS)["activity_10hz"] > 0.5
-    return np.stack([reading.activity.ravel(), true.ravel()], 1)
+    return np.stack([(reading.heard * reading.activity).ravel(), true.ravel()], 1)
 
 
 def _of_places(pairs: Pairs) -> dict[str, float]:

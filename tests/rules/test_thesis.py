@@ -18,7 +18,7 @@ from musicavqa.rules.answerer import answer
 from musicavqa.rules.facts import Facts, Player
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-from ablation import answering, effects, eyes, report, weighing
+from ablation import answering, effects, eyes, perceived, report, weighing
 from ablation.design import CELLS, READS_MUSIC, READS_PLACE_OR_TIME, Cell
 from ablation.facts import facts
 from ablation.frequencies import Frequencies
@@ -251,3 +251,23 @@ def test_a_report_shows_every_cell_and_effect_of_every_split():
     shown = report.page(found)
     assert all(report._named(cell.name) in shown for cell in CELLS)
     assert shown.count("input x space and time x music") == 3
+
+
+def test_a_true_performer_stands_for_the_surest_peak_alone():
+    there = np.array([[-2.0, 0, 0], [3.0, 0, 0], [1.0, 0, 0]])
+    seen = perceived.Seen(0.0, there, np.zeros((3, 22)), np.array([0.51, 0.5, 0.9]),
+                          np.zeros((3, 100)), np.zeros((22, 8)))  # fmt: skip
+    violin = np.array([3, 0.5, 0.6, 0.6, 1, 1])
+    found = weighing.matched(seen, violin[None])
+    assert found[1] is not None
+    assert found[0] is found[2] is None
+    assert weighing.matched(seen, np.zeros((0, 6))) == {0: None, 1: None, 2: None}
+
+
+def test_a_faint_ear_still_says_when_something_plays():
+    activity = np.zeros((100, 22))
+    activity[20:50, 0] = 0.3
+    heard = perceived.Heard(activity, activity, activity, activity, np.zeros(100))
+    times = answering._times(heard)
+    assert times[20:50, 0].min() == 1.0
+    assert times.sum() == 30
