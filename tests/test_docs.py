@@ -57,8 +57,8 @@ def test_pictures_are_small_and_each_is_shown_somewhere():
     pictures = sorted((DOCS / "pictures").iterdir())
     assert max(path.stat().st_size for path in pictures) < 150_000
     assert sum(path.stat().st_size for path in pictures) < 1_000_000
-    gallery = (DOCS / "gallery.md").read_text(encoding="utf-8")
-    assert {path.name for path in pictures} == set(re.findall(r"\(pictures/(.+?)\)", gallery))
+    pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
+    assert {path.name for path in pictures} == set(re.findall(r"\(pictures/(.+?)\)", pages))
 
 
 def test_the_readme_stays_short_and_sends_to_the_pages_with_the_figures():
