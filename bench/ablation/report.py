@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ablation.design import CELLS, READS_MUSIC, READS_PLACE_OR_TIME, SWITCHES
+from ablation.design import CELLS, READS_MUSIC, READS_PLACE_OR_TIME, SWITCHES, TITLES
 from ablation.effects import Estimate, contrasts, estimate
 from musicavqa.records import Question
 
-NAMES = {"input": "input", "place_time": "space and time", "music": "music"}
 SUBSETS = {
     "all": lambda q: True,
     "A": lambda q: q.cell.startswith("A-"),
@@ -130,7 +129,7 @@ def _by_subset(splits: Mapping[str, Any]) -> str:
     """The main effects on parts of the questions of the first split."""
     name, split = next(iter(splits.items()))
     lines = [
-        f"| questions of {name} | n | " + " | ".join(NAMES[s] for s in SWITCHES) + " |",
+        f"| questions of {name} | n | " + " | ".join(TITLES[s] for s in SWITCHES) + " |",
         "|---" * 5 + "|",
     ]
     for subset in split["effects"]["input"]:
@@ -156,7 +155,7 @@ def _shown(value: Sequence[float], signed: bool) -> str:
 
 
 def _named(name: str) -> str:
-    return name.replace("place_time", NAMES["place_time"]).replace("+", " + ")
+    return name.replace("place_time", TITLES["place_time"]).replace("+", " + ")
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:

@@ -83,7 +83,7 @@ def _of_sound(reading: Reading, seen: Seen, number: int) -> str:
     share *= seen.sounds if equal > 1 else 1.0
     if share < 0.5:
         return f" is silent ({1 - share:.0%})"
-    sure = activity_if_heard(reading)[:, name]
+    sure = activity_if_heard(reading, name)
     return _sounding(reading, np.minimum(sure, seen.plays) if equal > 1 else sure, name, number)
 
 
@@ -92,7 +92,7 @@ def _sound(reading: Reading, name: int, number: int) -> str:
     share = float(reading.heard[name])
     if share < 0.5:
         return f" is not heard ({1 - share:.0%})"
-    return f" ({share:.0%}){_sounding(reading, activity_if_heard(reading)[:, name], name, number)}"
+    return f" ({share:.0%}){_sounding(reading, activity_if_heard(reading, name), name, number)}"
 
 
 def _sounding(reading: Reading, sure: np.ndarray, name: int, number: int) -> str:

@@ -162,7 +162,7 @@ def _roles(rng: np.random.Generator, kind: str, rates: Rates) -> tuple[list[Role
         roles[lead] = Role(instruments[lead], True, "mimes")
         return roles + _hidden(rng, roles, min(len(roles), _weighted(rng, N_DUBBING))), True
     lead = int(rng.integers(len(instruments)))
-    roles = [Role(instrument, True, _behaviour(rng, rates)) for instrument in instruments]
+    roles = [Role(instrument, True, behaviour(rng, rates)) for instrument in instruments]
     leads = "still" if rng.random() < rates.still_lead else "plays"
     roles[lead] = Role(instruments[lead], True, leads)
     if drawn < rates.dubbed + rates.off_screen:
@@ -189,7 +189,8 @@ def _instruments(rng: np.random.Generator, n: int, without: Sequence[str]) -> li
     return [INSTRUMENTS[i] for i in np.argsort(waits)[:n]]
 
 
-def _behaviour(rng: np.random.Generator, rates: Rates) -> str:
+def behaviour(rng: np.random.Generator, rates: Rates) -> str:
+    """Of a visible player beside the lead: 'plays', 'mimes', 'still' or 'silent'."""
     shares = {"mimes": rates.mimes, "still": rates.still, "silent": rates.silent}
     return _weighted(rng, {**shares, "plays": 1 - sum(shares.values())})
 

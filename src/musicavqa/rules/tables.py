@@ -120,26 +120,26 @@ class _Stretches:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
-        self.activity = activity_if_heard(reading)
         self.known: dict[tuple[int, int, int], tuple[Interval, ...]] = {}
 
     def of(self, instrument: int, threshold: int, performer: int = -1) -> tuple[Interval, ...]:
         """Intervals of an instrument, or of one of several performers who have it."""
         key = instrument, threshold, performer
         if key not in self.known:
-            sure = self.activity[:, instrument]
+            sure = activity_if_heard(self.reading, instrument)
             if performer >= 0:
                 sure = np.minimum(sure, self.reading.seen[performer].plays)
             self.known[key] = intervals(sure, float(THRESHOLDS[threshold]), self.reading)
         return self.known[key]
 
 
-def activity_if_heard(reading: Reading) -> np.ndarray:
-    """(K, 22) that each instrument sounds at each tick, given that it sounds at all.
+def activity_if_heard(reading: Reading, instrument: int) -> np.ndarray:
+    """(K,) that an instrument sounds at each tick, given that it sounds at all.
 
     Nobody sounds at a tick who is not heard at all, so P(tick | heard) = P(tick) / P(heard).
     """
-    return np.minimum(1.0, reading.activity / np.maximum(reading.heard, LEAST_HEARD))
+    heard = np.maximum(reading.heard[instrument], LEAST_HEARD)
+    return np.minimum(1.0, reading.activity[:, instrument] / heard)
 
 
 def intervals(sure: np.ndarray, threshold: float, reading: Reading) -> tuple[Interval, ...]:

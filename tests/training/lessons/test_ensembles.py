@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from musicavqa.methods.layers.fitting import EDGE_PAN
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.training.lessons import fit
-from musicavqa.training.lessons.ensembles import PAN, Cast, draw_roles, sound_together
+from musicavqa.training.lessons.ensembles import Cast, draw_roles, sound_together
 from musicavqa.training.lessons.shards import Material
 
 N_TICKS = 100
@@ -73,7 +74,7 @@ def test_the_sound_is_of_those_who_are_heard(truths, seed):
     assert (sound["activity"][:, FLUTE] == 1).all()  # the others go on
     if len(heard) == 1 and sound["pan"].any():
         look = next(role.look for role in roles if role.line)
-        side = PAN * (2 * truths[look.scene]["performers"][look.performer][1] - 1)
+        side = EDGE_PAN * (2 * truths[look.scene]["performers"][look.performer][1] - 1)
         found = sound["pan"][lines[0] > 0, name] / side
         assert ((found >= 0.5) & (found <= 1)).all()
         assert not sound["pan"][lines[0] == 0, name].any()

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from musicavqa.bandstand.scene import LEVELS_DB, USUAL
+from musicavqa.bandstand.scene import LEVELS_DB, MONO_RATE, USUAL, behaviour
+from musicavqa.methods.layers.fitting import EDGE_PAN
 
 N_EQUAL = {2: 0.6, 3: 0.28, 4: 0.12}
 """Shares of ensembles by size."""
-MONO_RATE, LEAST_STEREO = 0.5, 0.5
-PAN = 0.8
-"""Panning at the edge of the picture, where there is full stereo (`bandstand.scene`)."""
+LEAST_STEREO = 0.5
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,10 @@ class Filmed:
 
     scene: int
     performer: int
+
+    def of(self, truths: Sequence[dict[str, Any]], key: str) -> Any:
+        """What is known of him under this name."""
+        return truths[self.scene][key][self.performer]
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,14 @@ def draw_roles(cast: Cast, rng: np.random.Generator) -> tuple[int, list[Role]]:
     n = int(rng.choice(list(N_EQUAL), p=list(N_EQUAL.values())))
     moving = [cast.moving[name][i] for i in rng.permutation(len(cast.moving[name]))[:n]]
     behaviours = ["still" if rng.random() < USUAL.still_lead else "plays"]
-    shares = {"mimes": USUAL.mimes, "still": USUAL.still, "silent": USUAL.silent}
-    shares["plays"] = 1 - sum(shares.values())
-    behaviours += rng.choice(list(shares), n - 1, p=list(shares.values())).tolist()
+    behaviours += [behaviour(rng, USUAL) for _ in range(n - 1)]
     roles = []
-    for mover, behaviour in zip(moving, behaviours, strict=True):
+    for mover, does in zip(moving, behaviours, strict=True):
         bystander = cast.still[name][int(rng.integers(len(cast.still[name])))]
         roles.append(
             Role(
-                look=mover if behaviour in ("plays", "mimes") else bystander,
-                line=mover if behaviour in ("plays", "still") else None,
+                look=mover if does in ("plays", "mimes") else bystander,
+                line=mover if does in ("plays", "still") else None,
                 level_db=float(rng.choice(LEVELS_DB)),
             )
         )
@@ -106,18 +107,14 @@ def sound_together(
     for role in roles:
         if role.line is None:
             continue
-        line = np.array(_of(truths, role.line, "line"))
-        x = _of(truths, role.look, "performers")[1]
+        line = np.array(role.line.of(truths, "line"))
+        x = role.look.of(truths, "performers")[1]
         power = line * 10 ** (role.level_db / 10)
         loud += power
         sound["activity"][:, name] = np.maximum(sound["activity"][:, name], line)
-        sound["onsets"][:, name] += _of(truths, role.line, "line_onsets")
-        sound["pan"][:, name] += power * width * PAN * (2 * x - 1)
+        sound["onsets"][:, name] += role.line.of(truths, "line_onsets")
+        sound["pan"][:, name] += power * width * EDGE_PAN * (2 * x - 1)
     sound["pan"][:, name] /= np.maximum(loud, 1e-9)
     if not width:
         sound["pan"][:] = 0
     return sound
-
-
-def _of(truths: Sequence[dict[str, Any]], who: Filmed, key: str) -> Any:
-    return truths[who.scene][key][who.performer]

@@ -162,12 +162,11 @@ def _ensemble(scenes: Material, cast: Cast, rng: np.random.Generator) -> Group:
     mirrored = bool(rng.random() < 0.5)
     looks, plays, moves = [], [], []
     for role in roles:
-        who = role.look
-        performer = truths[who.scene]["performers"][who.performer]
-        looks.append(_looks(scenes.rows([who.scene])[0], [performer], mirrored, rng))
-        moves.append(truths[who.scene]["moves"][who.performer])
-        line = role.line and truths[role.line.scene]["line"][role.line.performer]
-        plays.append(torch.tensor(line or [0.0] * TICKS * LENGTH_S) > 0.5)
+        performer = role.look.of(truths, "performers")
+        looks.append(_looks(scenes.rows([role.look.scene])[0], [performer], mirrored, rng))
+        moves.append(role.look.of(truths, "moves"))
+        silence = [0.0] * TICKS * LENGTH_S
+        plays.append(torch.tensor(role.line.of(truths, "line") if role.line else silence) > 0.5)
     together = tuple(torch.cat(parts) for parts in zip(*looks, strict=True))
     sound = sound_together(truths, name, roles, rng)
     plays, moves = torch.stack(plays).float(), torch.tensor(moves)
