@@ -17,7 +17,7 @@ from ablation.material import KEYFRAME
 from musicavqa.features.encoders.visual_keyframes import EVERY_S
 from musicavqa.features.store import ClipStore
 from musicavqa.files import replacing
-from musicavqa.methods.layers.fitting import movement_around
+from musicavqa.methods.layers.fitting import points_around, zones_of
 from musicavqa.methods.layers.listening import TICKS
 from musicavqa.methods.layers.performer_map import Sight
 from musicavqa.methods.layers.performers import evidence, gather, peaks
@@ -82,7 +82,7 @@ def _looked(eye: Eye, clip: Clip, streams: Streams) -> Seen:
     there, names = evidence(found)
     x, y, height = (torch.tensor([p.mean(f) for p in found]).float() for f in ("x", "y", "height"))
     changes = movement(clip, streams, eye.special)
-    zones = movement_around(changes, x, y, height)[..., ZONES : 2 * ZONES]  # means of four heights
+    zones = zones_of(points_around(changes, x, y, height))[..., ZONES : 2 * ZONES]  # their means
     moves = zones.mean(2).numpy() if found else np.zeros((0, n_ticks))
     return Seen(
         float(said.outdoor.mean()),

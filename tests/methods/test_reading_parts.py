@@ -8,12 +8,28 @@ import torch
 
 from fixtures import make_batch
 from musicavqa.methods.layers import performers
-from musicavqa.methods.layers.fitting import MOVEMENTS, ZONES, Fit, movement_around, sound_of
-from musicavqa.methods.layers.glimpses import Glimpse, hear, joined, perceive
+from musicavqa.methods.layers.fitting import (
+    MOVEMENTS,
+    ZONES,
+    Fit,
+    Fitting,
+    points_around,
+    sound_of,
+    zones_of,
+)
+from musicavqa.methods.layers.glimpses import (
+    LOUDER,
+    Glimpse,
+    hear,
+    joined,
+    listen_again,
+    perceive,
+)
 from musicavqa.methods.layers.judging import Judged, Judgement, reading_of
 from musicavqa.methods.layers.listening import REACHES, TICKS, Hearing, Listener
 from musicavqa.methods.layers.performer_map import COLUMNS, ROWS, PerformerMap, Sight, targets
 from musicavqa.methods.layers.question_reader import QuestionReader
+from musicavqa.methods.layers.rhythm import Rhythm
 from musicavqa.methods.layers.tables_chosen import answers_likelier, log_likelihood
 from musicavqa.questions import INSTRUMENTS, SLOTS, TEMPLATES, fill
 from musicavqa.rules.tables import draw_tables
@@ -72,7 +88,7 @@ def test_movement_is_that_of_the_one_who_moves_at_his_height():
     movement = torch.zeros(10, 24, 32)
     movement[4:6, 14:16, 23:26] = 40.0  # at x 0.77, y 0.62
     x, y, height = torch.tensor([0.2, 0.77]), torch.tensor([0.6, 0.6]), torch.tensor([0.6, 0.6])
-    found = movement_around(movement, x, y, height)
+    found = zones_of(points_around(movement, x, y, height))
     assert found.shape == (2, 10, MOVEMENTS)
     assert found[0].abs().max() == 0
     assert found[1, 4:6].max() > 3
@@ -86,8 +102,37 @@ def test_a_larger_gesture_of_another_does_not_change_ones_own():
     louder = movement.clone()
     louder[:, :, :8] *= 50
     x, y, height = torch.tensor([0.8]), torch.tensor([0.5]), torch.tensor([0.5])
-    same = (movement_around(m, x, y, height) for m in (movement, louder))
+    same = (zones_of(points_around(m, x, y, height)) for m in (movement, louder))
     torch.testing.assert_close(*same)
+
+
+@pytest.mark.parametrize("gain", [1.0, 3.0])
+@torch.no_grad()
+def test_rhythm_is_that_of_the_one_who_moves_with_the_sound(gain):
+    torch.manual_seed(0)
+    onsets = (torch.rand(100) < 0.2).float()
+    other = onsets[torch.randperm(100)]
+    points = torch.zeros(2, 100, 84)
+    points[0, :, 30:40], points[1, :, 30:40] = gain * onsets[:, None], gain * other[:, None]
+    sound = torch.stack([onsets, torch.ones(100)], 1).expand(2, -1, -1)
+    shares = torch.eye(22)[[VIOLIN, VIOLIN]]
+    found = Rhythm(84, 22)(points, sound, shares)
+    assert found.shape == (2, 8)
+    assert found.abs().max() <= 1.001
+    assert found[0, :6].max() > 0.6 > 0.4 > found[1, :6].max()
+
+
+def test_who_sounds_beside_equals_does_not_depend_on_their_order_or_on_strangers():
+    torch.manual_seed(0)
+    fit = Fitting(8, 0.0).eval()
+    points, sound = torch.rand(3, 60, 84), torch.rand(3, 60, 6)
+    shares = torch.eye(22)[[VIOLIN, VIOLIN, CELLO]]
+    said = fit(points, sound, shares)
+    turned = fit(points[[2, 1, 0]], sound[[2, 1, 0]], shares[[2, 1, 0]])
+    torch.testing.assert_close(said.sounds, turned.sounds[[2, 1, 0]])
+    pair = fit(points[:2], sound[:2], shares[:2])
+    torch.testing.assert_close(said.sounds[:2], pair.sounds)
+    torch.testing.assert_close(said.plays[:2], pair.plays)
 
 
 def test_the_sound_of_a_performer_is_that_of_his_instrument():
@@ -128,6 +173,20 @@ def test_clips_heard_together_are_heard_as_alone(ear):
     sounds = [torch.randn(n, 2, 50, 64) for n in (3, 12, 3, 27)]
     for one, sound in zip(hear(ear, sounds), sounds, strict=True):
         same_hearing(one, hear(ear, [sound])[0], atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_what_is_heard_again_has_no_side_and_is_the_mean_of_softer_and_louder(ear):
+    rows = torch.randn(2, 3, 2, 50, 64)
+    turned = rows * torch.tensor([1.0, -1.0])[:, None, None]
+    one, other = listen_again(ear, rows), listen_again(ear, turned)
+    same_hearing(one, replace(other, pan=-other.pan), atol=1e-5, rtol=1e-4)
+    mono = rows * torch.tensor([1.0, 0.0])[:, None, None]
+    louder = torch.tensor([1.0, 0.0])[:, None, None]
+    said = [ear(mono + change * louder).activity for change in LOUDER]
+    torch.testing.assert_close(
+        listen_again(ear, mono).activity, sum(said) / len(said), atol=1e-5, rtol=1e-4
+    )
 
 
 @torch.no_grad()

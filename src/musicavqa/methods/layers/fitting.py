@@ -3,6 +3,7 @@
 For each performer the movement around him, the sound of his instrument and, where there is stereo,
 how far it comes from his place; then what the others with the same instrument do meanwhile. Nobody
 is compared with a fixed tempo or phase: what goes together is learned from rendered performances.
+Who sounds at all is the mean of two judgements, of all that this network saw and of rhythm alone.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from musicavqa.methods.layers.rhythm import NAMES, InTime
 from musicavqa.questions import INSTRUMENTS
 
 N = len(INSTRUMENTS)
-NAMES = 6
-"""Numbers that stand for an instrument: a bow moves otherwise than a stick."""
 TICKS = 10
 ZONES, ROWS, COLUMNS = 4, 3, 7
 """Heights of a performer that are looked at, and the points of each."""
+POINTS = ZONES * ROWS * COLUMNS
 MOVEMENTS = 4 * ZONES
-"""Numbers that describe his movement at a tick; see `movement_around`."""
+"""Numbers that describe his movement at a tick; see `zones_of`."""
 WINDOW = 0.11
 """Width of what is looked at around a performer, as a share of the picture: no more, lest it show
 the neighbours."""
@@ -68,6 +69,7 @@ class Fitting(nn.Module):
             nn.GELU(),
         )
         self.plays = nn.Conv1d(width, 1, 1)
+        self.in_time = InTime(POINTS, N, 2 * dropout)
         self.names = nn.Linear(N, NAMES, bias=False)
         together = 2 * 2 * len(LAGS) * MOVEMENTS // 2
         self.whole = nn.Sequential(
@@ -77,9 +79,9 @@ class Fitting(nn.Module):
             nn.Linear(width, 2),
         )
 
-    def forward(self, movement: Tensor, sound: Tensor, shares: Tensor) -> Fit:
-        """movement (P, K, 16), sound (P, K, 6), shares (P, 22) of instruments."""
-        equal = shares @ shares.T
+    def forward(self, points: Tensor, sound: Tensor, shares: Tensor) -> Fit:
+        """points (P, K, 84) of movement, sound (P, K, 6), shares (P, 22) of instruments."""
+        equal, movement = shares @ shares.T, zones_of(points)
         own = self.read(torch.cat([movement, sound], 2).transpose(1, 2))  # (P, D, K)
         others = equal * (1 - torch.eye(len(equal), device=equal.device))
         n_others = others.sum(1, keepdim=True)
@@ -93,7 +95,8 @@ class Fitting(nn.Module):
         others_go = others @ go / n_others.clamp(min=1e-3)
         facts = [heard, joined.mean(2), joined.amax(2), go, others_go, self.names(shares)]
         whole = self.whole(torch.cat(facts, 1))
-        return Fit(plays[:, 0], whole[:, 0], whole[:, 1])
+        in_time = self.in_time(points, sound, shares, others)
+        return Fit(plays[:, 0], (whole[:, 0] + in_time) / 2, whole[:, 1])
 
 
 def together(movement: Tensor, sound: Tensor) -> Tensor:
@@ -120,12 +123,11 @@ def _standardised(curves: Tensor) -> Tensor:
     return centred / centred.square().mean(1, keepdim=True).sqrt().clamp(min=0.02)
 
 
-def movement_around(movement: Tensor, x: Tensor, y: Tensor, height: Tensor) -> Tensor:
-    """(P, K, 16) from movement (K, 24, 32) around P performers; x, y, height (P,) in 0..1.
+def points_around(movement: Tensor, x: Tensor, y: Tensor, height: Tensor) -> Tensor:
+    """(P, K, 84) from movement (K, 24, 32) around P performers; x, y, height (P,) in 0..1.
 
-    Of four zones from head to feet the largest and the mean change, as logarithms, so that a large
-    gesture close to the camera does not drown the others; and the same as a share of the largest
-    that this performer ever makes.
+    Twelve rows from head to feet of seven points; as logarithms, so that a large gesture close to
+    the camera does not drown the others.
     """
     down = torch.linspace(-ABOVE, BELOW, ZONES * ROWS, device=x.device)
     right = torch.linspace(-WINDOW / 2, WINDOW / 2, COLUMNS, device=x.device)
@@ -133,8 +135,13 @@ def movement_around(movement: Tensor, x: Tensor, y: Tensor, height: Tensor) -> T
     along = (y[:, None] + height[:, None] * down)[..., None].expand(-1, -1, COLUMNS)
     places = torch.stack([across, along], -1) * 2 - 1  # (P, 12, 7, 2)
     maps = movement.clamp(min=0).log1p()[None].expand(len(x), -1, -1, -1)
-    points = F.grid_sample(maps, places, align_corners=False)  # (P, K, 12, 7)
-    zones = points.unflatten(2, (ZONES, ROWS)).flatten(3)  # (P, K, 4, 21)
+    return F.grid_sample(maps, places, align_corners=False).flatten(2)
+
+
+def zones_of(points: Tensor) -> Tensor:
+    """(P, K, 16) of `points_around` the largest and the mean of four zones from head to feet, and
+    the same as shares of the largest that this performer ever makes."""
+    zones = points.unflatten(2, (ZONES, ROWS * COLUMNS))  # (P, K, 4, 21)
     found = torch.cat([zones.amax(3), zones.mean(3)], 2)  # (P, K, 8)
     return torch.cat([found, found / found.amax((1, 2), keepdim=True).clamp(min=0.1)], 2)
 

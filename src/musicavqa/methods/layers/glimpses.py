@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ EVERY_S = 4
 """Seconds from key frame to key frame, as `visual_keyframes` keeps them."""
 WINDOW_S = 10
 """The ear hears so much at once: what it learned from was as long."""
+LOUDER = (-0.5, 0.0, 0.5)
+"""What is added to log-mel each time that a sound is heard again, in units of 25 dB."""
 SILENCE = -1.9
 """Log-mel below this in every band (-97 dB) is digital silence."""
 
@@ -59,7 +62,8 @@ def perceive(
     pictures = batch.streams["visual_keyframes"][:, ::EVERY_S]
     shown = [pictures[row, : -(-n // EVERY_S)] for row, n in enumerate(lengths)]
     sight = eye(torch.cat(shown)[:, : sum(FOLDED)])
-    heard = hear(ear, [sound[row, :n] for row, n in enumerate(lengths)])
+    listen = ear if learning else partial(listen_again, ear)
+    heard = hear(listen, [sound[row, :n] for row, n in enumerate(lengths)])
     glimpses, first = [], 0
     for row, n in enumerate(lengths):
         own = _part(sight, first, first + len(shown[row]))
@@ -85,7 +89,20 @@ def perceive(
     return glimpses
 
 
-def hear(ear: Listener, sounds: Sequence[Tensor]) -> list[Hearing]:
+def listen_again(ear: Listener, rows: Tensor) -> Hearing:
+    """The mean of what the ear says of rows (C, T, 2, 50, 64) and of them softer and louder, and
+    with left and right exchanged, which makes no difference to what is played."""
+    said = []
+    for side in (1, -1) if rows[:, :, 1].any() else (1,):
+        for louder in LOUDER:
+            heard = ear(torch.stack([rows[:, :, 0] + louder, side * rows[:, :, 1]], 2))
+            said.append(replace(heard, pan=side * heard.pan))
+    return Hearing(
+        *(torch.stack([getattr(h, f.name) for h in said]).mean(0) for f in fields(Hearing))
+    )
+
+
+def hear(ear: Callable[[Tensor], Hearing], sounds: Sequence[Tensor]) -> list[Hearing]:
     """The ear on clips (T, 2, 50, 64) of any length: windows of equal length go through together.
 
     A long clip is cut into windows; the last one reaches back, and only its new seconds are kept.
@@ -137,11 +154,15 @@ def _looks(rows: Tensor) -> Tensor:
 
 
 def _join(parts: Sequence[Hearing]) -> Hearing:
-    return Hearing(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Hearing)))
+    return Hearing(*(torch.cat(same) for same in zip(*map(_values, parts), strict=True)))
+
+
+def _values(hearing: Hearing) -> list[Tensor]:
+    return [getattr(hearing, f.name) for f in fields(Hearing)]
 
 
 def _map(hearing: Hearing, change) -> Hearing:
-    return Hearing(*(change(getattr(hearing, f.name)) for f in fields(Hearing)))
+    return Hearing(*map(change, _values(hearing)))
 
 
 def _part(whole, first: int, stop: int):

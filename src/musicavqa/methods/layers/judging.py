@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicavqa.methods.layers.fitting import Fit, Fitting, movement_around, sound_of
+from musicavqa.methods.layers.fitting import Fit, Fitting, points_around, sound_of
 from musicavqa.methods.layers.glimpses import Glimpse
 from musicavqa.methods.layers.listening import TICKS, Hearing
 from musicavqa.methods.layers.performers import Performer, evidence, gather
@@ -91,8 +91,8 @@ class Judgement(nn.Module):
             activity = torch.sigmoid(hearing.activity[part]).detach()
             onsets, pan = hearing.onsets[part].exp().detach(), hearing.pan[part].detach()
             sound = sound_of(shares, x, activity, onsets, pan)
-            movement = movement_around(glimpse.movement[part].float(), x, y, height)
-            fits.append(self.fitting(movement, sound, shares))
+            points = points_around(glimpse.movement[part].float(), x, y, height)
+            fits.append(self.fitting(points, sound, shares))
             active.append(sound[..., 0].sum(1))
         return _over_time(fits, torch.stack(active))
 

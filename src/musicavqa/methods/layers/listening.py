@@ -21,7 +21,7 @@ TICKS = 10
 LEVEL_DB = 8.0
 """Unit of the levels that the network gives."""
 BANDS = 64
-REACHES = (1, 1, 2, 4)
+REACHES = (1, 1, 2, 4, 1, 2, 4, 8)
 """Ticks between the three that each layer over time reads."""
 
 
@@ -94,7 +94,8 @@ def losses(said: Hearing, truth: dict[str, Tensor]) -> dict[str, Tensor]:
     """What the ear learns from; truth as `Hearing`, but `onsets` counted and levels (C, 22).
 
     Levels are NaN where an instrument is not heard; `stereo` (C,) is true where panning is known.
-    Onsets are Poisson counts; levels are compared as differences from the clip's mean.
+    Onsets are Poisson counts, and their rate while an instrument plays is compared by its
+    logarithm; levels are compared as differences from the clip's mean.
     """
     activity, onsets = truth["activity"], truth["onsets"]
     playing, share = activity > 0, (activity > 0.5).sum().clamp(min=1)
@@ -104,11 +105,20 @@ def losses(said: Hearing, truth: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
         "activity": 10 * F.binary_cross_entropy_with_logits(said.activity, activity),
         "onsets": 0.5 * counted,
+        "rates": 0.3 * _rate_loss(rate, onsets, activity),
         "rests": (rate * ~playing).mean(),
         "levels": 0.15 * _level_loss(said.level_db, activity, truth["level_db"]),
         "pan": 2 * (_huber(said.pan, truth["pan"]) * panned).sum() / panned.sum().clamp(min=1),
         "speech": 0.5 * F.binary_cross_entropy_with_logits(said.speech, truth["speech"]),
     }
+
+
+def _rate_loss(said: Tensor, onsets: Tensor, activity: Tensor) -> Tensor:
+    """How far the notes per tick of playing are from the true ones, in natural logarithms."""
+    said, onsets = (said * activity).sum(1), (onsets * (activity > 0)).sum(1)  # (C, 22)
+    known = (onsets > 0).float()
+    away = said.clamp(min=1e-3).log() - onsets.clamp(min=1).log()
+    return (_huber(away, torch.zeros_like(away)) * known).sum() / known.sum().clamp(min=1)
 
 
 def _level_loss(said_db: Tensor, activity: Tensor, truth_db: Tensor) -> Tensor:

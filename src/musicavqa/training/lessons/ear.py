@@ -20,7 +20,7 @@ FRESH = 60
 """Batches that are mixed before any is heard twice."""
 KEPT = 120
 """Batches that may be heard once more; every second one is."""
-FINE = {"onsets": 4.0, "levels": 2.0}
+FINE = {"onsets": 4.0, "rates": 4.0, "levels": 2.0}
 """Weights of losses towards the end."""
 MASKED_RATE, WIDEST_MASK = 0.3, 5
 
@@ -37,7 +37,7 @@ class Steps:
     whole: int
     """On 16 mixes of 10 s."""
     fine: int
-    """Likewise, with more weight on onsets and levels, which are learned last."""
+    """Likewise, with more weight on onsets, rates and levels, which are learned last."""
 
 
 def learn_ear(ear: Listener, bank: Bank, steps: Steps, desk: Desk) -> None:

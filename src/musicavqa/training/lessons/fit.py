@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from musicavqa.methods.layers import fitting
-from musicavqa.methods.layers.fitting import Fitting, movement_around, sound_of
+from musicavqa.methods.layers.fitting import Fitting, points_around, sound_of
 from musicavqa.methods.layers.listening import TICKS, N
 from musicavqa.training.lessons.ensembles import Cast, draw_roles, sound_together
 from musicavqa.training.lessons.shards import Made, Material, Tell, make_material
@@ -32,12 +32,14 @@ ENSEMBLE_RATE = 0.6
 """Share of ensembles among what is learned from."""
 SHORTEST = 50
 """Ticks of the shortest piece that is learned from."""
+BLUR = 0.25, 1.0
+"""Spread of an onset, in ticks, as the ear tells of it."""
 SURE = 0.97
 """Share of a performer's true instrument, the rest being spread over all."""
 
 Scene = dict[str, Any]
 Looks = tuple[Tensor, Tensor]
-"""Of P performers their places (P,) and the movement around them (P, K, 16)."""
+"""Of P performers their places (P,) and the movement around them (P, K, 84)."""
 
 
 def make_scenes(folder: Path, n: int, workers: int, tell: Tell) -> Material:
@@ -120,8 +122,8 @@ def learn_fit(fit: Fitting, scenes: Material, n_passes: int, desk: Desk) -> None
 class Group:
     """P performers as eye and ear would tell of them, and the truth."""
 
-    movement: Tensor
-    """(P, K, 16), as `Fitting` takes it."""
+    points: Tensor
+    """(P, K, 84) of movement, as `Fitting` takes them."""
     sound: Tensor
     """(P, K, 6), likewise."""
     shares: Tensor
@@ -139,7 +141,7 @@ def _losses(fit: Fitting, group: Group, rng: np.random.Generator) -> dict[str, T
     first = int(rng.integers(0, TICKS * LENGTH_S + 1 - n))
     piece = slice(first, first + n)
     active, plays = group.active[:, piece], group.plays[:, piece]
-    said = fit(group.movement[:, piece], group.sound[:, piece], group.shares)
+    said = fit(group.points[:, piece], group.sound[:, piece], group.shares)
     return fitting.losses(said, plays.amax(1), active, plays, group.moves)
 
 
@@ -182,12 +184,12 @@ def _group(
     mirrored: bool,
     rng: np.random.Generator,
 ) -> Group:
-    x, movement = looks
+    x, points = looks
     active = (torch.from_numpy(sound["activity"])[:, names].T > 0.5).float()
     activity, onsets, pan = _heard(sound, rng)
     shares = SURE * torch.eye(N)[names] + (1 - SURE) / N
     heard = sound_of(shares, x, activity, onsets, -pan if mirrored else pan)
-    return Group(movement, heard, shares, active, plays, moves)
+    return Group(points, heard, shares, active, plays, moves)
 
 
 def _looks(
@@ -204,13 +206,16 @@ def _looks(
     height = height * (1 + _noise(0.03, height, rng))
     if mirrored:
         moved, x = moved.flip(2), 1 - x
-    return x, movement_around(moved, x, y, height)
+    return x, points_around(moved, x, y, height)
 
 
 def _heard(sound: dict[str, np.ndarray], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Activity, onsets and panning (K, 22) as an ear tells of them: blurred and unsure."""
     activity, onsets, pan = (sound[name] for name in ("activity", "onsets", "pan"))
-    bell = np.exp(-0.5 * (np.arange(-4, 5) / rng.uniform(0.3, 1.5)) ** 2)
+    missed, false = rng.random(onsets.shape) < rng.uniform(0, 0.25), rng.uniform(0, 0.05)
+    onsets = onsets * ~missed + (rng.random(onsets.shape) < false) * (activity > 0.3)
+    onsets = onsets * np.exp(rng.normal(0, 0.3, onsets.shape))
+    bell = np.exp(-0.5 * (np.arange(-4, 5) / rng.uniform(*BLUR)) ** 2)
     activity = _blurred(activity, bell) * rng.uniform(0.8, 1, N)
     activity = np.clip(activity + np.abs(rng.normal(0, 0.02, activity.shape)), 0, 1)
     pan = (pan + rng.normal(0, 0.08, pan.shape)) * (rng.random() > 0.15)
