@@ -177,6 +177,8 @@ def _measured(name: str, measured: Mapping[str, Any]) -> str:
             f"\nMinus {measured['first']}: {mean:+.1f} ({low:+.1f} to {high:+.1f}; p {p:.2g} after "
             "Holm's correction).\n"
         )
+    if note := found.get("note"):
+        text += f"\n**{note}**\n"
     return text
 
 
