@@ -61,7 +61,8 @@ class SecondsTold(nn.Module):
     """Sound and pictures of each second told by the question, then by each other.
 
     A row is a second, as it is a frame in the release; a second's one token of sound stands beside
-    each of its places. The question is told nothing, as there.
+    each of its places. The question is told nothing, as there. Each second takes width x width
+    shares for every adapter.
     """
 
     def __init__(self, width: int, most_places: int) -> None:
