@@ -208,7 +208,9 @@ def draw(method: Any, options: Any, released: Released, per_clip: float) -> Batc
     asked = make_questions(clips, most)
     asked = sorted(asked, key=lambda question: int(question.key.rpartition("/")[2]) % most)
     asked = asked[: released.batch]
-    read = (options, method.module.PUBLISHED)  # theirs may read what ours leaves alone
+    published = method.module.PUBLISHED
+    # theirs may read what ours leaves alone
+    read = (options, published, dataclasses.replace(published, compat="released"))
     names = {kind: dict.fromkeys(n for o in read for n in getattr(method, kind)(o))
              for kind in ("streams", "texts")}  # fmt: skip
     texts = make_texts(asked, tuple(names["texts"]))

@@ -9,10 +9,12 @@ weights and inputs are made again from a seed and a name (`made_tensor`), never 
 and `check` also compares with the whole fixture where that folder is there, with the sizes, the
 options, the weights and the inputs that the fixture's own spec states.
 
-Part `second` of a golden has the same weights, other sizes (and options, where those change no
-weight) and the double numbers that our network gave there when it was known to give the official
-ones at the first size: no official code stands behind them, they hold us to what we computed.
-    python tests/methods/parity.py --second NAME MODULE:RUN INPUT=SHAPE ... [OPTION=VALUE ...]
+Part `second` of a golden has other sizes and options, weights made by the same rule in the shapes
+that those sizes give them, and the double numbers that our network gave there when it was known to
+give the official ones at the first size: no official code stands behind them, they hold us to what
+we computed.
+    python tests/methods/parity.py --second NAME MODULE:RUN [INPUT=SHAPE] [OPTION=VALUE] [SIZE:SIZE]
+`192:128` makes 128 of every 192 in the shapes of inputs and weights.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import importlib
 import json
 import math
 import os
+import re
 import sys
 import zlib
 from collections.abc import Callable, Mapping
@@ -86,12 +89,17 @@ class Golden:
 
     @property
     def second(self) -> Golden | None:
-        """The same weights at the second size, where there is one."""
+        """The second size, where there is one; its weights are the same where no shape changes."""
         if (other := self.spec.get("second")) is None:
             return None
         spec = {key: value for key, value in self.spec.items() if not key.endswith("_checksum")}
         spec |= {**other, "options": {**(spec["options"] or {}), **other["options"]}}
-        return Golden(spec, (self.made[0], _inputs(spec)))
+        shapes = other.get("shapes", {})
+        spec["state_dict"] = {
+            key: {**about, "shape": shapes.get(key, about["shape"])}
+            for key, about in self.spec["state_dict"].items()
+        }
+        return Golden(spec, (_weights(spec) if shapes else self.made[0], _inputs(spec)))
 
 
 @lru_cache(maxsize=1)
@@ -336,26 +344,36 @@ def cut(name: str, outputs: list[str]) -> Path:
 def second(name: str, run: Run, changes: Mapping[str, str]) -> Path:
     """Put the second size into a golden: what `run` gives there, at most SECOND_MOST numbers each.
 
-    `changes` are shapes of inputs ('audio': '[2, 7, 128]') and values of options.
+    `changes` are shapes of inputs ('audio': '[2, 7, 128]'), values of options, and sizes that stand
+    for others in all shapes ('192': '128').
     """
     about = golden(name).spec
     about.pop("second", None)
+    sizes = {int(key): int(value) for key, value in changes.items() if key.isdecimal()}
     inputs = []
     for item in about["inputs"]:
-        shape = json.loads(changes.get(item["name"], json.dumps(item["shape"])))
+        shape = _resized(item["shape"], sizes)
+        shape = json.loads(changes.get(item["name"], json.dumps(shape)))
         item = {**item, "shape": shape, "seed": item["seed"] + 1}
         if "lengths" in item:
             item["lengths"] = [min(n, shape[1]) for n in item["lengths"][: shape[0]]]
         inputs.append(item | _cut_values(item))
-    names = {item["name"] for item in inputs}
+    names = {item["name"] for item in inputs} | {str(size) for size in sizes}
     options = {key: json.loads(value) for key, value in changes.items() if key not in names}
+    shapes = {key: _resized(held["shape"], sizes) for key, held in about["state_dict"].items()}
+    shapes = {k: s for k, s in shapes.items() if s != about["state_dict"][k]["shape"]}
     about["second"] = {"inputs": inputs, "options": options, "values": {}}
+    about["second"] |= {"shapes": shapes} if shapes else {}
     other = golden(name).second
     assert other is not None
     about["second"]["values"] = {
         key: _thinned(value) for key, value in _run(run, other, "float64").items()
     }
     return _write(name, about)
+
+
+def _resized(shape: list[int], sizes: Mapping[int, int]) -> list[int]:
+    return [sizes.get(size, size) for size in shape]
 
 
 def _cut_values(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -401,7 +419,7 @@ if __name__ == "__main__":
         module, _, place = sys.argv[3].partition(":")
         tests = importlib.import_module(module)
         found = tests.RUNS.get(place) or getattr(tests, place)
-        changed = dict(part.split("=", 1) for part in sys.argv[4:])
+        changed = dict(re.split("[=:]", part, maxsplit=1) for part in sys.argv[4:])
         print(second(sys.argv[2], found if callable(found) else found[1], changed))
     else:
         print(cut(sys.argv[1], sys.argv[2:]))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fixtures import load_method, make_batch, small_options
+from musicavqa.methods.layers.channel_adapters import Adapter
 from musicavqa.methods.layers.music_labels import (
     rhythm_labels,
     segment_shares,
@@ -134,6 +135,39 @@ def test_senses_and_question_tell_each_other_only_where_they_may():
         batch.streams["visual_effnet"] = batch.streams["visual_effnet"] + 1
         model(batch)
         assert torch.equal(seen[0], seen[1]) != interactive  # the stream of sound
+
+
+def test_as_released_the_question_tells_and_is_told_nothing():
+    model = amuse(compat="released").eval()
+    with torch.no_grad():
+        for name, gate in model.named_parameters():
+            if name.endswith("gate"):
+                gate.fill_(1.0)
+    batch, seen = batch_for(model), []
+    model.steps[-1].register_forward_hook(lambda m, i, out: seen.append([t for t, _ in out]))
+    model(batch)
+    batch.words = batch.words.roll(1, 0)
+    model(batch)
+    batch.words = batch.words.roll(-1, 0)
+    batch.streams["audio_yamnet"] = batch.streams["audio_yamnet"] + 1
+    model(batch)
+    before, other_words, other_sound = seen
+    assert not torch.equal(before[0], other_words[0])
+    assert not torch.equal(before[1], other_words[1])
+    assert not torch.equal(before[1], other_sound[1])
+    assert torch.equal(before[2], other_sound[2])
+    assert {"asked", "music"} <= {name.split(".")[0] for name, _ in model.named_parameters()}
+
+
+def test_channels_are_compared_over_all_tokens_and_shares_of_the_others_sum_to_one():
+    adapter = Adapter(3, "channels").eval()
+    with torch.no_grad():
+        adapter.gate.fill_(1.0)
+        adapter.mix.weight.copy_(torch.eye(3))
+    tokens = torch.zeros(1, 2, 3)  # like nothing: every channel reads all alike
+    told = torch.tensor([[[3.0, 0.0, 0.0], [0.0, 6.0, 3.0]]])
+    inside = adapter.norm(told.mean(2, keepdim=True).expand(1, 2, 3))
+    torch.testing.assert_close(adapter(tokens, told), inside.relu(), atol=1e-4, rtol=0)
 
 
 def test_frozen_music_encoders_learn_in_their_stages_only():

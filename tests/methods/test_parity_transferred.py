@@ -17,7 +17,7 @@ from musicavqa.methods.layers.disentangling import losses
 from musicavqa.methods.layers.grouping import adapt_grouping
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Batch
-from parity import FIXTURES, check, check_gradients, golden
+from parity import FIXTURES, check, check_gradients, golden, said
 
 
 def within(weights, prefix):
@@ -157,7 +157,7 @@ def eemc(weights, **changes):
 
 def eemc_ref_transformer(spec, weights, inputs):
     """Queries that take cues."""
-    about = spec["constructor"]
+    about = said(spec)
     weights = {f"ref_avs_attn.{key}": tensor for key, tensor in weights.items()}
     sizes = {"query_width": about["embed_dim"], "n_query_heads": about["num_heads"]}
     model, missing = eemc(weights, **sizes)
@@ -169,7 +169,7 @@ def eemc_ref_transformer(spec, weights, inputs):
 
 def eemc_fusion(spec, weights, inputs):
     """The mixture of each picture; there are more seconds of sound than pictures."""
-    about = spec["constructor"]
+    about = said(spec)
     audio, words = inputs["audio"], inputs["text"]
     model, missing = eemc(
         weights, audio_width=audio.shape[-1], text_width=words.shape[-1],
@@ -191,7 +191,8 @@ def eemc_fusion(spec, weights, inputs):
         load_method("eemc").module.sharpened(part[:, :-n_words], model.options.memory, True)
         for part in (sharp["heard"], sharp["seen"])
     )
-    n_places, kept = about["patches"], torch.as_tensor(prompt_rows(spec))
+    n_places = about["patches"]
+    kept = torch.as_tensor(prompt_rows(spec, audio.shape[1], n_places))
     v_rows = torch.tensor([0, 1, n_places - 1, n_places, -1])
     return {
         "prompt_mean": prompts.mean(1), "prompt_rows": prompts[:, kept],
@@ -200,16 +201,21 @@ def eemc_fusion(spec, weights, inputs):
     }, model  # fmt: skip
 
 
-def prompt_rows(spec):
-    """Rows of the mixture that were kept: an output of the fixture itself."""
-    if "values" in spec:
-        return spec["values"]["prompt_row_index"]["float64"]
-    return np.load(FIXTURES / "eemc_fusion.npz")["prompt_row_index"]
+def prompt_rows(spec, n_seconds, n_places):
+    """Rows of the mixture that were kept: an output of the fixture itself.
+
+    Where a second size is made, the first and the last of sound, of pictures and of words.
+    """
+    if "values" not in spec:
+        return np.load(FIXTURES / "eemc_fusion.npz")["prompt_row_index"]
+    if kept := spec["values"].get("prompt_row_index"):
+        return kept["float64"]
+    return 0, n_seconds - 1, n_seconds + 1, n_seconds + n_places, n_seconds + n_places + 2, -1
 
 
 def refatomnet_agents(spec, weights, inputs):
     """The three streams; boxes stand where we have sound."""
-    about, method = spec["constructor"], load_method("refatomnet")
+    about, method = said(spec), load_method("refatomnet")
     assert about["num_heads"] == 1
     options = dataclasses.replace(
         method.module.PUBLISHED, width=about["dim"], n_agents=about["agent_num"],

@@ -18,9 +18,14 @@ There is no official code: `CARD.reference` says "paper only". Where the paper l
 Where we differ:
 * The words are a text stream with one state per word, the same at every block; there CLIP's text
   network is walked along, unchanged. One linear layer brings them to the width of the tokens.
-* There is no w2v-Conformer here: the ear is a second vision transformer, on spectra as pictures.
-  Both are small and random by default, and learn (`frozen=False`); `PUBLISHED` has CLIP ViT-L/14
-  for both (weights `clip_l14`).
+* The paper's ear is a pretrained w2v-Conformer. We know of it 24 blocks and 196 tokens of 1,024 for
+  each chunk, but not how it turns sound into them, its kernels, or whose weights it has. Of two
+  networks of that name, the one for sounds of all kinds (Srivastava et al., ICASSP 2022) learned
+  from 67,000 hours of users' videos, and no weights of it are known to us; the one with public
+  weights (wav2vec2-conformer) learned speech. Frozen and random it would hear nothing, so none is
+  built: the ear is a second vision transformer, on spectra as pictures. Both are small and random
+  by default, and learn (`frozen=False`); `PUBLISHED` has CLIP ViT-L/14 for both (weights
+  `clip_l14`).
 * What comes before the first adapter, the first block of both, is computed once for a clip and
   without gradients where frozen; behind it everything depends on the question.
 """
@@ -50,7 +55,7 @@ CARD = Card(
     texts=("text_minilm", "text_minilm_words"),
     reference="paper only",
     official_scores="LSTTA",
-    missing="its ear, a pretrained w2v-Conformer",
+    missing="its ear, a pretrained w2v-Conformer without known weights",
 )
 
 

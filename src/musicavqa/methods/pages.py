@@ -166,10 +166,11 @@ def _measured(name: str, measured: Mapping[str, Any]) -> str:
     rows = ["| questions | accuracy, % | 95 % interval |", "|---|---|---|"]
     for group, (mean, low, high) in found["accuracy"].items():
         rows.append(f"| {group} | {mean:.1f} | {low:.1f} to {high:.1f} |")
+    note = f" **{found['note']}**" if "note" in found else ""
     text = (
         "## On bandstand\n\nRendered clips: nothing follows for real footage. The budget of all: "
         f"{measured['budget']}; {measured['seeds']} seeds, {measured['questions']:,} questions. "
-        f"[All methods](../zoo.md).\n\n{_lines(rows)}"
+        f"[All methods](../zoo.md).{note}\n\n{_lines(rows)}"
     )
     if difference := found.get("minus_first"):
         mean, low, high, p = difference
