@@ -6,23 +6,17 @@ import pytest
 
 pytest.importorskip("peft")
 
-from conftest import grey_frames, sine, write_media
+from folder_sets import ROWS, write_folder_set
 from llm import own_models
 from musicavqa.llm import own
 from musicavqa.llm.own import save_model
 
-ROWS = [("How many types of musical instruments sound in the video?", "two"),
-        ("Is there a voiceover?", "no"), ("Where is the performance?", "indoor")]  # fmt: skip
 SMALL = ["--sampling", "frames=2 side=64 sound=whole"]
 
 
 @pytest.fixture
 def data(tmp_path):
-    (tmp_path / "clips").mkdir()
-    write_media(tmp_path / "clips" / "a.mp4", grey_frames(20), wave=sine(440, 2.0))
-    lines = [json.dumps({"clip": "a", "question": q, "answer": a}) for q, a in ROWS]
-    for split in ("train", "test"):
-        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    write_folder_set(tmp_path, "train", "test")
     tokenizer = own_models.tokenizer()
     save_model(tmp_path / "model", "videollama2", own_models.network("videollama2"), tokenizer, "")
     return tmp_path
