@@ -117,6 +117,9 @@ _RULES = {
 _PHRASES = (
     (r"\bhow many\b|\bhow large is the (?:number|variety)\b", "howmany"),
     (r"\bis it true that\b", "is"),
+    (r"^(?:are|do|did|were|have) all\b", "everybody"),
+    (r"^(?:which|what) (?:musical )?instruments are (?:\w+ ){0,2}?(?:on|at|to|in) (?:the )?•",
+     "several"),
     (r"\bin terms of\b|\bpart of what\b", ""),
     (r"\bin the order of (?:their )?(?:sounding|playing|entries|entry)\b", "sound"),
     (r"\bvoice[ -]over\b", "voiceover"),
