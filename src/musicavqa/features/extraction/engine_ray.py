@@ -34,7 +34,12 @@ def ray_engine(work: Work, address: str | None, tick: Tick) -> Iterator[Cluster]
     if began_here:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         quiet |= {"include_dashboard": False} if address is None else {}
-        ray.init(address=address, **quiet)
+        try:
+            ray.init(address=address, **quiet)
+        except Exception as error:  # Ray raises plain ones
+            told = " ".join(str(error).split())
+            where = f"at {address}" if address else "on this machine"
+            raise OSError(f"Ray did not begin {where}: {told}") from error
     try:
         yield Cluster(ray, work, tick)
     finally:
