@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +24,9 @@ from musicavqa.cli.shared import (
     limits,
 )
 from musicavqa.terminal import say
+
+if TYPE_CHECKING:
+    from musicavqa.ask.free_words import FreeReply
 
 DOUBTFUL = 0.1
 """Where what was perceived allows a question less than this, it is said."""
@@ -71,6 +75,7 @@ def ask(
     with_reading: Annotated[
         bool, typer.Option("--with-reading", help="With --model: tell it what was perceived.")
     ] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help="With --model: of an answer.")] = 256,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
     device: Device = "cpu",
@@ -89,7 +94,8 @@ def ask(
             raise ValueError("--model goes with questions of one file, and draws no evidence.")
         _check_questions(video, questions or [])
         told_from = (checkpoint or asking.DEFAULT_CHECKPOINT) if with_reading else None
-        _ask_model(video, questions or [], model, told_from, as_json)
+        said = _ask_model(video, questions or [], (model, device), told_from, max_tokens)
+        _tell_said(said, as_json)
         return
 
     most, run = limits(max_seconds, max_memory), checkpoint or asking.DEFAULT_CHECKPOINT
@@ -130,16 +136,22 @@ def ask(
 
 
 def _ask_model(
-    video: Path, questions: list[str], model: str, told_from: Path | None, as_json: bool
-) -> None:
-    """Put questions to a language model; with a checkpoint, it is told the reading by that."""
+    video: Path, questions: list[str], opened: tuple[str, str], told_from: Path | None, most: int
+) -> list[FreeReply]:
+    """Put questions to a language model on a device; with a checkpoint, it is told the reading."""
     from musicavqa.ask.free_words import ask_model
     from musicavqa.ask.reading import read
+    from musicavqa.llm.contract import Generation, Opening
     from musicavqa.llm.opening import open_model
 
-    adapter = open_model(model)
+    adapter = open_model(opened[0], Opening(opened[1]))
     reading = None if told_from is None else read(video, told_from)
-    replies = ask_model(video, questions, adapter, reading)
+    how = Generation(max_tokens=most)
+    return ask_model(video, questions, adapter, reading, generation=how)
+
+
+def _tell_said(replies: Sequence[FreeReply], as_json: bool) -> None:
+    """What a language model said, and what it was given."""
     if as_json:
         say(json.dumps([reply.as_dict() for reply in replies], indent=1))
         return
