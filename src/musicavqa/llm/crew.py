@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -127,6 +128,8 @@ def ask_by_crew(
             lost = run(jobs, opened, tick).skipped
     finally:
         remove_dead(work.folder / CLAIMS)
+        with suppress(OSError):  # not empty: there is more to ask
+            (folder / PARTS).rmdir()
     records.add(*_of_lost(jobs, {note.clip: note.text for note in lost}, records))
 
 
