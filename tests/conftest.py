@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 CLOCK = 90000
-pytest_plugins = ("served",)
+pytest_plugins = ("served", "clusters")
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
 settings.load_profile("untimed")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from musicavqa import workers
 from musicavqa.processes import has_ended
 from musicavqa.workers import do_all
 from processes import children
@@ -83,3 +84,27 @@ def slow(start, stop):
     """A shard that is not finished while the test looks."""
     Path(f"{os.getcwd()}/{start}.begun").touch()
     time.sleep(60)
+
+
+def deaf(job, tick):
+    """A worker's job that never hears the wish to end, and goes on for long."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    tick(os.getpid())
+    time.sleep(600)
+
+
+def test_a_worker_whose_wish_to_end_was_lost_is_killed(monkeypatch):
+    monkeypatch.setattr(workers, "GRACE_S", 0.3)
+    ids, began = [], time.monotonic()
+
+    def stop(process_id):
+        ids.append(process_id)
+        raise KeyboardInterrupt
+
+    pool = workers.Pool(deaf, 1, stop)
+    pool.submit(0)
+    with pytest.raises(KeyboardInterrupt):
+        pool.next()
+    pool.close()
+    assert has_ended(ids[0])
+    assert time.monotonic() - began < 300

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
+GRACE_S = 20.0
+"""Workers that are told to end have so long to give their claims back."""
 Tick = Callable[..., None]
 """Called in the parent with what a job says on its way."""
 Work = Callable[[Any, Tick], Any]
@@ -88,12 +91,15 @@ class Pool:
                 return job, content
 
     def close(self) -> None:
-        """End all workers, in the middle of a job too."""
+        """End all workers, in the middle of a job too; those that do not end by themselves also."""
         for worker in self.workers:
             worker.process.terminate()
-        for worker in self.workers:
-            worker.process.join()
             worker.pipe.close()
+        end = time.monotonic() + GRACE_S
+        for worker in self.workers:
+            worker.process.join(max(0.0, end - time.monotonic()))
+            worker.process.kill()  # its wish to end may be lost in a callback that swallows it
+            worker.process.join()
 
     def _start(self) -> _Worker:
         context = get_context("spawn")

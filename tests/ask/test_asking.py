@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 import musicavqa
+from conftest import sine, write_media
 from musicavqa.answers import ANSWERS
 from musicavqa.ask import asking
 from musicavqa.ask.reading import read
 from musicavqa.ask.timeline import draw
 from musicavqa.bandstand.render import render
 from musicavqa.bandstand.scene import sample_scene
+from musicavqa.cli import answering
 from musicavqa.media import Limits
 
 pytestmark = pytest.mark.usefixtures("small_default")
@@ -80,6 +82,27 @@ def test_off_topic_questions_are_declined_with_suggestions(command_line, clip):
     assert "I cannot answer that (none of my questions is about weather or tomorrow)" in out
     assert out.count("\n  - ") >= 2
     assert "Traceback" not in err
+
+
+def test_what_the_file_lacks_is_said_and_no_answer_made_up(command_line, tmp_path):
+    path = write_media(tmp_path / "sound.m4a", wave=sine(440, 3.0))
+    by_eye, by_ear = "Where is the performance?", "Is there a acoustic_guitar sound?"
+    code, out, _ = command_line("ask", path, by_eye, by_ear)
+    assert code == 0
+    assert f"{by_eye}\n  understood as: {by_eye}\n  I cannot tell: there is no picture\n" in out
+    assert f"{by_ear}\n  no" in out or f"{by_ear}\n  yes" in out
+    assert command_line("ask", path, by_eye)[0] == 1
+
+
+def test_lines_for_people_have_no_underscores_and_small_words_are_no_topic():
+    said = asking.Reply("guitar_1?", "Is there a acoustic_guitar sound?", 0.9, answer="yes",
+                        confidence=0.9, runner_up="no", runner_up_confidence=0.1,
+                        facts=("acoustic_guitar (90%)",))  # fmt: skip
+    first, *lines = answering._describe(said).splitlines()
+    assert first == "guitar_1?"
+    assert "_" not in "".join(lines)
+    declined = asking.Reply("How long?", None, 0.3, unused=("how",), suggestions=("Is it?",))
+    assert "I cannot answer that. The closest" in answering._describe(declined)
 
 
 def test_json_holds_answer_and_evidence_and_the_picture_is_drawn(command_line, clip, tmp_path):

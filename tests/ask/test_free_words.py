@@ -51,6 +51,12 @@ def test_a_failure_of_the_server_is_one_line(asked):
     assert "told to say 400" in err.strip().splitlines()[-1]
 
 
+def test_how_long_an_answer_may_be_is_said_by_the_option_that_the_error_names(asked):
+    with serving(says="They smile.") as script:
+        assert asked(script, "--max-tokens", "7")[0] == 0
+    assert script.seen[0]["max_tokens"] == 7
+
+
 def test_what_makes_no_sense_together_is_refused(command_line, small_video):
     code, _, err = command_line("ask", small_video, QUESTION, "--with-reading")
     assert code == 1

@@ -11,6 +11,7 @@ from musicavqa.ask.music import Music
 ASKED = {
     "When does the sax start playing?": Further("entry", "saxophone"),
     "at what time does the flute enter": Further("entry", "flute"),
+    "How long does it take until the flute comes in?": Further("entry", "flute"),
     "when is the erhu first heard in the video": Further("entry", "erhu", "heard"),
     "when does the violnn come in": Further("entry", "violin"),
     "when do the drums stop": Further("end", "drum"),

@@ -102,6 +102,12 @@ def test_half_of_the_natural_questions_are_near_misses_and_none_is_a_prototype()
         ("Is the violin always louder than the cello?", ()),
         ("Is the violin as loud as the cello?", ("equally",)),
         ("Is the violin louder than the flute at the end?", ("end",)),
+        ("Are all instruments playing?", ("everybody",)),
+        ("Which instruments are on the left?", ("several",)),
+        ("Which instruments do you see on the left?", ("several",)),
+        ("How many instruments are not visible?", ()),
+        ("Which instruments are both seen and heard?", ()),
+        ("Which instrument enters at the same time as the violin?", ()),
     ],
 )
 def test_a_word_that_no_template_has_a_place_for_is_not_passed_over(text, unknown):

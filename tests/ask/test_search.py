@@ -11,6 +11,7 @@ from made_readings import made_reading, seen_at
 from musicavqa.ask.documents import in_short
 from musicavqa.ask.query import Term, parse_query
 from musicavqa.ask.searching import features_of, number_of_players, rank, rank_like
+from musicavqa.cli import searching
 
 
 def instrument(name, **more):
@@ -48,6 +49,7 @@ def test_words_become_terms_or_are_refused(text, terms):
         ("", "asks for nothing"),
         ("the music", "asks for nothing"),
         ("chello", "Did you mean .*cello"),
+        ("kazoo", r"'kazoo' is nothing that can be searched for\.($| Did you mean (?!.*kazoo))"),
         ("sad violin", "'sad' is nothing that can be searched for"),
         ("violin left right", "one instrument for each place"),
         ("cello, something on the left", "one instrument for each place|'something' is nothing"),
@@ -120,6 +122,15 @@ def test_likeness_finds_the_same_and_leaves_the_example_out(documents):
     assert hits[0].score == pytest.approx(1)
     assert "solo" not in {hit.file for hit in hits}
     assert (features_of(documents[1]["reading"]) >= 0).all()
+
+
+def test_that_no_file_fits_and_that_nothing_is_shared_is_said(documents):
+    first, *others = searching._lines(rank(documents, parse_query("tuba")))
+    assert first == "No file fits (1% or more); the nearest:"
+    assert len(others) == 2 * len(documents)
+    assert next(searching._lines(rank(documents, parse_query("cello")))).startswith("100.0%")
+    lines = list(searching._lines(rank_like(documents, documents[2])))
+    assert set(lines[1::2]) == {"        no instrument in common"}
 
 
 @pytest.fixture

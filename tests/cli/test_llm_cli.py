@@ -1,28 +1,18 @@
 """`musicavqa llm`: from a data set and a server to a run that every other verb reads."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("openai")
-sys.path.insert(0, str(Path(__file__).parents[1] / "llm"))
 
-from conftest import grey_frames, sine, write_media
-from made_server import serving
-
-ROWS = [("How many types of musical instruments sound in the video?", "two"),
-        ("Is there a voiceover?", "no"), ("Where is the performance?", "indoor")]  # fmt: skip
+from folder_sets import write_folder_set
+from llm.made_server import serving
 
 
 @pytest.fixture
 def data(tmp_path):
-    (tmp_path / "clips").mkdir()
-    write_media(tmp_path / "clips" / "a.mp4", grey_frames(20), wave=sine(440, 2.0))
-    lines = [json.dumps({"clip": "a", "question": q, "answer": a}) for q, a in ROWS]
-    (tmp_path / "test.jsonl").write_text("\n".join(lines) + "\n")
-    return tmp_path
+    return write_folder_set(tmp_path, "test")
 
 
 def test_a_run_is_reported_evaluated_and_goes_on(command_line, data):
@@ -50,6 +40,16 @@ def test_a_run_is_reported_evaluated_and_goes_on(command_line, data):
     assert json.loads(said)["headline"] == pytest.approx(100 / 3)
 
 
+def test_workers_that_share_a_run_report_what_one_process_does(command_line, data):
+    with serving() as script:
+        command = ["llm", "run", f"vllm:m@{script.url}", "--set", "folder", "--data", data]
+        command += ["--sampling", "frames=1 side=64", "--json"]
+        alone = command_line(*command, "--out", data / "alone")
+        shared = command_line(*command, "--out", data / "shared", "--workers", "2")
+    assert shared[0] == 0, shared[2]
+    assert json.loads(shared[1]) == json.loads(alone[1])
+
+
 def test_a_server_that_drops_the_sound_stops_the_run_in_one_line(command_line, data):
     with serving(hears=False) as script:
         code, _, err = command_line(
@@ -64,7 +64,10 @@ def test_a_server_that_drops_the_sound_stops_the_run_in_one_line(command_line, d
     ("more", "said"),
     [(["--prompt", "long"], "no prompt preset"), (["--sampling", "all"], "sampling policy"),
      (["--by", "score"], "--by is 'score'"), (["--price", "cheap"], "--price takes IN,OUT"),
-     (["--budget", "1"], "--budget needs --price")],
+     (["--budget", "1"], "--budget needs --price"),
+     (["--budget", "1", "--price", "1,1", "--workers", "2"], "are counted in one process"),
+     (["--address", "here:1"], "is for the engine 'ray'"),
+     (["--engine", "spark"], "engine is local or ray")],
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_line(command_line, data, more, said):
     code, _, err = command_line(

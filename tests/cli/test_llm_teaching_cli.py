@@ -3,26 +3,23 @@
 import json
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 pytest.importorskip("peft")
 
-from conftest import grey_frames, sine, write_media
+from folder_sets import ROWS, write_folder_set
 from llm import own_models
+from llm.official_layouts import LAYOUTS, official_weights
 from musicavqa.llm import own
 from musicavqa.llm.own import save_model
 
-ROWS = [("How many types of musical instruments sound in the video?", "two"),
-        ("Is there a voiceover?", "no"), ("Where is the performance?", "indoor")]  # fmt: skip
 SMALL = ["--sampling", "frames=2 side=64 sound=whole"]
 
 
 @pytest.fixture
 def data(tmp_path):
-    (tmp_path / "clips").mkdir()
-    write_media(tmp_path / "clips" / "a.mp4", grey_frames(20), wave=sine(440, 2.0))
-    lines = [json.dumps({"clip": "a", "question": q, "answer": a}) for q, a in ROWS]
-    for split in ("train", "test"):
-        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    write_folder_set(tmp_path, "train", "test")
     tokenizer = own_models.tokenizer()
     save_model(tmp_path / "model", "videollama2", own_models.network("videollama2"), tokenizer, "")
     return tmp_path
@@ -51,23 +48,37 @@ def test_a_model_is_taught_merged_and_asked(command_line, data):
     assert json.loads(said)["score"]["groups"]["overall"]["asked"] == len(ROWS)
 
 
-def test_published_weights_become_a_folder_that_is_asked(command_line, data, monkeypatch):
-    from safetensors.torch import save_file
-
-    tiny = own_models.network("vast")
-    official = {name: tensor.clone() for name, tensor in tiny.state_dict().items()}
-    (data / "official").mkdir()
-    save_file(official, data / "official" / "a.safetensors")
-    monkeypatch.setattr(own, "build_model", lambda name, *_: own_models.network(name, seed=1))
-    file = own.model_file("vast")
-    monkeypatch.setattr(file, "convert", lambda tensors: tensors)  # names: test_official_names
-    convert = ["llm", "convert", "vast", data / "official", data / "model", data / "vast"]
-    code, said, err = command_line(*convert)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_published_weights_become_a_folder_that_is_asked(command_line, data, monkeypatch, name):
+    """Official names in the form in which they are given out; only the size is a small one."""
+    official = official_weights(name)
+    given, made = give_out(name, official, data), data / name
+    with monkeypatch.context() as small:
+        small.setattr(own, "build_model", lambda name, *_: own_models.network(name, seed=1))
+        convert = ["llm", "convert", name, given, data / "model", made]
+        code, said, err = command_line(*convert)
     assert code == 0, err
-    assert said.strip() == f"Written to {data / 'vast'}. Next: musicavqa llm run {data / 'vast'}"
-    written, _ = own.read_safetensors(data / "vast" / own.WEIGHTS)
+    assert said.strip() == f"Written to {made}. Next: musicavqa llm run {made}"
+    written, _ = own.read_safetensors(made / own.WEIGHTS)
+    due = own.model_file(name).convert(official)
     assert written
-    assert all(tensor.equal(official[name]) for name, tensor in written.items())
+    assert all(tensor.equal(due[key]) for key, tensor in written.items())
+    where = ["--set", "folder", "--data", data, *SMALL, "--prompt", "bare", "--no-baselines"]
+    code, said, err = command_line("llm", "run", made, *where, "--out", data / "runs", "--json")
+    assert code == 0, err
+    assert json.loads(said)["score"]["groups"]["overall"]["asked"] == len(ROWS)
+
+
+def give_out(name, official, folder):
+    """A file of PyTorch, or safetensors in two parts."""
+    if name == "vast":
+        torch.save(official, folder / "model_step_1.pt")
+        return folder / "model_step_1.pt"
+    (folder / "official").mkdir()
+    for number in (0, 1):
+        some = dict(list(official.items())[number::2])
+        save_file(some, folder / "official" / f"model-0000{number + 1}-of-00002.safetensors")
+    return folder / "official"
 
 
 @pytest.mark.parametrize(

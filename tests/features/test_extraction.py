@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -342,3 +343,14 @@ def test_a_long_clip_is_encoded_in_pieces_as_if_it_were_whole(tmp_path, monkeypa
             )
     checked = recompute(some, encoders, tmp_path, "set", 2)
     assert [one.difference for one in checked] == [0] * 12
+
+
+@pytest.mark.parametrize(("address", "where"), [(None, "on this machine"), ("a:1", "at a:1")])
+def test_a_cluster_that_does_not_begin_is_one_line(monkeypatch, tmp_path, clips, address, where):
+    def init(**_):
+        raise Exception("The current node timed out.\nPerhaps it has no memory.")
+
+    broken = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setitem(sys.modules, "ray", broken)
+    with pytest.raises(OSError, match=rf"^Ray did not begin {where}: The current .*out\. Perhaps"):
+        extract(clips[:1], [Loudness()], tmp_path, "set", Engine("ray", address=address))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,31 +12,10 @@ from musicavqa.features.extraction import Engine, extract
 from musicavqa.records import Clip
 from test_extraction import Brightness, Deadly, Faulty, Loudness, clips, contents, unfinished, whole
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
 __all__ = ["clips", "whole"]  # fixtures
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """A head without cores and two nodes of one core; the workers find this file's encoders.
-
-    Ray's nodes die if their agents take more than some 15 s to start: run it on a quiet machine.
-    """
-    from ray.cluster_utils import Cluster
-
-    package = str(Path(__import__("musicavqa").__file__).parents[1])
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", os.pathsep.join([package, *map(str, Path(__file__).parents[:2])]))
-    small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-    nodes = [found.add_node(num_cpus=1, object_store_memory=100 * 2**20) for _ in range(2)]
-    found.wait_for_nodes()
-    yield found, nodes
-    ray.shutdown()
-    found.shutdown()
-    patch.undo()
 
 
 def test_a_lost_node_loses_nothing_and_doubles_nothing(tmp_path, clips, whole, cluster):

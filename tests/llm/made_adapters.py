@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,10 +38,7 @@ class Listener:
         self.asked.append(request.text)
         if any(word in request.text for word in self.fails):
             raise ModelError("server", f"500 for {request.text!r}")
-        digest = hashlib.sha256(request.text.encode())
-        for array in (request.material.pictures, request.material.sound):
-            digest.update(b"-" if array is None else array.tobytes())
-        return np.random.default_rng(int.from_bytes(digest.digest()[:8], "big"))
+        return np.random.default_rng(_number(request))
 
     def _receipt(self, request: Request) -> Receipt:
         sound, pictures = request.material.sound, request.material.pictures
@@ -65,6 +64,14 @@ class Listener:
     choose = generate
 
 
+def _number(request: Request) -> int:
+    """Of the words, pictures and sound."""
+    digest = hashlib.sha256(request.text.encode())
+    for array in (request.material.pictures, request.material.sound):
+        digest.update(b"-" if array is None else array.tobytes())
+    return int.from_bytes(digest.digest()[:8], "big")
+
+
 def make_set(
     folder: Path, n_clips: int = 2, per_clip: int = 5
 ) -> tuple[list[Clip], list[Question]]:
@@ -75,3 +82,36 @@ def make_set(
         write_media(path, grey_frames(20)[number:], wave=sine(220 * (number + 1), 2.0))
         clips.append(Clip(f"clip-{number}", path, 2.0))
     return clips, make_questions(clips, per_clip)
+
+
+@dataclass(frozen=True)
+class Hire:
+    """Opens a `Listener` in a worker; each question that it is asked is a line of `log`."""
+
+    log: Path
+    model: str = "listener"
+    deadly: str | None = None
+    """A question with these words kills the process."""
+    pause_s: float = 0.0
+    fails: tuple[str, ...] = ()
+
+    def __call__(self) -> Listener:
+        return Counted(model=self.model, pause_s=self.pause_s, fails=self.fails, hire=self)
+
+
+@dataclass
+class Counted(Listener):
+    """A listener that writes down what it has answered, and dies of one question."""
+
+    hire: Hire | None = None
+
+    def generate(self, request: Request) -> Reply:
+        assert self.hire is not None
+        if self.hire.deadly is not None and self.hire.deadly in request.text:
+            os.kill(os.getpid(), signal.SIGKILL)
+        reply = super().generate(request)
+        with self.hire.log.open("a") as log:
+            log.write(f"{_number(request)}\n")
+        return reply
+
+    score = choose = generate

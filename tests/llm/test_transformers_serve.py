@@ -10,21 +10,15 @@ pytest.importorskip("openai")
 pytest.importorskip("transformers")
 
 import served_models
-from conftest import grey_frames, sine, write_media
+from folder_sets import ROWS, write_folder_set
 
 pytestmark = pytest.mark.slow
-ROWS = [("How many types of musical instruments sound in the video?", "two"),
-        ("Is there a voiceover?", "no"), ("Where is the performance?", "indoor")]  # fmt: skip
 TRAFFIC = {"sees": "frames=2 side=64 sound=none", "hears": "frames=0 sound=whole"}
 
 
 @pytest.fixture
 def data(tmp_path):
-    (tmp_path / "clips").mkdir()
-    write_media(tmp_path / "clips" / "a.mp4", grey_frames(20), wave=sine(440, 2.0))
-    lines = [json.dumps({"clip": "a", "question": q, "answer": a}) for q, a in ROWS]
-    (tmp_path / "test.jsonl").write_text("\n".join(lines) + "\n")
-    return tmp_path
+    return write_folder_set(tmp_path, "test")
 
 
 def asking(folder, url, data, *more):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,13 @@ import numpy as np
 
 from musicavqa.ask.music import Music, read_music
 from musicavqa.ask.sensing import Shown, Tell, sense
-from musicavqa.ask.telling import heard_names, seen_names, told
+from musicavqa.ask.telling import heard_names, lacking, seen_names, told
 from musicavqa.devices import check_device
 from musicavqa.records import Clip, Question, Reading
 
 if TYPE_CHECKING:
     from musicavqa.ask.further_words import Further
+    from musicavqa.ask.lanes import Score
     from musicavqa.ask.matching import Match
     from musicavqa.media import Account, Limits
     from musicavqa.methods.registry import Checkpoint
@@ -64,7 +65,7 @@ class Reply:
     rule: str | None = None
     """The rule that answers a question beyond the benchmark's (`further`)."""
     why: str | None = None
-    """Why such a rule does not answer."""
+    """Why there is no answer though the question was understood."""
 
     @property
     def when(self) -> tuple[int, int] | None:
@@ -109,6 +110,13 @@ class Performance:
     music: Callable[[], Music] | None = None
     """Listens to the file once more, for tempo, beats and key; once, however often it is called."""
 
+    @cached_property
+    def score(self) -> Score | None:
+        """Who is there and sounds when; None without a reading."""
+        from musicavqa.ask.lanes import score_of
+
+        return None if self.reading is None else score_of(self.reading)
+
     def ask(self, questions: Sequence[str]) -> list[Reply]:
         """One reply per question, in order."""
         from musicavqa.ask.further_words import match_further
@@ -118,6 +126,8 @@ class Performance:
         replies = {i: self._further(questions[i], asked) for i, asked in further.items() if asked}
         matches = {i: m for i, m in enumerate(match_all(questions)) if i not in replies}
         asked = {i: m for i, m in matches.items() if m.template is not None}
+        replies |= {i: unable for i, m in asked.items() if (unable := self._unable(m))}
+        asked = {i: m for i, m in asked.items() if i not in replies}
         replies |= self._answer(asked) if asked else {}
         return [replies.get(i) or _declined(text, matches[i]) for i, text in enumerate(questions)]
 
@@ -144,12 +154,21 @@ class Performance:
             why=found.why or None,
         )
 
+    def _unable(self, match: Match) -> Reply | None:
+        """The reply to a question that needs a sense which the file has not."""
+        assert match.template is not None
+        why = None if self.reading is None else lacking(self.reading, match.template)
+        if why is None:
+            return None
+        known = (match.question, match.similarity, match.slots, match.unused)
+        return Reply(match.text, *known, why=why)
+
     def _answer(self, asked: dict[int, Match]) -> dict[int, Reply]:
         output = self._output([_record(str(i), match) for i, match in asked.items()])
         shares = (output.logits / self.checkpoint.temperature).softmax(1).numpy()
         evidence = {name: rows.numpy() for name, rows in output.evidence.items()}
         return {
-            i: _reply(m, shares[row], {k: v[row] for k, v in evidence.items()}, self.reading)
+            i: _reply(m, shares[row], {k: v[row] for k, v in evidence.items()}, self.score)
             for row, (i, m) in enumerate(asked.items())
         }
 
@@ -264,7 +283,7 @@ def _record(key: str, match: Match) -> Question:
 
 
 def _reply(
-    match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray], reading: Reading | None
+    match: Match, shares: np.ndarray, evidence: dict[str, np.ndarray], score: Score | None
 ) -> Reply:
     from musicavqa.answers import ANSWERS
 
@@ -286,7 +305,7 @@ def _reply(
         cells=None if space is None else space.reshape(GRID, GRID),
         activity=evidence.get("activity"),
         applies=float(evidence["applies"]) if "applies" in evidence else None,
-        facts=() if reading is None else told(reading, match.template, match.slots, ANSWERS[best]),
+        facts=() if score is None else told(score, match.template, match.slots, ANSWERS[best]),
     )
 
 
@@ -320,11 +339,11 @@ def _box(cells: np.ndarray) -> tuple[float, float, float, float]:
 
 def caveat(performance: Performance) -> str:
     """What the model is, and whom it believes to hear and see in this clip, how surely."""
-    reading = performance.reading
-    if reading is None:
+    reading, score = performance.reading, performance.score
+    if reading is None or score is None:
         return CAVEAT
-    heard = heard_names(reading) or "no instrument surely"
-    seen = seen_names(reading) or "nobody surely"
+    heard = heard_names(score) or "no instrument surely"
+    seen = seen_names(score) or "nobody surely"
     if not reading.has_sound:
         heard = "nothing, as there is no sound or only silence"
     if not reading.has_picture:

@@ -35,6 +35,7 @@ PATTERNS: dict[Rule, tuple[str, ...]] = {
         rf"{_TIME} (?:is|are) {_WHO} (?:first )?(?:heard|playing|audible)(?: first)?{_IN}",
         rf"how (?:late|soon|early) (?:does|do|did) {_WHO} {_STARTS}{_IN}",
         rf"{_TIME} {_WHO} {_STARTS}{_IN}",
+        rf"how long (?:does it take |is it )?(?:until|till|before) {_WHO} {_STARTS}{_IN}",
     ),
     "end": (rf"{_TIME} (?:does|do|did|will) {_WHO} {_STOPS}{_IN}",),
     "duration": (

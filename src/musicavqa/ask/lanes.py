@@ -6,14 +6,15 @@ So the score is what those tables, from which questions are answered, say on the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Reading, Seen
-from musicavqa.rules.facts import Player, region
+from musicavqa.rules.answerer import entry_in_picture
+from musicavqa.rules.facts import Player, merged, names, region
 from musicavqa.rules.tables import Table, draw_tables
 
 N_TABLES = 200
@@ -73,6 +74,10 @@ class Score:
     """Performers from left to right, then instruments that are only heard, the surest first."""
     fits: float | None
     """That anybody in the picture sounds; None where hardly anybody is seen or nothing is heard."""
+    heard: Mapping[str, Lane]
+    """Each instrument that some table hears, seen or not, all its players together."""
+    tables: tuple[Table, ...]
+    """What all of it is counted from."""
 
     @property
     def sounding(self) -> tuple[Lane, ...]:
@@ -83,6 +88,20 @@ class Score:
         """Lanes and fit for machines; levels against that of the loudest."""
         lanes = [_plain(lane, self.loudest_db) for lane in self.lanes]
         return {"lanes": lanes, "fits": None if self.fits is None else round(self.fits, 4)}
+
+    def entry(self, which: str) -> tuple[Lane, float] | None:
+        """Who of those in the picture is 'first' or 'last' to sound, and how surely he clearly is;
+        None where nobody is in any table."""
+        shares = np.zeros(len(self.reading.seen))
+        for table in self.tables:
+            winner = entry_in_picture(table.facts, which)
+            there = zip(table.choices.there, table.facts.players, strict=False)
+            for index, player in there:
+                shares[index] += table.weight * (player is winner)
+        seen = {id(lane.seen): lane for lane in self.lanes if lane.seen is not None}
+        best = int(shares.argmax()) if shares.any() else -1
+        lane = seen.get(id(self.reading.seen[best])) if best >= 0 else None
+        return None if lane is None else (lane, float(shares[best]))
 
     @property
     def loudest_db(self) -> float:
@@ -114,7 +133,31 @@ def score_of(reading: Reading) -> Score:
     ]
     heard = sorted((_lane(drawn, reading) for drawn in hidden.values()), key=lambda x: -x.sounds)
     kept = [x for x in seen if x.there >= TOLD] + [x for x in heard if x.sounds >= TOLD]
-    return Score(reading, tuple(kept), _fits(tables))
+    found = {name: _lane(drawn, reading) for name, drawn in _by_instrument(tables).items()}
+    return Score(reading, tuple(kept), _fits(tables), found, tuple(tables))
+
+
+def _by_instrument(tables: Sequence[Table]) -> dict[str, Drawn]:
+    """Of each instrument that is heard, one player a table who stands for all of his kind."""
+    found: dict[str, Drawn] = {}
+    for table in tables:
+        for name in names(table.facts.heard):
+            players = [player for player in table.facts.heard if player.instrument == name]
+            found.setdefault(name, []).append((table.weight, _together(players)))
+    return found
+
+
+def _together(players: Sequence[Player]) -> Player:
+    """Equal instruments as one: all their times, the loudest level, the fastest rate."""
+    spans = merged(span for player in players for span in player.intervals)
+    return replace(
+        players[0],
+        intervals=spans,
+        first_onset_s=spans[0][0],
+        playing_s=sum(stop - start for start, stop in spans),
+        level_db=max(player.level_db for player in players),
+        onset_rate=max(player.onset_rate for player in players),
+    )
 
 
 def _lane(drawn: Drawn, reading: Reading, performer: Seen | None = None) -> Lane:
@@ -123,7 +166,7 @@ def _lane(drawn: Drawn, reading: Reading, performer: Seen | None = None) -> Lane
     shares = np.zeros(len(INSTRUMENTS))
     for weight, player in drawn:
         shares[INSTRUMENTS.index(player.instrument)] += weight / max(there, 1e-12)
-    names = tuple((INSTRUMENTS[i], float(shares[i])) for i in np.argsort(-shares) if shares[i])
+    ranked = tuple((INSTRUMENTS[i], float(shares[i])) for i in np.argsort(-shares) if shares[i])
     sounding = [(weight, player) for weight, player in drawn if player.heard]
     medians = {
         name: _median(sounding, attribute)
@@ -135,7 +178,7 @@ def _lane(drawn: Drawn, reading: Reading, performer: Seen | None = None) -> Lane
         }.items()
     }
     sounds = float(sum(weight for weight, _ in sounding))
-    return Lane(names, performer, float(there), sounds, _sure(sounding, reading), **medians)
+    return Lane(ranked, performer, float(there), sounds, _sure(sounding, reading), **medians)
 
 
 def _sure(drawn: Drawn, reading: Reading) -> np.ndarray:
@@ -180,9 +223,8 @@ def _plain(lane: Lane, loudest_db: float) -> dict[str, object]:
         "onset_rate": lane.onset_rate,
     }
     rounded = {name: None if x is None else round(x, 4) for name, x in numbers.items()}
-    names = {name: round(share, 4) for name, share in lane.names}
     return {
-        "instruments": names,
+        "instruments": {name: round(share, 4) for name, share in lane.names},
         "place": lane.place,
         **rounded,
         "box": None if lane.seen is None else [round(edge, 4) for edge in lane.seen.box],

@@ -82,7 +82,8 @@ def _terms(part: str) -> list[Term]:
         found += [Term(kind, negated=negated)] * bool(n)
     left = [word for word in re.findall(r"[^\s]+", rest) if word not in SMALL | PLACES.keys()]
     if left:
-        known = [*WORDS, *ENSEMBLES, *SETTINGS, *PLACES]
+        instruments = [word for word, (kind, _) in WORDS.items() if kind == "Object"]
+        known = [*instruments, *ENSEMBLES, *SETTINGS, *PLACES]
         near = get_close_matches(left[0], known, 3, 0.6)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(f"{left[0]!r} is nothing that can be searched for.{hint}")

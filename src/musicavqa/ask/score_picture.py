@@ -19,7 +19,7 @@ WIDTH = 11.0
 """Of the whole, in inches."""
 LETTER, LINE = 0.023, 0.055
 """Width of a letter and height of a line of a name, as shares of the width of a frame."""
-STEPS = (0, -1, -2, -3, 1, 2, 3)
+STEPS = (0, -1, -2, -3, 1, 2, 3, 4)
 """Lines by which a name is moved out of the way of others, those above first."""
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in 0..1 of a frame."""

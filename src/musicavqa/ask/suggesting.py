@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from musicavqa.ask.lanes import TOLD, Lane, score_of
+from musicavqa.ask.telling import lacking
 from musicavqa.questions import fill, template
 from musicavqa.records import Reading
 
@@ -28,15 +29,9 @@ def suggest(reading: Reading) -> list[tuple[str, str]]:
     """(kind, question) of what this reading has something to say to; none of a missing sense."""
     lanes = score_of(reading).lanes
     found = dict(reversed([(template(n).cell, (n, slots)) for n, slots in _fitting(lanes)]))
-    wanted = [cell for cell in CELLS if cell in found and _has_senses(cell, reading)]
+    wanted = [cell for cell in CELLS if cell in found and not lacking(reading, found[cell][0])]
     asked = [(CELLS[cell], fill(*found[cell]).strip()) for cell in wanted]
     return [*asked, *((BEYOND, text) for text in _further(lanes, reading))]
-
-
-def _has_senses(cell: str, reading: Reading) -> bool:
-    modality = cell.partition("-")[0]
-    heard = "A" not in modality or reading.has_sound
-    return heard and ("V" not in modality or reading.has_picture)
 
 
 def _fitting(lanes: tuple[Lane, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:

@@ -1,109 +1,156 @@
-"""A reading in words: who is seen and heard, and the facts that an answer rests on."""
+"""A score in words: who is seen and heard, and the facts that an answer rests on.
+
+Facts are those of the lanes, which say on the whole what the answers were counted from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from musicavqa.ask.lanes import TOLD, Lane, Score
 from musicavqa.questions import INSTRUMENTS, SLOTS, template
-from musicavqa.records import Reading, Seen
-from musicavqa.rules.facts import region
-from musicavqa.rules.tables import activity_if_heard, intervals
+from musicavqa.records import Reading
 
-SURE = 0.2
-"""Who is there, or sounds, with a smaller share is not spoken of."""
+EVERYBODY = (24, 30, 33)
+"""Templates that single one out by comparing all: all are told, in order of entry or level."""
+AREAS = (22, 26, 27, 28, 29, 31)
+"""Templates that speak of parts of the picture, and not of a side of somebody."""
+LEVELS, RATES = (4, 24, 26, 28), (5, 27, 29)
+ENTRIES = (22, 23, 31)
+"""Templates about who sounds first or last of all."""
+PLACE, VOICE = 14, 16
+SURELY = 0.95
+"""With a smaller share it is told that somebody may not sound at all."""
 
 
-def seen_names(reading: Reading) -> str:
+def lacking(reading: Reading, number: int) -> str | None:
+    """What the file has not and question `number` needs, in words; None where nothing lacks."""
+    modality = "A" if number == VOICE else template(number).cell.partition("-")[0]
+    if "V" in modality and not reading.has_picture:
+        return "there is no picture"
+    return "there is no sound" if "A" in modality and not reading.has_sound else None
+
+
+def seen_names(score: Score) -> str:
     """'violin (left, 92 %), cello (right, 88 %)', from left to right."""
-    return ", ".join(_who(seen) for seen in reading.seen if seen.share >= SURE)
+    return ", ".join(_who(lane) for lane in score.lanes if lane.seen is not None)
 
 
-def heard_names(reading: Reading) -> str:
+def heard_names(score: Score) -> str:
     """'violin 97 %, cello 80 %', the surest first."""
-    order = np.argsort(-reading.heard)
-    return ", ".join(
-        f"{INSTRUMENTS[i]} {reading.heard[i]:.0%}" for i in order if reading.heard[i] >= SURE
-    )
+    found = [lane for lane in score.heard.values() if lane.sounds >= TOLD]
+    found.sort(key=lambda lane: -lane.sounds)
+    return ", ".join(f"{lane.instrument} {lane.sounds:.0%}" for lane in found)
 
 
-def told(reading: Reading, number: int, slots: Sequence[str], answer: str) -> tuple[str, ...]:
+def told(score: Score, number: int, slots: Sequence[str], answer: str) -> tuple[str, ...]:
     """Facts about those whom question `number` and its answer speak of, or else about all."""
+    if number in (PLACE, VOICE):
+        return (_whole(score.reading, number),)
     words = {*slots, answer}
     wanted, areas = words & set(INSTRUMENTS), words & set(SLOTS["LR"])
     modality = template(number).type_pair[0]
+    if modality == "Audio":
+        return tuple(_heard(score, wanted, number))
+    by_eye = modality == "Visual"
+    lanes = [lane for lane in score.lanes if _spoken_of(lane, wanted, areas, number)]
+    told_of = _seen(lanes, score, number, by_eye)
+    return (*_entry(score, number, slots), *told_of, *_absent(wanted, score, by_eye))
+
+
+def _heard(score: Score, wanted: set[str], number: int) -> list[str]:
+    """What is heard, whoever plays it."""
+    chosen = sorted(wanted) or [n for n in INSTRUMENTS if n in score.heard]
     found = []
-    if modality != "Audio":
-        found += [
-            f"{_who(seen)}{_of_sound(reading, seen, number) if modality != 'Visual' else ''}"
-            for seen in reading.seen
-            if seen.share >= SURE and _spoken_of(seen, wanted, areas)
-        ]
-    if modality != "Visual":
-        names = [INSTRUMENTS.index(name) for name in sorted(wanted)] or _heard(reading)
-        hidden = [i for i in names if modality == "Audio" or not _is_seen(reading, i)]
-        found += [f"{INSTRUMENTS[i]}{_sound(reading, i, number)}" for i in hidden]
-    return (*found, *_whole(reading, number))
+    for name in chosen:
+        lane = score.heard.get(name)
+        share = 0.0 if lane is None else lane.sounds
+        if lane is not None and share >= 0.5:
+            found.append(f"{name} ({share:.0%}) {_sounding(lane, score, number)}")
+        elif wanted or share >= TOLD:
+            found.append(f"{name} is not heard ({1 - share:.0%})")
+    return found
 
 
-def _whole(reading: Reading, number: int) -> list[str]:
-    """Facts about the clip as a whole, for the two questions that ask for one."""
-    if number == 14:
-        return [f"outdoors {reading.outdoor:.0%}"]
-    return [f"somebody speaks {reading.voiceover:.0%}"] if number == 16 else []
+def _seen(lanes: Sequence[Lane], score: Score, number: int, by_eye: bool) -> list[str]:
+    """Those in the picture, from left to right, and unless `by_eye` what is heard of all."""
+    if by_eye:
+        return [_who(lane) for lane in lanes if lane.seen is not None]
+    if number in EVERYBODY:
+        lanes = _in_order([lane for lane in lanes if _sounds(lane)], number)
+    return [f"{_who(lane)} {_of_sound(lane, score, number)}" for lane in lanes]
 
 
-def _who(seen: Seen) -> str:
-    best = int(seen.instruments.argmax())
-    share = seen.share * seen.instruments[best]
-    return f"{INSTRUMENTS[best]} ({region(seen.x)}, {share:.0%})"
+def _absent(wanted: set[str], score: Score, by_eye: bool) -> list[str]:
+    """Those whom the question names and of whom there is no lane."""
+    found = []
+    for name in sorted(wanted - {lane.instrument for lane in score.lanes}):
+        share = sum(
+            table.weight
+            for table in score.tables
+            if any(p.instrument == name and (p.visible or not by_eye) for p in table.facts.players)
+        )
+        found.append(f"no {name} is {'seen' if by_eye else 'seen or heard'} ({1 - share:.0%})")
+    return found
 
 
-def _spoken_of(seen: Seen, wanted: set[str], areas: set[str]) -> bool:
-    name = INSTRUMENTS[int(seen.instruments.argmax())]
-    if not wanted:
+def _in_order(sounding: Sequence[Lane], number: int) -> list[Lane]:
+    """By level, the loudest first, or by entry."""
+    if number in LEVELS:
+        return sorted(sounding, key=lambda lane: -(lane.level_db or 0.0))
+    return sorted(sounding, key=lambda lane: lane.enters_s or 0.0)
+
+
+def _entry(score: Score, number: int, slots: Sequence[str]) -> list[str]:
+    """Who is first, or last, where a question speaks of him without his name."""
+    if number not in ENTRIES:
+        return []
+    which = next(word for word in slots if word in SLOTS["FL"])
+    found = score.entry(which)
+    if found is None or found[1] < TOLD:
+        return [f"nobody in the picture is clearly {which} to sound"]
+    lane, share = found
+    return [f"{which} to sound: {lane.title} at {lane.enters_s:.1f} s ({share:.0%})"]
+
+
+def _whole(reading: Reading, number: int) -> str:
+    """The fact about the clip as a whole that the question asks for."""
+    if number == PLACE:
+        return f"outdoors {reading.outdoor:.0%}"
+    return f"somebody speaks {reading.voiceover:.0%}"
+
+
+def _who(lane: Lane) -> str:
+    name, share = lane.names[0]
+    return f"{name} ({lane.place}, {lane.there * share:.0%})"
+
+
+def _spoken_of(lane: Lane, wanted: set[str], areas: set[str], number: int) -> bool:
+    if number in EVERYBODY:
         return True
-    return name in wanted or region(seen.x) in areas
+    named = not wanted or lane.instrument in wanted
+    return named and (number not in AREAS or lane.place in areas)
 
 
-def _is_seen(reading: Reading, name: int) -> bool:
-    return any(s.share >= SURE and int(s.instruments.argmax()) == name for s in reading.seen)
+def _sounds(lane: Lane) -> bool:
+    """Whether he sounds, if he is there at all."""
+    return lane.sounds >= lane.there / 2
 
 
-def _heard(reading: Reading) -> list[int]:
-    return [int(i) for i in np.flatnonzero(reading.heard >= SURE)]
+def _of_sound(lane: Lane, score: Score, number: int) -> str:
+    """What is heard of a lane."""
+    share = lane.sounds / lane.there
+    if not _sounds(lane):
+        return f"is silent ({1 - share:.0%})"
+    doubt = f", if at all ({share:.0%})" if share < SURELY and lane.seen is not None else ""
+    return _sounding(lane, score, number) + doubt
 
 
-def _of_sound(reading: Reading, seen: Seen, number: int) -> str:
-    """What is heard of a performer in the picture."""
-    name = int(seen.instruments.argmax())
-    share = float(reading.heard[name])
-    equal = sum(s.share >= SURE and int(s.instruments.argmax()) == name for s in reading.seen)
-    share *= seen.sounds if equal > 1 else 1.0
-    if share < 0.5:
-        return f" is silent ({1 - share:.0%})"
-    sure = activity_if_heard(reading, name)
-    return _sounding(reading, np.minimum(sure, seen.plays) if equal > 1 else sure, name, number)
-
-
-def _sound(reading: Reading, name: int, number: int) -> str:
-    """What is heard of an instrument."""
-    share = float(reading.heard[name])
-    if share < 0.5:
-        return f" is not heard ({1 - share:.0%})"
-    return f" ({share:.0%}){_sounding(reading, activity_if_heard(reading, name), name, number)}"
-
-
-def _sounding(reading: Reading, sure: np.ndarray, name: int, number: int) -> str:
+def _sounding(lane: Lane, score: Score, number: int) -> str:
     """When, and what else the template compares."""
-    spans = intervals(sure, 0.5, reading)
-    if not spans:
-        return " sounds, nobody can tell when"
-    playing_s = sum(stop - start for start, stop in spans)
-    said = f" enters at {spans[0][0]:.1f} s, sounds for {playing_s:.1f} s"
-    if number in (4, 24, 26, 28):
-        said += f", level {round(float(reading.level_db[name])):+d} dB"
-    if number in (5, 27, 29):
-        said += f", {reading.onset_rate[name]:.1f} notes a second"
+    said = f"enters at {lane.enters_s:.1f} s, sounds for {lane.playing_s:.1f} s"
+    if number in LEVELS and lane.level_db is not None:
+        said += f", level {round(lane.level_db - score.loudest_db)} dB"
+    if number in RATES:
+        said += f", {lane.onset_rate:.1f} notes a second"
     return said

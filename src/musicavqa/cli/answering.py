@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,8 +25,25 @@ from musicavqa.cli.shared import (
 )
 from musicavqa.terminal import say
 
+if TYPE_CHECKING:
+    from musicavqa.ask.free_words import FreeReply
+
 DOUBTFUL = 0.1
 """Where what was perceived allows a question less than this, it is said."""
+NO_TOPICS = (
+    "how",
+    "when",
+    "who",
+    "why",
+    "or",
+    "but",
+    "neither",
+    "nor",
+    "much",
+    "equally",
+    "several",
+)
+"""Words that no question has a place for, and that name nothing that it could be about."""
 
 
 @app.command()
@@ -57,6 +75,7 @@ def ask(
     with_reading: Annotated[
         bool, typer.Option("--with-reading", help="With --model: tell it what was perceived.")
     ] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help="With --model: of an answer.")] = 256,
     max_seconds: MaxSeconds = MAX_SECONDS,
     max_memory: MaxMemory = MAX_MEMORY,
     device: Device = "cpu",
@@ -75,7 +94,8 @@ def ask(
             raise ValueError("--model goes with questions of one file, and draws no evidence.")
         _check_questions(video, questions or [])
         told_from = (checkpoint or asking.DEFAULT_CHECKPOINT) if with_reading else None
-        _ask_model(video, questions or [], model, told_from, as_json)
+        said = _ask_model(video, questions or [], (model, device), told_from, max_tokens)
+        _tell_said(said, as_json)
         return
 
     most, run = limits(max_seconds, max_memory), checkpoint or asking.DEFAULT_CHECKPOINT
@@ -116,16 +136,22 @@ def ask(
 
 
 def _ask_model(
-    video: Path, questions: list[str], model: str, told_from: Path | None, as_json: bool
-) -> None:
-    """Put questions to a language model; with a checkpoint, it is told the reading by that."""
+    video: Path, questions: list[str], opened: tuple[str, str], told_from: Path | None, most: int
+) -> list[FreeReply]:
+    """Put questions to a language model on a device; with a checkpoint, it is told the reading."""
     from musicavqa.ask.free_words import ask_model
     from musicavqa.ask.reading import read
+    from musicavqa.llm.contract import Generation, Opening
     from musicavqa.llm.opening import open_model
 
-    adapter = open_model(model)
+    adapter = open_model(opened[0], Opening(opened[1]))
     reading = None if told_from is None else read(video, told_from)
-    replies = ask_model(video, questions, adapter, reading)
+    how = Generation(max_tokens=most)
+    return ask_model(video, questions, adapter, reading, generation=how)
+
+
+def _tell_said(replies: Sequence[FreeReply], as_json: bool) -> None:
+    """What a language model said, and what it was given."""
     if as_json:
         say(json.dumps([reply.as_dict() for reply in replies], indent=1))
         return
@@ -185,14 +211,24 @@ def _print_weights(rows: list[dict[str, Any]]) -> None:
 
 
 def _describe(reply: Any) -> str:
-    if reply.rule is not None:
-        return _describe_further(reply)
+    """The reply in lines; instruments as they are spoken of, not as data sets write them."""
+    question, *lines = _lines(reply)
+    return "\n".join([question, *(line.replace("_", " ") for line in lines)])
+
+
+def _lines(reply: Any) -> list[str]:
+    if reply.rule is not None or reply.why is not None:
+        return _lines_of_rule(reply)
     if reply.answer is None:
-        near = "".join(f"\n  - {text}" for text in reply.suggestions)
-        why = (
-            f" (none of my questions is about {' or '.join(reply.unused)})" if reply.unused else ""
-        )
-        return f"{reply.question}\n  I cannot answer that{why}. The closest questions I can:{near}"
+        topics = [word for word in reply.unused if word not in NO_TOPICS]
+        why = f" (none of my questions is about {' or '.join(topics)})" if topics else ""
+        near = [f"  - {text}" for text in reply.suggestions]
+        return [reply.question, f"  I cannot answer that{why}. The closest questions I can:", *near]
+    return _lines_of_answer(reply)
+
+
+def _lines_of_answer(reply: Any) -> list[str]:
+    doubted = reply.applies is not None and reply.applies < DOUBTFUL
     second = f"{reply.runner_up} {reply.runner_up_confidence:.0%}"
     surely = f"{reply.confidence:.0%}; {'nearly as likely' if reply.close else 'next'}: {second}"
     lines = [reply.question, f"  {reply.answer}  ({surely})"]
@@ -200,27 +236,29 @@ def _describe(reply: Any) -> str:
         unused = f"; without: {', '.join(reply.unused)}" if reply.unused else ""
         match = f"match {reply.similarity:.2f}{unused}"
         lines.insert(1, f"  understood as: {reply.understood}  ({match})")
-    if reply.applies is not None and reply.applies < DOUBTFUL:
+    if doubted:
         lines.append(f"  what was perceived hardly allows this question ({reply.applies:.0%})")
     if reply.facts:
-        lines.append(f"  {'; '.join(reply.facts)} -> {reply.answer}")
+        follows = "" if doubted else f" -> {reply.answer}"
+        lines.append(f"  {'; '.join(reply.facts)}{follows}")
     else:
         lines.append(
             f"  heard and seen mostly in seconds {reply.when[0]} to {reply.when[1]}, "
             f"picture x {reply.where[0]:.0%}-{reply.where[2]:.0%}, "
             f"y {reply.where[1]:.0%}-{reply.where[3]:.0%} (from the top left)"
         )
-    return "\n".join(lines)
+    return lines
 
 
-def _describe_further(reply: Any) -> str:
-    """An answer beyond the benchmark's questions, or why there is none."""
-    lines = [reply.question, f"  understood as: {reply.understood}  (beyond the benchmark)"]
+def _lines_of_rule(reply: Any) -> list[str]:
+    """An answer beyond the benchmark's questions, or why there is none to any that I can."""
+    beyond = "  (beyond the benchmark)" if reply.rule is not None else ""
+    lines = [reply.question, f"  understood as: {reply.understood}{beyond}"]
     facts = f"  ({'; '.join(reply.facts)})" if reply.facts else ""
     if reply.answer is None:
-        return "\n".join([*lines, f"  I cannot tell: {reply.why}{facts}"])
+        return [*lines, f"  I cannot tell: {reply.why}{facts}"]
     surely = "" if reply.confidence is None else f"  ({reply.confidence:.0%})"
-    return "\n".join([*lines, f"  {reply.answer}{surely}{facts}"])
+    return [*lines, f"  {reply.answer}{surely}{facts}"]
 
 
 def _check_questions(video: Path, questions: list[str]) -> None:

@@ -12,8 +12,10 @@ from musicavqa.cli.progress import duration, progress
 from musicavqa.cli.shared import (
     MAX_MEMORY,
     MAX_SECONDS,
+    Address,
     Data,
     Device,
+    EngineName,
     Features,
     Json,
     MaxMemory,
@@ -69,12 +71,8 @@ def extract(
     split: Split = None,
     name: Name = None,
     workers: Workers = 1,
-    engine: Annotated[str, typer.Option(help="local (processes here), or ray (a cluster).")] = (
-        "local"
-    ),
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster; without it, one is started here.")
-    ] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     device: Device = "cpu",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost in time and bytes.")

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from musicavqa.cli.progress import progress
-from musicavqa.cli.shared import Data, Json, SetName, app, told_counts
+from musicavqa.cli.shared import (
+    Address,
+    Data,
+    EngineName,
+    Json,
+    SetName,
+    Workers,
+    app,
+    told_counts,
+)
 from musicavqa.terminal import say
+
+if TYPE_CHECKING:
+    from musicavqa.features.extraction import Engine
+    from musicavqa.llm.contract import Opening
+    from musicavqa.llm.crew import Crew
 
 llm_app = typer.Typer(
     help="Language models that look and listen: run and report (docs/llm.md).",
@@ -65,6 +79,9 @@ def run(
     ] = None,
     per_minute: Annotated[float | None, typer.Option(help="Most requests in a minute.")] = None,
     parallel: Annotated[int, typer.Option(min=1, help="Requests at once, to a server.")] = 4,
+    workers: Workers = 1,
+    engine: EngineName = "local",
+    address: Address = None,
     probe: Annotated[
         bool, typer.Option(help="First see that every kind of media raises the prompt's tokens.")
     ] = True,
@@ -74,6 +91,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Ask a model every question of a split; a killed run goes on, errors are asked again."""
+    from musicavqa.features.extraction import Engine
     from musicavqa.llm import runs
     from musicavqa.llm.contract import Generation, Opening
     from musicavqa.llm.opening import open_model
@@ -85,6 +103,7 @@ def run(
     _one_of("--scorer", scorer, ("span", "exact"))
     policy = parse_policy(sampling)
     opening = Opening(device, bits, _price(price), budget, per_minute, parallel)
+    crew = _crew(model, opening, Engine(engine, workers, address))
     adapter = open_model(model, opening)
     found: Any = way or adapter.ability.ways[0]
     _one_of("--by", found, adapter.ability.ways)
@@ -104,7 +123,7 @@ def run(
             say(line, error=True)
     with told_counts(), progress(f"asking {model}", "questions") as tell:
         folder = runs.run_llm(
-            errand, adapter, out, lambda done, total, note: tell(done, total, note)
+            errand, adapter, out, lambda done, total, note: tell(done, total, note), crew
         )
     _print(runs.llm_report(folder, split), as_json)
     if not as_json:
@@ -149,6 +168,21 @@ def export_task(
     )
     partly_too = " --partly" if done.n_left_out else ""
     say(f"musicavqa predictions import LOGS/... --set {set_name} --root {data}{partly_too}")
+
+
+def _crew(model: str, opening: Opening, engine: Engine) -> Crew | None:
+    """Workers that open the model themselves; None where this process asks."""
+    from musicavqa.llm.crew import Crew
+    from musicavqa.llm.opening import Opener
+
+    if engine.name == "local" and engine.workers == 1 and engine.address is None:
+        return None
+    if opening.budget is not None or opening.per_minute is not None:
+        raise ValueError(
+            "--budget and --per-minute are counted in one process: leave out --workers and "
+            "--engine. --parallel asks a server many questions at once."
+        )
+    return Crew(engine, Opener(model, opening))
 
 
 def _print(told: dict[str, Any], as_json: bool) -> None:

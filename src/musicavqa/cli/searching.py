@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +24,13 @@ from musicavqa.cli.shared import (
     told_counts,
 )
 from musicavqa.terminal import say
+
+if TYPE_CHECKING:
+    from musicavqa.ask.searching import Hit
+
+FITS = 0.01
+"""Where no file fits better than this, it is said."""
+NOTHING_SHARED = "no instrument in common"
 
 
 @app.command()
@@ -69,7 +77,15 @@ def search(
     if as_json:
         say(json.dumps([hit.as_dict() for hit in hits[:most]], indent=1))
         return
-    for hit in hits[:most]:
-        reasons = "; ".join(reason.text for reason in hit.reasons)
-        say(f"{hit.score:6.1%}  {hit.file}\n        {reasons}")
+    for line in _lines(hits[:most]):
+        say(line)
     say(f"{len(hits)} files in {place}", error=True)
+
+
+def _lines(hits: Sequence[Hit]) -> Iterator[str]:
+    """Two for each file, the best first; one before them where none fits."""
+    if hits and hits[0].score < FITS:
+        yield f"No file fits ({FITS:.0%} or more); the nearest:"
+    for hit in hits:
+        yield f"{hit.score:6.1%}  {hit.file}"
+        yield f"        {'; '.join(reason.text for reason in hit.reasons) or NOTHING_SHARED}"

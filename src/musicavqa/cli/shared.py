@@ -90,6 +90,10 @@ MethodFile = Annotated[
     typer.Option(help="Your own .py that the checkpoint was trained with; only then it runs."),
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to use.")]
+EngineName = Annotated[str, typer.Option(help="local (processes here), or ray (a cluster).")]
+Address = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster; without it, one is started here.")
+]
 
 
 def set_and_changes(

@@ -5,12 +5,25 @@ NAME is an adapter that an installed package adds (docs/packages.md); REST is fo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from musicavqa.added import added, load_added
 from musicavqa.llm.contract import Adapter, Opening
 
 ENTRY_POINTS = "musicavqa.llms"
+
+
+@dataclass(frozen=True)
+class Opener:
+    """How a worker comes by the model; it can be sent, and equal ones open it once a process."""
+
+    model: str
+    opening: Opening
+
+    def __call__(self) -> Adapter:
+        """The adapter."""
+        return open_model(self.model, self.opening)
 
 
 def open_model(name: str, opening: Opening | None = None) -> Adapter:

@@ -21,7 +21,7 @@ from torch import Tensor
 from musicavqa.files import mark_of, read_json, replacing, write_json
 from musicavqa.llm.contract import Ability, ByLikelihood, ModelError, Receipt, Reply, Request
 from musicavqa.llm.layers.clip_tensors import RATE_HZ, ClipTensors, Prompt, stacked
-from musicavqa.llm.models import build_model, make_options, model_file
+from musicavqa.llm.models import build_model, list_models, make_options, model_file
 from musicavqa.llm.models.card import Card, Wanted
 from musicavqa.tensor_files import read_safetensors
 
@@ -202,11 +202,11 @@ def convert_llm(name: str, official: Path, tokenizer: Path, out: Path) -> None:
     """
     from transformers import AutoTokenizer
 
-    from musicavqa.methods.conversion import plain_names, read_official
+    from musicavqa.methods.conversion import read_official
 
     file = model_file(name)
     if not hasattr(file, "convert"):
-        can = "vast, videollama2"
+        can = ", ".join(one for one in list_models() if hasattr(model_file(one), "convert"))
         raise ValueError(f"The names of published weights of {name} are not known; of {can} are.")
     tensors: dict[str, Tensor] = {}
     parts = sorted(official.glob("*.safetensors")) if official.is_dir() else [official]
@@ -215,11 +215,22 @@ def convert_llm(name: str, official: Path, tokenizer: Path, out: Path) -> None:
     for part in parts:
         is_safe = part.suffix == ".safetensors"
         tensors |= read_safetensors(part)[0] if is_safe else read_official(part)
-    known = ("model.", "lm_head.", "multimodal_encoder.")
-    network = build_model(name)
-    fill(network, file.convert(plain_names(tensors, known)), official)
+    network = network_of(name, tensors, official)
     words = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
     save_model(out, name, network, words, file.CARD.trained_on)
+
+
+def network_of(name: str, official: Mapping[str, Tensor], source: Path) -> torch.nn.Module:
+    """The network `name` at published size with tensors under official names.
+
+    ValueError, which names `source`, where a tensor is missing, unknown or of another shape.
+    """
+    from musicavqa.methods.conversion import plain_names
+
+    known = ("model.", "lm_head.", "multimodal_encoder.")
+    network: torch.nn.Module = build_model(name)
+    fill(network, model_file(name).convert(plain_names(official, known)), source)
+    return network
 
 
 def fill(network: torch.nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:

@@ -72,6 +72,20 @@ class Task:
         """Of its answer."""
         return self.source.mark()
 
+    def head(self) -> dict[str, Any]:
+        """What every record of it begins with, whatever came."""
+        return {
+            "mark": self.mark,
+            "key": self.question.key,
+            "source": vars(self.source),
+            "lacking": self.lacking,
+        }
+
+    def failed(self, kind: str, message: str) -> dict[str, Any]:
+        """The record of an error of one of `contract.ERROR_KINDS`."""
+        told = {"kind": kind, "message": " ".join(message.split())[:500]}
+        return {**self.head(), "status": "error", "error": told}
+
 
 def plan(
     questions: Sequence[Question], clips: Sequence[Clip], adapter: Adapter, setting: Setting
@@ -135,21 +149,32 @@ def ask_all(
     ChildProcessError where `MOST_ERRORS_IN_A_ROW` came one after another.
     """
     todo = [task for task in tasks if not records.is_done(task.mark)]
-    done, row = len(tasks) - len(todo), 0
+    done, row = len(tasks) - len(todo), ErrorsInARow()
     tell(done, len(tasks), "")
-    for record in _answers(todo, adapter, setting):
+    for record in answers(todo, adapter, setting):
         records.add(record)
         done += 1
-        row = row + 1 if record["status"] == "error" else 0
         tell(done, len(tasks), "")
-        if row >= MOST_ERRORS_IN_A_ROW:
+        row.count(record)
+
+
+@dataclass
+class ErrorsInARow:
+    """Errors that came one after another, with no answer in between."""
+
+    n: int = 0
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """One more record; ChildProcessError where `MOST_ERRORS_IN_A_ROW` are reached."""
+        self.n = self.n + 1 if record["status"] == "error" else 0
+        if self.n >= MOST_ERRORS_IN_A_ROW:
             raise ChildProcessError(
-                f"{row} errors in a row (the last: {record['error']['message']}). "
+                f"{self.n} errors in a row (the last: {record['error']['message']}). "
                 "What was answered is kept; the same command goes on."
             )
 
 
-def _answers(todo: Sequence[Task], adapter: Adapter, setting: Setting) -> Iterator[dict[str, Any]]:
+def answers(todo: Sequence[Task], adapter: Adapter, setting: Setting) -> Iterator[dict[str, Any]]:
     """A record for each task, when it is there: clips one after another, requests in parallel."""
     if adapter.parallel <= 1:
         kept = _Kept(setting.policy)
@@ -202,12 +227,7 @@ class _Kept:
 
 def _record(task: Task, adapter: Adapter, setting: Setting, kept: _Kept) -> dict[str, Any]:
     """What came of one question."""
-    head = {
-        "mark": task.mark,
-        "key": task.question.key,
-        "source": vars(task.source),
-        "lacking": task.lacking,
-    }
+    head = task.head()
     try:
         material = kept.of(task)
     except MediaError as error:
@@ -218,8 +238,7 @@ def _record(task: Task, adapter: Adapter, setting: Setting, kept: _Kept) -> dict
     try:
         reply = put(adapter, setting.way, request)
     except ModelError as error:
-        told = {"kind": error.kind, "message": " ".join(str(error).split())[:500]}
-        return {**head, "status": "error", "error": told}
+        return task.failed(error.kind, str(error))
     return head | _told(reply, material) | {"took_s": round(time.monotonic() - started, 3)}
 
 

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from musicavqa.files import file_name, read_json, write_json
 from musicavqa.llm.contract import Adapter
+from musicavqa.llm.crew import Crew, ask_by_crew, take_over_parts
 from musicavqa.llm.reading import predictions
 from musicavqa.llm.reporting import Asked, report
 from musicavqa.llm.running import Setting, Task, Tell, ask_all, check_senses, found, plan
@@ -57,11 +58,18 @@ class Errand:
     """Questions whose answers the template prior is counted from; none, no such baseline."""
 
 
-def run_llm(errand: Errand, adapter: Adapter, out: Path, tell: Tell | None = None) -> Path:
+def run_llm(
+    errand: Errand,
+    adapter: Adapter,
+    out: Path,
+    tell: Tell | None = None,
+    crew: Crew | None = None,
+) -> Path:
     """Ask all of it and write the run folder, which is returned; a killed run goes on.
 
-    ValueError where senses of the model do not reach questions and `beyond` refuses; an error of a
-    single question is a record, and asked again by the next run.
+    With a `crew` its workers ask, each with an adapter that it opens itself; `adapter` then only
+    says what the model is and can do. ValueError where senses of the model do not reach questions
+    and `beyond` refuses; an error of a single question is a record, asked again by the next run.
     """
     lost = check_senses(adapter, errand.questions, errand.beyond != "refuse")
     asked = [q for q in errand.questions if errand.beyond != "leave" or q not in lost]
@@ -73,8 +81,15 @@ def run_llm(errand: Errand, adapter: Adapter, out: Path, tell: Tell | None = Non
     tasks = {name: plan(asked, errand.clips, adapter, how) for name, how in settings.items()}
     _note(folder, errand, adapter)
     with writing(folder / "records.jsonl") as records:
-        for name, how in settings.items():
-            ask_all(tasks[name], adapter, how, records, _of(name, tell))
+        take_over_parts(folder, records)
+        if crew is not None:
+            ask_by_crew(
+                folder, {n: (settings[n], tasks[n]) for n in settings}, crew, records,
+                _of("", tell),
+            )  # fmt: skip
+        else:
+            for name, how in settings.items():
+                ask_all(tasks[name], adapter, how, records, _of(name, tell))
         write_json(folder / f"marks.{file_name(errand.split)}.json", _marks(tasks))
         came = {name: found(tasks[name], records) for name in settings}
     by_key = {task.question.key: task for task in tasks[MAIN]}

@@ -14,7 +14,7 @@ import json
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,15 +71,17 @@ def _bytes_of(path: Path, size: int, changed_ns: int) -> str:
 
 
 class Records:
-    """The lines of one file, by mark; `add` writes one more and returns when it is on the disk."""
+    """The lines of one file, by mark; `add` writes some more and returns when they are on the disk.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    `check` is called before each writing and raises where the file is another's by now.
+    """
+
+    def __init__(self, path: Path, check: Callable[[], None] = lambda: None) -> None:
+        self.path, self.check = path, check
         self.lock = threading.Lock()
         self.by_mark: dict[str, dict[str, Any]] = {}
         self.n_lines = 0
-        self._check = lambda: None
-        for record in _read(path):
+        for record in read_records(path):
             self._keep(record)
 
     def __getitem__(self, mark: str) -> dict[str, Any] | None:
@@ -91,18 +93,23 @@ class Records:
         found = self.by_mark.get(mark)
         return found is not None and found["status"] != "error"
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Write one line, whole and on the disk."""
-        if record["status"] not in STATUSES:
-            raise ValueError(f"A record has no status {record['status']!r}; one of {STATUSES}.")
-        line = json.dumps({"v": VERSION, **record}, ensure_ascii=False, allow_nan=False)
+    def add(self, *records: Mapping[str, Any]) -> None:
+        """Write a line for each, whole and on the disk."""
+        for record in records:
+            if record["status"] not in STATUSES:
+                raise ValueError(f"A record has no status {record['status']!r}; one of {STATUSES}.")
+        lines = [
+            json.dumps({"v": VERSION, **record}, ensure_ascii=False, allow_nan=False) + "\n"
+            for record in records
+        ]
         with self.lock:
-            self._check()
+            self.check()
             with self.path.open("a", encoding="utf-8", newline="\n") as file:
-                file.write(line + "\n")
+                file.writelines(lines)
                 file.flush()
                 os.fsync(file.fileno())
-            self._keep(dict(record))
+            for record in records:
+                self._keep(dict(record))
 
     def _keep(self, record: dict[str, Any]) -> None:
         self.n_lines += 1
@@ -121,12 +128,10 @@ def writing(path: Path) -> Iterator[Records]:
 
     with waited_for(place(path.parent), path.name, wait_for) as claim:
         drop_cut_line(path)
-        records = Records(path)
-        records._check = claim.check
-        yield records
+        yield Records(path, claim.check)
 
 
-def _read(path: Path) -> Iterator[dict[str, Any]]:
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
     """Every whole line; ValueError names the first that is none."""
     content = whole_lines(path.read_bytes()) if path.exists() else b""
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):

@@ -18,7 +18,7 @@ from musicavqa.features.extraction.encoding import (
     get_weights,
     specs,
 )
-from musicavqa.features.extraction.engines import open_engine, run
+from musicavqa.features.extraction.engines import check_engine, open_engine, run
 from musicavqa.features.extraction.plan import Job, Note, Outcome, check_clips, check_sources, jobs
 from musicavqa.features.extraction.work import Task
 from musicavqa.features.store import Folder, Writer, folder
@@ -66,6 +66,9 @@ class Engine:
     address: str | None = None
     device: str = "cpu"
     """Of networks: cpu, cuda or cuda:1; each worker has a copy of them there."""
+
+    def __post_init__(self) -> None:
+        check_engine(self.name, self.address)
 
 
 def extract(

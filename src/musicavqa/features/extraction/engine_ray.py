@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from musicavqa.features.extraction.plan import Died, Job, Outcome
-from musicavqa.features.extraction.work import Task, Tick, do
+from musicavqa.features.extraction.plan import Died, Job, Outcome, Tick, Work
 from musicavqa.features.store.claims import FOLDER as CLAIMS
 from musicavqa.features.store.claims import last_clip
 
@@ -25,7 +24,7 @@ RETRIES = 3
 
 
 @contextmanager
-def ray_engine(task: Task, address: str | None, tick: Tick) -> Iterator[Cluster]:
+def ray_engine(work: Work, address: str | None, tick: Tick) -> Iterator[Cluster]:
     """Connect to the cluster at `address` (None: start one on this machine) for the block."""
     try:
         import ray
@@ -35,9 +34,14 @@ def ray_engine(task: Task, address: str | None, tick: Tick) -> Iterator[Cluster]
     if began_here:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         quiet |= {"include_dashboard": False} if address is None else {}
-        ray.init(address=address, **quiet)
+        try:
+            ray.init(address=address, **quiet)
+        except Exception as error:  # Ray raises plain ones
+            told = " ".join(str(error).split())
+            where = f"at {address}" if address else "on this machine"
+            raise OSError(f"Ray did not begin {where}: {told}") from error
     try:
-        yield Cluster(ray, task, tick)
+        yield Cluster(ray, work, tick)
     finally:
         if began_here:
             ray.shutdown()
@@ -46,9 +50,9 @@ def ray_engine(task: Task, address: str | None, tick: Tick) -> Iterator[Cluster]
 class Cluster:
     """An engine of Ray tasks; see `engines.Engine`."""
 
-    def __init__(self, ray: Any, task: Task, tick: Tick) -> None:
+    def __init__(self, ray: Any, work: Work, tick: Tick) -> None:
         self.ray, self.tick = ray, tick
-        self.folder, self.task = task.folder, ray.put(task)
+        self.folder, self.work = work.folder, ray.put(work)
         self.remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_do)
         self.waiting: dict[Any, Job] = {}
 
@@ -61,10 +65,10 @@ class Cluster:
         return bool(self.waiting)
 
     def submit(self, job: Job) -> None:
-        self.waiting[self.remote.remote(job, self.task)] = job
+        self.waiting[self.remote.remote(job, self.work)] = job
 
     def next(self) -> tuple[Job, Outcome | Died]:
-        """Wait for one task; a lost node is Ray's to mend, an encoder's error is raised."""
+        """Wait for one task; a lost node is Ray's to mend, an error of the work is raised."""
         (done,), _ = self.ray.wait(list(self.waiting), num_returns=1)
         job = self.waiting.pop(done)
         lost = self.ray.exceptions
@@ -82,11 +86,11 @@ class Cluster:
         return job, outcome
 
 
-def _do(job: Job, task: Task) -> Outcome:
+def _do(job: Job, work: Work) -> Outcome:
     from musicavqa.workers import use_one_thread
 
     use_one_thread()
-    return do(job, task, _say_nothing)
+    return work.do(job, _say_nothing)
 
 
 def _say_nothing(what: str, clip: str) -> None:

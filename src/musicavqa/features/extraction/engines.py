@@ -1,7 +1,8 @@
 """Where jobs are done: in this process, in worker processes, or as Ray tasks.
 
-An engine takes jobs while it has room and gives back what came of each. `run` feeds it: a group
-that somebody else holds is asked for again, and a claim that stands still is taken over.
+An engine takes jobs while it has room and gives back what came of each; what is done with a job is
+the `Work` it was opened for. `run` feeds it: a group that somebody else holds is asked for again,
+and a claim that stands still is taken over.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from musicavqa.features.extraction.plan import Died, Job, Note, Outcome
-from musicavqa.features.extraction.work import Task, Tick, do
+from musicavqa.features.extraction.plan import Died, Job, Note, Outcome, Tick, Work
 from musicavqa.features.store.claims import expiry_s
 
 ASK_AGAIN_S = 1.0
@@ -31,7 +31,7 @@ class Engine(Protocol):
     def submit(self, job: Job) -> None: ...
 
     def next(self) -> tuple[Job, Outcome | Died]:
-        """Wait for one of the submitted jobs; an error of an encoder is raised."""
+        """Wait for one of the submitted jobs; an error of the work is raised."""
         ...
 
 
@@ -71,30 +71,34 @@ def run(jobs: Sequence[Job], engine: Engine, tick: Tick) -> Outcome:
     return total
 
 
-def open_engine(
-    name: str, task: Task, workers: int, address: str | None, tick: Tick
-) -> AbstractContextManager[Engine]:
-    """The engine of this name; `workers` 1 on the local one means this process."""
+def check_engine(name: str, address: str | None) -> None:
+    """ValueError for a name that is no engine's, and for an address that it does not take."""
     if name not in NAMES:
         raise ValueError(f"engine is {' or '.join(NAMES)}, not {name!r}.")
+    if address is not None and name != "ray":
+        raise ValueError(f"address {address!r} is for the engine 'ray'; the local one has none.")
+
+
+def open_engine(
+    name: str, work: Work, workers: int, address: str | None, tick: Tick
+) -> AbstractContextManager[Engine]:
+    """The engine of this name; `workers` 1 on the local one means this process."""
     if name == "ray":
         from musicavqa.features.extraction.engine_ray import ray_engine
 
-        return ray_engine(task, address, tick)
-    if address is not None:
-        raise ValueError(f"address {address!r} is for the engine 'ray'; the local one has none.")
+        return ray_engine(work, address, tick)
     if workers > 1:
         from musicavqa.features.extraction.engine_pool import pool_engine
 
-        return pool_engine(task, workers, tick)
-    return Here(task, tick)
+        return pool_engine(work, workers, tick)
+    return Here(work, tick)
 
 
 class Here(AbstractContextManager["Here"]):
     """This process; a job is done when its outcome is asked for."""
 
-    def __init__(self, task: Task, tick: Tick) -> None:
-        self.task, self.tick = task, tick
+    def __init__(self, work: Work, tick: Tick) -> None:
+        self.work, self.tick = work, tick
         self.job: Job | None = None
 
     def __exit__(self, *_: object) -> None:
@@ -112,7 +116,7 @@ class Here(AbstractContextManager["Here"]):
     def next(self) -> tuple[Job, Outcome | Died]:
         assert self.job is not None
         job, self.job = self.job, None
-        return job, do(job, self.task, self.tick)
+        return job, self.work.do(job, self.tick)
 
 
 def _still_held(before: _Waiting | None, job: Job, seen: str) -> _Waiting:

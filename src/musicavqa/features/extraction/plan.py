@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from musicavqa.features.store import FeatureError, Folder
 from musicavqa.features.store.shards import group_of
 from musicavqa.files import mark_of
 from musicavqa.records import Clip
+
+Tick = Callable[[str, str], None]
+"""Called with 'done' or 'skipped' and the id of a clip."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,17 @@ class Died:
     why: str
     clip: str | None
     """The clip it died of, where that is known."""
+
+
+class Work(Protocol):
+    """What is done with the clips of every job of a run; it is sent to the workers."""
+
+    @property
+    def folder(self) -> Folder:
+        """Where the claims of the groups are."""
+
+    def do(self, job: Job, tick: Tick) -> Outcome:
+        """Hold the claim of the job's group (else the outcome is busy) and do what is left."""
 
 
 def check_clips(clips: Sequence[Clip]) -> None:

@@ -18,7 +18,7 @@ from musicavqa.features.extraction.encoding import (
     with_one_blas_thread,
 )
 from musicavqa.features.extraction.pieces import Growing, decode
-from musicavqa.features.extraction.plan import Job, Note, Outcome
+from musicavqa.features.extraction.plan import Job, Note, Outcome, Tick
 from musicavqa.features.store import Folder, Writer
 from musicavqa.features.store.claims import FOLDER, Busy, Claim, ClaimLostError, held
 from musicavqa.files import mark_of
@@ -31,19 +31,29 @@ BATCH_PICTURES, BATCH_BYTES = 64, 64 * 2**20
 """Encoders that take pictures of several clips at once get at least so many, if there are, unless
 what is decoded for them takes more memory than this."""
 
-Tick = Callable[[str, str], None]
-"""Called with 'done' or 'skipped' and the id of a clip."""
-
 
 @dataclass(frozen=True)
 class Task:
-    """What all jobs of a run share; it is sent to the workers."""
+    """What all jobs of an extraction share; a `plan.Work`."""
 
     folder: Folder
     """Of the set: <root>/<set>."""
     encoders: tuple[str | Encoder, ...]
     device: str = "cpu"
     limits: Limits = LIMITS
+
+    def do(self, job: Job, tick: Tick) -> Outcome:
+        """Hold the claim of the job's group and do what of it is not done yet.
+
+        A clip that cannot be read is skipped with its reason; an error in an encoder is raised.
+        """
+        with held(self.folder / FOLDER, job.group, job.stale) as claim:
+            if isinstance(claim, Busy):
+                return Outcome(busy=claim.seen)
+            try:
+                return _do_held(job, self, tick, claim)
+            except ClaimLostError:
+                return Outcome(busy="taken over")
 
 
 @dataclass
@@ -54,20 +64,6 @@ class _Ready:
     chosen: list[Encoder]
     piece: Piece
     growing: Growing
-
-
-def do(job: Job, task: Task, tick: Tick) -> Outcome:
-    """Hold the claim of the job's group and do what of it is not done yet.
-
-    A clip that cannot be read is skipped with its reason; an error in an encoder is raised.
-    """
-    with held(task.folder / FOLDER, job.group, job.stale) as claim:
-        if isinstance(claim, Busy):
-            return Outcome(busy=claim.seen)
-        try:
-            return _do_held(job, task, tick, claim)
-        except ClaimLostError:
-            return Outcome(busy="taken over")
 
 
 @with_one_blas_thread
