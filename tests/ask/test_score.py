@@ -169,6 +169,7 @@ def test_what_the_music_streams_are_not_sure_of_is_not_told():
     st.sampled_from([4 / 3, 16 / 9, 9 / 16]),
 )
 @example([("accordion", 0.0, 0.0)] * 4, 16 / 9)
+@example([("accordion", 0.5, 0.5)] + [("accordion", 0.5, 0.75)] * 3, 16 / 9)
 def test_names_of_performers_stay_in_the_frame_and_clear_of_each_other(people, aspect):
     names = [name for name, _, _ in people]
     boxes = [(x, y, x + 0.1, y + 0.1) for _, x, y in people]

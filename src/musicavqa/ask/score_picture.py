@@ -97,7 +97,8 @@ def name_places(
         left = max(0.0, min(box_left, 1 - width))
         near = [x for x in taken if left < x[0] + x[2] and x[0] < left + width]
         heights = [max(line, top) + step * line for step in STEPS]
-        free = [y for y in heights if line <= y <= 1 and all(abs(y - x[1]) >= line for x in near)]
+        apart = line - 1e-9  # two heights that are a line apart are so only up to rounding
+        free = [y for y in heights if line <= y <= 1 and all(abs(y - x[1]) >= apart for x in near)]
         taken.append((left, free[0] if free else heights[0], width))
     return [(left, bottom) for left, bottom, _ in taken]
 
