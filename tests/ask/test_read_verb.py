@@ -3,12 +3,14 @@
 import json
 
 import pytest
+import torch
 
 import musicavqa
 from conftest import grey_frames, sine, write_media
 from musicavqa.ask import reading as reading_room
 from musicavqa.ask.music import LONGEST_S, read_music
 from musicavqa.media import LIMITS, Account
+from musicavqa.methods.bandleader import Model
 
 pytestmark = pytest.mark.usefixtures("small_default")
 
@@ -47,6 +49,19 @@ def test_sound_without_picture_is_read(run_folder, tmp_path):
     reading = musicavqa.read(path, checkpoint=run_folder)
     assert (reading.has_sound, reading.has_picture) == (True, False)
     assert reading.activity.shape == (30, 22)
+
+
+def test_hours_leave_no_activations_behind_for_gradients(black, monkeypatch):
+    """They were six gigabytes after three hours."""
+    read, found = Model.reading, []
+
+    def watched(model, glimpse):
+        found.append(torch.is_inference_mode_enabled())
+        return read(model, glimpse)
+
+    monkeypatch.setattr(Model, "reading", watched)
+    musicavqa.read(black)
+    assert found == [True]
 
 
 def test_pictures_without_sound_are_read(run_folder, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from musicavqa.answers import ANSWERS
-from musicavqa.methods.layers import photo_sight, tag_hearing
+from musicavqa.methods.layers import footage, photo_sight, tag_hearing
 from musicavqa.methods.layers.footage import levels_apart, read_footage
 from musicavqa.methods.layers.two_worlds import by_sense
 from musicavqa.questions import INSTRUMENTS
@@ -172,6 +172,16 @@ def test_levels_of_two_who_play_by_turns_and_together_come_apart():
     powers = activity[:, 0] * 1.0 + activity[:, 1] * 0.1
     found = levels_apart(10 * np.log10(powers), activity)
     assert found[0] - found[1] == pytest.approx(10, abs=0.5)
+
+
+def test_hours_are_read_block_by_block_as_if_at_once(monkeypatch):
+    logmel = np.random.default_rng(0).normal(0, 1, (50, 2, 50, 64)).astype(np.float16)
+    activity = np.random.default_rng(1).random((500, 22))
+    whole = footage.tick_levels(logmel, 500), footage.onset_rates(logmel, activity)
+    for block_s in (7, 25, 49):
+        monkeypatch.setattr(footage, "BLOCK_S", block_s)
+        np.testing.assert_allclose(footage.tick_levels(logmel, 500), whole[0], rtol=1e-6)
+        np.testing.assert_array_equal(footage.onset_rates(logmel, activity), whole[1])
 
 
 def test_two_readings_are_joined_by_sense():

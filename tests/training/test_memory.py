@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from musicavqa.training.memory import _glibc, kept_pages
+from musicavqa.training.memory import _glibc, give_back, kept_pages
 
 SIZE = 16 << 20
 """Numbers of a tensor: 64 MB."""
@@ -38,6 +38,24 @@ print(usual, inside, resident() - before)
 """
 
 
+BETWEEN = """
+from test_memory import give_back, resident
+pieces = [bytearray(100_000) for _ in range(2000)]
+kept = [pieces.pop(i) for i in range(len(pieces) - 1, -1, -20)]  # one of twenty lies in between
+del pieces
+freed = resident()
+give_back()
+print(freed, resident())
+"""
+
+
+@pytest.mark.skipif(_glibc() is None, reason="the C library is not glibc")
+def test_what_is_freed_between_pieces_in_use_goes_back():
+    run = {"capture_output": True, "text": True, "check": True, "cwd": Path(__file__).parent}
+    freed, after = map(int, subprocess.run([sys.executable, "-c", BETWEEN], **run).stdout.split())
+    assert freed - after > 30_000  # pages of 4 kB: more than half of the 190 MB
+
+
 @pytest.mark.skipif(_glibc() is None, reason="the C library is not glibc")
 def test_a_step_uses_the_pages_of_the_step_before():
     """In a process of its own: what others allocated before changes what the system keeps."""
@@ -52,5 +70,6 @@ def test_a_step_uses_the_pages_of_the_step_before():
 
 def test_elsewhere_nothing_happens(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
+    give_back()
     with kept_pages():
         assert _glibc() is None

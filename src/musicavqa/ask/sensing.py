@@ -69,9 +69,12 @@ def sense(
     path: Path | str, checkpoint: Checkpoint, limits: Limits, tell: Tell, device: str = "cpu"
 ) -> tuple[Reading, Shown, Account]:
     """Decode, encode and perceive the file; MediaError where it has neither picture nor sound."""
+    import torch
+
     from musicavqa.features.encoders import load_encoder
     from musicavqa.media import FRAMES, SOUND, announced_s, read_pieces
     from musicavqa.methods.layers.glimpses import joined
+    from musicavqa.training.memory import give_back
 
     encoders = [load_encoder(name, device) for name in checkpoint.streams]
     wanted = [FRAMES, SOUND, *(item for encoder in encoders for item in encoder.spec.reads)]
@@ -84,10 +87,13 @@ def sense(
         own = piece.around(0)
         shown.add(own, done_s)
         glimpses.append(_perceive(piece, encoders, checkpoint))
+        give_back()
         done_s += own.duration_s
         tell(done_s, expected_s)
     assert own.account is not None  # the last piece has that of the file
-    return checkpoint.model.reading(joined(glimpses)), shown, own.account
+    with torch.inference_mode():  # or hours of activations would be held for gradients
+        reading = checkpoint.model.reading(joined(glimpses))
+    return reading, shown, own.account
 
 
 def _perceive(piece, encoders: Sequence[Encoder], checkpoint: Checkpoint) -> Glimpse:

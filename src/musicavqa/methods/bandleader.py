@@ -190,9 +190,8 @@ class Model(nn.Module):
         sound += max(-MOST_ODDS, min(MOST_ODDS, picture))  # mostly both are of one world
         if min(sound, picture) > MOST_ODDS:
             return learned
-        maps, yamnet, logmel = (
-            t.float().cpu().numpy() for t in (glimpse.photo_maps, glimpse.yamnet, glimpse.logmel)
-        )
+        yamnet, logmel = (t.cpu().numpy() for t in (glimpse.yamnet, glimpse.logmel))
+        maps = glimpse.photo_maps.float().cpu().numpy()
         known = read_footage(maps, yamnet, logmel, float(glimpse.n_seconds))
         return by_sense(learned, known, _share(picture), _share(sound))
 

@@ -16,6 +16,9 @@ FLOOR_DB, CENTRE_DB, SPREAD_DB = -97.0, -50.0, 25.0
 """Silence; middle and spread by which the stream `audio_logmel` scales its decibels."""
 QUIET_DB = 35.0
 """This far below its loudest tick a clip rests."""
+FRAMES, LATER = 50, 3
+"""Frames of log-mel in a second, and in the 60 ms within which a note starts."""
+BLOCK_S = 600
 ONSET_DB = 3.0
 """A rise of the mean band by this within 60 ms is the start of a note."""
 EMBEDDING = 1024
@@ -65,8 +68,8 @@ def read_footage(
 
 def tick_levels(logmel: np.ndarray, n_ticks: int) -> np.ndarray:
     """(K,) loudness in dB of each tick of log-mel (T, 2, 50, 64); silence behind its end."""
-    power = 10 ** (_decibels(logmel) / 10)  # (50 T, 64)
-    ticks = power.sum(1).reshape(-1, 5).mean(1)
+    powers = [(10 ** (_decibels(block) / 10)).sum(1) for block in _blocks(logmel)]  # (50 n,)
+    ticks = np.concatenate(powers).reshape(-1, 5).mean(1)
     ticks = np.pad(ticks, (0, max(0, n_ticks - len(ticks))))[:n_ticks]
     return 10 * np.log10(ticks + 1e-10)
 
@@ -99,12 +102,26 @@ def levels_apart(levels: np.ndarray, activity: np.ndarray, rounds: int = 200) ->
 
 def onset_rates(logmel: np.ndarray, activity: np.ndarray) -> np.ndarray:
     """(22,) starts of notes per second of playing, whoever plays them."""
-    levels = _decibels(logmel)
-    rise = np.maximum(levels[3:] - levels[:-3], 0).mean(1)
+    first, *others = _blocks(logmel, before=1)
+    again = FRAMES - LATER  # rises that the block before has had
+    rise = np.concatenate([_rises(first), *(_rises(block)[again:] for block in others)])
     peak = (rise[1:-1] >= rise[:-2]) & (rise[1:-1] > rise[2:]) & (rise[1:-1] > ONSET_DB)
-    ticks = np.minimum((np.flatnonzero(peak) + 3) // 5, len(activity) - 1)
+    ticks = np.minimum((np.flatnonzero(peak) + LATER) // 5, len(activity) - 1)
     played = activity.sum(0) * TICK_S
     return np.maximum(activity[ticks].sum(0) / np.maximum(played, TICK_S), 0.1)
+
+
+def _blocks(logmel: np.ndarray, before: int = 0) -> list[np.ndarray]:
+    """Ten minutes each, all but the first with `before` seconds in front: decibels of hours at once
+    would take gigabytes."""
+    starts = range(0, max(1, len(logmel)), BLOCK_S)
+    return [logmel[max(0, start - before) : start + BLOCK_S] for start in starts]
+
+
+def _rises(logmel: np.ndarray) -> np.ndarray:
+    """(50 T - 3,) how much louder bands are than 60 ms before, on the mean."""
+    levels = _decibels(logmel)
+    return np.maximum(levels[LATER:] - levels[:-LATER], 0).mean(1)
 
 
 def _decibels(logmel: np.ndarray) -> np.ndarray:

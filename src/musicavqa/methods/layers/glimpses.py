@@ -46,7 +46,7 @@ class Glimpse:
     looks: Tensor
     """(K, 640) how each key frame looks as a whole; see `_looks`."""
     logmel: Tensor
-    """(T, 2, 50, 64)."""
+    """(T, 1, 50, 64) of what left and right have in common."""
     yamnet: Tensor
     """(T, 1545)."""
     sight: Sight | None = None
@@ -81,7 +81,7 @@ def perceive(
                 has_picture=has_picture,
                 photo_maps=photo,
                 looks=_looks(shown[row]),
-                logmel=sound[row, :n].half(),
+                logmel=sound[row, :n, :1].to(torch.half, copy=True),
                 yamnet=batch.streams["audio_yamnet"][row, :n].half(),
                 sight=own if learning else None,
             )
@@ -126,21 +126,26 @@ def _starts(n_seconds: int) -> list[int]:
     return [*range(0, last, WINDOW_S), last]
 
 
-def joined(pieces: Sequence[Glimpse]) -> Glimpse:
-    """The pieces of one clip, in order, as one glimpse."""
+def joined(pieces: list[Glimpse]) -> Glimpse:
+    """The pieces of one clip, in order, as one glimpse.
+
+    They are taken out of the list, so that of hours no more than one field is held twice.
+    """
+    names = ("outdoor", "movement", "photo_maps", "looks", "logmel", "yamnet")
+    parts = {name: [getattr(piece, name) for piece in pieces] for name in names}
+    hearings = [piece.hearing for piece in pieces]
+    n_seconds = sum(piece.n_seconds for piece in pieces)
     frames = [frame for piece in pieces for frame in piece.frames]
+    has_sound = any(piece.has_sound for piece in pieces)
+    has_picture = any(piece.has_picture for piece in pieces)
+    pieces.clear()
     return Glimpse(
-        n_seconds=sum(piece.n_seconds for piece in pieces),
+        n_seconds=n_seconds,
         frames=frames,
-        outdoor=torch.cat([piece.outdoor for piece in pieces]),
-        hearing=_join([piece.hearing for piece in pieces]),
-        movement=torch.cat([piece.movement for piece in pieces]),
-        has_sound=any(piece.has_sound for piece in pieces),
-        has_picture=any(piece.has_picture for piece in pieces),
-        **{
-            name: torch.cat([getattr(piece, name) for piece in pieces])
-            for name in ("photo_maps", "looks", "logmel", "yamnet")
-        },
+        hearing=_join(hearings),
+        has_sound=has_sound,
+        has_picture=has_picture,
+        **{name: torch.cat(parts.pop(name)) for name in names},
     )
 
 

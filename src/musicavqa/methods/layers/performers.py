@@ -60,7 +60,7 @@ def peaks(sight: Sight) -> list[list[Peak]]:
     for frame, row, column in torch.nonzero((share == highest) & (share > FAINT)).tolist():
         right, down, height = sight.place[frame, :, row, column].tolist()
         x, y = (column + 0.5 + right) / COLUMNS, (row + 0.5 + down) / ROWS
-        said = names[frame, :, row, column].numpy()
+        said = names[frame, :, row, column].numpy().copy()  # lets go of all other cells
         cell = frame, row, column
         found[frame].append(Peak(float(share[cell]), x, y, height, said, cell))
     return [_different(frame) for frame in found]
