@@ -92,7 +92,7 @@ def sense(
         tell(done_s, expected_s)
     assert own.account is not None  # the last piece has that of the file
     with torch.inference_mode():  # or hours of activations would be held for gradients
-        reading = checkpoint.model.reading(joined(glimpses))
+        reading = checkpoint.model.reading(joined(glimpses, give_back))
     return reading, shown, own.account
 
 

@@ -126,10 +126,11 @@ def _starts(n_seconds: int) -> list[int]:
     return [*range(0, last, WINDOW_S), last]
 
 
-def joined(pieces: list[Glimpse]) -> Glimpse:
+def joined(pieces: list[Glimpse], give_back: Callable[[], None] = lambda: None) -> Glimpse:
     """The pieces of one clip, in order, as one glimpse.
 
-    They are taken out of the list, so that of hours no more than one field is held twice.
+    They are taken out of the list, and `give_back` is called after each field, so that of hours no
+    more than one field is held twice.
     """
     names = ("outdoor", "movement", "photo_maps", "looks", "logmel", "yamnet")
     parts = {name: [getattr(piece, name) for piece in pieces] for name in names}
@@ -139,13 +140,17 @@ def joined(pieces: list[Glimpse]) -> Glimpse:
     has_sound = any(piece.has_sound for piece in pieces)
     has_picture = any(piece.has_picture for piece in pieces)
     pieces.clear()
+    whole = {}
+    for name in names:
+        whole[name] = torch.cat(parts.pop(name))
+        give_back()
     return Glimpse(
         n_seconds=n_seconds,
         frames=frames,
         hearing=_join(hearings),
         has_sound=has_sound,
         has_picture=has_picture,
-        **{name: torch.cat(parts.pop(name)) for name in names},
+        **whole,
     )
 
 
