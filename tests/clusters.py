@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,3 +35,23 @@ def cluster(request):
     ray.shutdown()
     found.shutdown()
     patch.undo()
+
+
+@contextmanager
+def one_node_lost(cluster, when: Callable[[], bool]) -> Iterator[None]:
+    """What is done inside loses a node as soon as `when()` holds, while it is under way."""
+    found, nodes = cluster
+    began = time.monotonic()
+
+    def lose_it() -> None:
+        while not when():
+            if time.monotonic() - began > 200:
+                return
+            time.sleep(0.05)
+        found.remove_node(nodes[0], allow_graceful=False)
+
+    thread = threading.Thread(target=lose_it)
+    thread.start()
+    yield
+    thread.join()
+    assert len(found.list_all_nodes()) == 2, "the node was not lost in the middle"

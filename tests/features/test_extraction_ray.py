@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 
+from clusters import one_node_lost
 from conftest import grey_frames, sine, write_media
 from musicavqa.features.extraction import Engine, extract
 from musicavqa.records import Clip
@@ -19,24 +17,11 @@ __all__ = ["clips", "whole"]  # fixtures
 
 
 def test_a_lost_node_loses_nothing_and_doubles_nothing(tmp_path, clips, whole, cluster):
-    found, nodes = cluster
-    root, began = tmp_path / "ray", time.monotonic()
-
-    def lose_a_node() -> None:
-        while len(list(root.rglob("*.safetensors"))) < 6:
-            if time.monotonic() - began > 200:
-                return
-            time.sleep(0.05)
-        found.remove_node(nodes[0], allow_graceful=False)
-
-    thread = threading.Thread(target=lose_a_node)
-    thread.start()
-    seen = []
-    where = Engine("ray", address=found.address)
+    root, seen = tmp_path / "ray", []
+    where = Engine("ray", address=cluster[0].address)
     encoders = [Loudness(0.3), Brightness()]
-    report = extract(clips, encoders, root, "set", where, lambda p: seen.append(p.n_done))
-    thread.join()
-    assert len(found.list_all_nodes()) == 2, "the node was not lost in the middle"
+    with one_node_lost(cluster, lambda: len(list(root.rglob("*.safetensors"))) >= 6):
+        report = extract(clips, encoders, root, "set", where, lambda p: seen.append(p.n_done))
     assert report.n_written + report.n_present == 48
     assert (report.skipped, seen[-1]) == ([], 24)
     left = {name: data for name, data in contents(root).items() if not name.endswith(".part")}

@@ -4,11 +4,11 @@ import multiprocessing
 import os
 import random
 import signal
-import threading
 import time
 
 import pytest
 
+from clusters import one_node_lost
 from made_adapters import Hire, make_set
 from musicavqa.features.extraction import Engine
 from musicavqa.llm import crew, runs
@@ -144,23 +144,10 @@ def test_runs_that_are_killed_lose_only_what_was_under_way(alone, tmp_path):
 @pytest.mark.slow
 def test_a_lost_node_loses_nothing(alone, tmp_path, cluster):
     clips, questions, *_ = alone
-    found, nodes = cluster
     whole = run(tmp_path / "whole", clips, questions, Hire(tmp_path / "other"))
-    hire, began = Hire(tmp_path / "log", pause_s=0.5), time.monotonic()
-
-    def lose_a_node():
-        while not hire.log.exists() or len(lines(hire.log)) < 8:
-            if time.monotonic() - began > 200:
-                return
-            time.sleep(0.05)
-        found.remove_node(nodes[0], allow_graceful=False)
-
-    thread = threading.Thread(target=lose_a_node)
-    thread.start()
-    where = Engine("ray", address=found.address)
-    folder = run(tmp_path / "ray", clips, questions, hire, where)
-    thread.join()
-    assert len(found.list_all_nodes()) == 2, "the node was not lost in the middle"
+    hire, where = Hire(tmp_path / "log", pause_s=0.5), Engine("ray", address=cluster[0].address)
+    with one_node_lost(cluster, lambda: hire.log.exists() and len(lines(hire.log)) >= 8):
+        folder = run(tmp_path / "ray", clips, questions, hire, where)
     for name in FILES:
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
     assert len(lines(hire.log)) - len(set(lines(hire.log))) <= 1
