@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from musicavqa.ask.documents import in_short
+from musicavqa.ask.lanes import score_of
 from musicavqa.ask.query import Term
 from musicavqa.ask.searching import rank
 from musicavqa.bandstand.truth import read_truth
@@ -73,7 +74,7 @@ def main() -> None:
     facts: list[Facts] = []
     for clip, reading in readings(given.data, given.features, given.split, given.run, given.clips):
         assert clip.scene is not None
-        about = in_short(reading)
+        about = in_short(score_of(reading))
         documents.append({"file": clip.id, "reading": about})
         facts.append(read_truth(clip.scene))
     store = open_streams(given.features, ["audio_yamnet"])["audio_yamnet"]

@@ -10,7 +10,7 @@ from conftest import grey_frames, sine, write_media
 from musicavqa.ask import reading as reading_room
 from musicavqa.ask.music import LONGEST_S, read_music
 from musicavqa.media import LIMITS, Account
-from musicavqa.methods.bandleader import Model
+from musicavqa.methods.layers.judging import Judgement
 
 pytestmark = pytest.mark.usefixtures("small_default")
 
@@ -53,13 +53,13 @@ def test_sound_without_picture_is_read(run_folder, tmp_path):
 
 def test_hours_leave_no_activations_behind_for_gradients(black, monkeypatch):
     """They were six gigabytes after three hours."""
-    read, found = Model.reading, []
+    judged, found = Judgement.forward, []
 
-    def watched(model, glimpse):
+    def watched(judge, glimpse):
         found.append(torch.is_inference_mode_enabled())
-        return read(model, glimpse)
+        return judged(judge, glimpse)
 
-    monkeypatch.setattr(Model, "reading", watched)
+    monkeypatch.setattr(Judgement, "forward", watched)
     musicavqa.read(black)
     assert found == [True]
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import grey_frames, sine, write_media
 from made_readings import made_reading, seen_at
 from musicavqa.ask.documents import in_short
+from musicavqa.ask.lanes import score_of
 from musicavqa.ask.query import Term, parse_query
 from musicavqa.ask.searching import features_of, number_of_players, rank, rank_like
 from musicavqa.cli import searching
@@ -63,7 +64,7 @@ def test_what_cannot_be_searched_is_named(text, told):
 def document(name, reading):
     return {
         "file": name, "mark": f"1-{0:016}",
-        "reading": in_short(reading),
+        "reading": in_short(score_of(reading)),
     }  # fmt: skip
 
 

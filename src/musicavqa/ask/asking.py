@@ -135,7 +135,7 @@ class Performance:
         """What a notebook shows of it."""
         from musicavqa.ask.notebook import shown
 
-        return shown(self.reading, self.account)
+        return shown(self.score, self.account)
 
     def _further(self, text: str, asked: Further) -> Reply:
         from musicavqa.ask.further import answer_further

@@ -16,7 +16,7 @@ from musicavqa.files import mark_of, parse_json
 
 if TYPE_CHECKING:
     from musicavqa.ask.asking import Performance, Reply
-    from musicavqa.records import Reading
+    from musicavqa.ask.lanes import Score
 
 VERSION = 1
 
@@ -25,12 +25,12 @@ def answers(
     path: Path | str, performance: Performance, replies: Sequence[Reply], music: bool = False
 ) -> dict[str, Any]:
     """The document of a file that was read and asked; for `music` it is listened to once more."""
-    reading = performance.reading
+    score = performance.score
     return {
         **_about(path),
         "checkpoint": performance.checkpoint.identity,
         "media": performance.account.as_dict(),
-        "reading": None if reading is None else in_short(reading),
+        "reading": None if score is None else in_short(score),
         "music": _music(performance) if music else None,
         "replies": [reply.as_dict() for reply in replies],
     }
@@ -60,12 +60,11 @@ def _about(path: Path | str) -> dict[str, Any]:
     return {"version": VERSION, "file": str(path), "mark": mark_of(Path(path))}
 
 
-def in_short(reading: Reading) -> dict[str, Any]:
+def in_short(score: Score) -> dict[str, Any]:
     """What a document has of a reading: its lanes, and facts that belong to nobody in it."""
-    from musicavqa.ask.lanes import score_of
-
+    reading = score.reading
     return {
-        **score_of(reading).as_dict(),
+        **score.as_dict(),
         "duration_s": round(reading.duration_s, 3),
         "voiceover": round(float(reading.voiceover), 4),
         "outdoor": round(float(reading.outdoor), 4),

@@ -98,10 +98,11 @@ class Score:
             there = zip(table.choices.there, table.facts.players, strict=False)
             for index, player in there:
                 shares[index] += table.weight * (player is winner)
-        seen = {id(lane.seen): lane for lane in self.lanes if lane.seen is not None}
-        best = int(shares.argmax()) if shares.any() else -1
-        lane = seen.get(id(self.reading.seen[best])) if best >= 0 else None
-        return None if lane is None else (lane, float(shares[best]))
+        if not shares.any():
+            return None
+        best = int(shares.argmax())
+        found = (lane for lane in self.lanes if lane.seen is self.reading.seen[best])
+        return next(((lane, float(shares[best])) for lane in found), None)
 
     @property
     def loudest_db(self) -> float:

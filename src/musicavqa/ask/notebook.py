@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicavqa.ask.lanes import TOLD, Lane, score_of
+from musicavqa.ask.lanes import TOLD, Lane, Score
 
 if TYPE_CHECKING:
     from musicavqa.media import Account
-    from musicavqa.records import Reading
 
 MOST_STEPS = 300
 WIDTH, HEIGHT = 480, 22
@@ -19,15 +18,14 @@ WIDTH, HEIGHT = 480, 22
 CELL = "text-align:left;padding:2px 10px 2px 0;white-space:nowrap"
 
 
-def shown(reading: Reading | None, account: Account) -> str:
+def shown(score: Score | None, account: Account) -> str:
     """HTML of a performance; where its method makes no reading, what was used of the file."""
     line = escape(account.line)
-    if reading is None:
+    if score is None:
         return f"<p>A performance without a reading. File: {line}.</p>"
-    score = score_of(reading)
     head = "".join(
         f'<th style="{CELL}">{name}</th>'
-        for name in ("who", "sounds", "enters", f"0 to {reading.duration_s:.1f} s")
+        for name in ("who", "sounds", "enters", f"0 to {score.reading.duration_s:.1f} s")
     )
     rows = "".join(_row(lane) for lane in score.lanes)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

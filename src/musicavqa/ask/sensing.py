@@ -69,8 +69,6 @@ def sense(
     path: Path | str, checkpoint: Checkpoint, limits: Limits, tell: Tell, device: str = "cpu"
 ) -> tuple[Reading, Shown, Account]:
     """Decode, encode and perceive the file; MediaError where it has neither picture nor sound."""
-    import torch
-
     from musicavqa.features.encoders import load_encoder
     from musicavqa.media import FRAMES, SOUND, announced_s, read_pieces
     from musicavqa.methods.layers.glimpses import joined
@@ -91,9 +89,7 @@ def sense(
         done_s += own.duration_s
         tell(done_s, expected_s)
     assert own.account is not None  # the last piece has that of the file
-    with torch.inference_mode():  # or hours of activations would be held for gradients
-        reading = checkpoint.model.reading(joined(glimpses, give_back))
-    return reading, shown, own.account
+    return checkpoint.model.reading(joined(glimpses, give_back)), shown, own.account
 
 
 def _perceive(piece, encoders: Sequence[Encoder], checkpoint: Checkpoint) -> Glimpse:

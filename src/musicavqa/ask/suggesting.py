@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from musicavqa.ask.lanes import TOLD, Lane, score_of
+from musicavqa.ask.lanes import TOLD, Lane, Score
 from musicavqa.ask.telling import lacking
 from musicavqa.questions import fill, template
 from musicavqa.records import Reading
@@ -25,9 +25,9 @@ CELLS = {
 """Cell of the benchmark -> its name for a reader."""
 
 
-def suggest(reading: Reading) -> list[tuple[str, str]]:
-    """(kind, question) of what this reading has something to say to; none of a missing sense."""
-    lanes = score_of(reading).lanes
+def suggest(score: Score) -> list[tuple[str, str]]:
+    """(kind, question) of what this score has something to say to; none of a missing sense."""
+    lanes, reading = score.lanes, score.reading
     found = dict(reversed([(template(n).cell, (n, slots)) for n, slots in _fitting(lanes)]))
     wanted = [cell for cell in CELLS if cell in found and not lacking(reading, found[cell][0])]
     asked = [(CELLS[cell], fill(*found[cell]).strip()) for cell in wanted]

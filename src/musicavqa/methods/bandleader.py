@@ -175,6 +175,7 @@ class Model(nn.Module):
         """What eye and ear say of each clip; pieces of a long one are put together by `joined`."""
         return perceive(self.eye, self.ear, batch)
 
+    @torch.inference_mode()  # activations of hours would be held for gradients
     def reading(self, glimpse: Glimpse) -> Reading:
         """The reading of one clip.
 

@@ -123,8 +123,8 @@ def _more(performance: Performance) -> dict[str, Any]:
     """Loudness, and what to ask; the file is not needed after this."""
     from musicavqa.ask.suggesting import suggest
 
-    reading = performance.reading
-    offered = [] if reading is None else [list(pair) for pair in suggest(reading)]
+    score = performance.score
+    offered = [] if score is None else [list(pair) for pair in suggest(score)]
     loudness = performance.shown.sound.astype(float).round(3).tolist()
     return {
         "loudness": loudness,

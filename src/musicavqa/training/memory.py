@@ -43,7 +43,7 @@ def kept_pages() -> Iterator[None]:
         yield
     finally:
         _set(library, USUAL)
-        library.malloc_trim(0)
+        give_back()
 
 
 def give_back() -> None:

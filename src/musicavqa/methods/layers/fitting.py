@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicavqa.methods.layers.rhythm import NAMES, InTime
+from musicavqa.methods.layers.rhythm import NAMES, InTime, standardised
 from musicavqa.questions import INSTRUMENTS
 
 N = len(INSTRUMENTS)
@@ -104,8 +104,8 @@ def together(movement: Tensor, sound: Tensor) -> Tensor:
 
     Of each kind of movement with onsets and with activity, at every lag.
     """
-    moved = _standardised(movement[..., : MOVEMENTS // 2])  # (P, K, 8)
-    heard = _standardised(sound[..., [1, 0]])  # (P, K, 2)
+    moved = standardised(movement[..., : MOVEMENTS // 2], 1)  # (P, K, 8)
+    heard = standardised(sound[..., [1, 0]], 1)  # (P, K, 2)
     found = []
     for lag in LAGS:
         first, last = max(0, -lag), min(heard.shape[1], heard.shape[1] - lag)
@@ -115,12 +115,6 @@ def together(movement: Tensor, sound: Tensor) -> Tensor:
         later = moved[:, first + lag : last + lag]
         found.append(torch.einsum("pkm,pks->pms", later, heard[:, first:last]) / (last - first))
     return torch.stack(found, 1).flatten(1)
-
-
-def _standardised(curves: Tensor) -> Tensor:
-    """Curves (P, K, n) with mean 0 and deviation 1 over time."""
-    centred = curves - curves.mean(1, keepdim=True)
-    return centred / centred.square().mean(1, keepdim=True).sqrt().clamp(min=0.02)
 
 
 def points_around(movement: Tensor, x: Tensor, y: Tensor, height: Tensor) -> Tensor:

@@ -36,7 +36,8 @@ def read_footage(
     """The reading of one clip.
 
     `maps` (n, groups, rows, columns) are the photo maps of its key frames, zeros where it has no
-    picture; `yamnet` (T, 1545) and `logmel` (T, 2, 50, 64) have one row per second.
+    picture; `yamnet` (T, 1545) and `logmel` (T, n, 50, 64) have one row per second, the middle of
+    left and right first.
     """
     has_picture = photo_sight.shows_something(maps)
     n_ticks = max(1, round(duration_s / TICK_S))
@@ -67,7 +68,7 @@ def read_footage(
 
 
 def tick_levels(logmel: np.ndarray, n_ticks: int) -> np.ndarray:
-    """(K,) loudness in dB of each tick of log-mel (T, 2, 50, 64); silence behind its end."""
+    """(K,) loudness in dB of each tick of log-mel (T, n, 50, 64); silence behind its end."""
     powers = [(10 ** (_decibels(block) / 10)).sum(1) for block in _blocks(logmel)]  # (50 n,)
     ticks = np.concatenate(powers).reshape(-1, 5).mean(1)
     ticks = np.pad(ticks, (0, max(0, n_ticks - len(ticks))))[:n_ticks]

@@ -97,9 +97,7 @@ def listen_again(ear: Listener, rows: Tensor) -> Hearing:
         for louder in LOUDER:
             heard = ear(torch.stack([rows[:, :, 0] + louder, side * rows[:, :, 1]], 2))
             said.append(replace(heard, pan=side * heard.pan))
-    return Hearing(
-        *(torch.stack([getattr(h, f.name) for h in said]).mean(0) for f in fields(Hearing))
-    )
+    return _merged(said, lambda same: torch.stack(same).mean(0))
 
 
 def hear(ear: Callable[[Tensor], Hearing], sounds: Sequence[Tensor]) -> list[Hearing]:
@@ -164,7 +162,11 @@ def _looks(rows: Tensor) -> Tensor:
 
 
 def _join(parts: Sequence[Hearing]) -> Hearing:
-    return Hearing(*(torch.cat(same) for same in zip(*map(_values, parts), strict=True)))
+    return _merged(parts, torch.cat)
+
+
+def _merged(parts: Sequence[Hearing], how) -> Hearing:
+    return Hearing(*map(how, zip(*map(_values, parts), strict=True)))
 
 
 def _values(hearing: Hearing) -> list[Tensor]:

@@ -117,20 +117,23 @@ def _rate_loss(said: Tensor, onsets: Tensor, activity: Tensor) -> Tensor:
     """How far the notes per tick of playing are from the true ones, in natural logarithms."""
     said, onsets = (said * activity).sum(1), (onsets * (activity > 0)).sum(1)  # (C, 22)
     known = (onsets > 0).float()
-    away = said.clamp(min=1e-3).log() - onsets.clamp(min=1).log()
-    return (_huber(away, torch.zeros_like(away)) * known).sum() / known.sum().clamp(min=1)
+    return _mean_huber(said.clamp(min=1e-3).log() - onsets.clamp(min=1).log(), known)
 
 
 def _level_loss(said_db: Tensor, activity: Tensor, truth_db: Tensor) -> Tensor:
     known = (~truth_db.isnan()).float()  # (C, 22)
     heard_db = (said_db * activity).sum(1) / activity.sum(1).clamp(min=1e-3)
     away = _centred(heard_db, known) - _centred(torch.nan_to_num(truth_db), known)
-    return (_huber(away, torch.zeros_like(away)) * known).sum() / known.sum().clamp(min=1)
+    return _mean_huber(away, known)
 
 
 def _centred(level_db: Tensor, known: Tensor) -> Tensor:
     mean = (level_db * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1)
     return level_db - mean
+
+
+def _mean_huber(away: Tensor, known: Tensor) -> Tensor:
+    return (_huber(away, torch.zeros_like(away)) * known).sum() / known.sum().clamp(min=1)
 
 
 def _huber(said: Tensor, truth: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class Rhythm(nn.Module):
         when = self.when + torch.einsum("pn,nhct->phct", shares, self.when_by_name)
         around = F.pad(sound.transpose(1, 2), (TAPS // 2, TAPS // 2)).unfold(2, TAPS, 1)
         awaited = torch.einsum("pckt,phct->phk", around, when)
-        return (_standardised(moved) * _standardised(awaited)).mean(2)
+        return (standardised(moved, 2) * standardised(awaited, 2)).mean(2)
 
 
 class InTime(nn.Module):
@@ -94,7 +94,7 @@ def _lags() -> Tensor:
     return found
 
 
-def _standardised(curves: Tensor) -> Tensor:
-    """Curves (P, H, K) with mean 0 and deviation 1 over time."""
-    centred = curves - curves.mean(2, keepdim=True)
-    return centred / centred.square().mean(2, keepdim=True).sqrt().clamp(min=LEAST)
+def standardised(curves: Tensor, time: int) -> Tensor:
+    """Curves with mean 0 and deviation 1 over their axis `time`."""
+    centred = curves - curves.mean(time, keepdim=True)
+    return centred / centred.square().mean(time, keepdim=True).sqrt().clamp(min=LEAST)
