@@ -23,10 +23,7 @@ from musicavqa.features.store import Folder
 from musicavqa.features.store import folder as place
 from musicavqa.features.store.claims import FOLDER as CLAIMS
 from musicavqa.features.store.claims import (
-    Busy,
     Claim,
-    ClaimLostError,
-    held,
     remove_dead,
     waited_for,
 )
@@ -67,22 +64,11 @@ class Asking:
         """Where the claims are."""
         return place(self.run_folder)
 
-    def do(self, job: Job, tick: Tick) -> Outcome:
+    def do_held(self, job: Job, tick: Tick, claim: Claim) -> Outcome:
         """Ask what is not answered yet of a `ClipJob`; errors become records."""
         assert isinstance(job, ClipJob)
-        with held(self.folder / CLAIMS, job.group, job.stale) as claim:
-            if isinstance(claim, Busy):
-                return Outcome(busy=claim.seen)
-            try:
-                self._do_held(job, claim)
-            except ClaimLostError:
-                return Outcome(busy="taken over")
-            (clip,) = job.clips
-            tick("done", clip.id)
-            return Outcome(n_written=1)
-
-    def _do_held(self, job: ClipJob, claim: Claim) -> None:
-        claim.say(job.clips[0].id)
+        (clip,) = job.clips
+        claim.say(clip.id)
         path, adapter = _part(self.run_folder, job.group), _opened(self.opener)
         drop_cut_line(path)
         part = Records(path, claim.check)
@@ -91,6 +77,8 @@ class Asking:
             _check_same_model(adapter, todo)
             for record in answers(todo, adapter, setting):
                 part.add(record)
+        tick("done", clip.id)
+        return Outcome(n_written=1)
 
 
 def ask_by_crew(

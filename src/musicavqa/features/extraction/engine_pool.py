@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
-from musicavqa.features.extraction.plan import Died, Job, Outcome, Tick, Work
+from musicavqa.features.extraction.plan import Died, Job, Outcome, Tick, Work, do
 from musicavqa.features.store.claims import FOLDER as CLAIMS
 from musicavqa.features.store.claims import last_clip
 from musicavqa.workers import Killed, Pool
@@ -25,7 +26,7 @@ class PoolEngine(Pool):
     """An engine of worker processes; see `engines.Engine`."""
 
     def __init__(self, work: Work, n_workers: int, tick: Tick) -> None:
-        super().__init__(work.do, n_workers, tick)
+        super().__init__(partial(do, work), n_workers, tick)
         self.folder = work.folder
 
     def next(self) -> tuple[Job, Outcome | Died]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from musicavqa.features.extraction.plan import Died, Job, Outcome, Tick, Work
+from musicavqa.features.extraction.plan import Died, Job, Outcome, Tick, Work, do
 from musicavqa.features.store.claims import FOLDER as CLAIMS
 from musicavqa.features.store.claims import last_clip
 
@@ -90,7 +90,7 @@ def _do(job: Job, work: Work) -> Outcome:
     from musicavqa.workers import use_one_thread
 
     use_one_thread()
-    return work.do(job, _say_nothing)
+    return do(work, job, _say_nothing)
 
 
 def _say_nothing(what: str, clip: str) -> None:

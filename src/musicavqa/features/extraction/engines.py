@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from musicavqa.features.extraction.plan import Died, Job, Note, Outcome, Tick, Work
+from musicavqa.features.extraction.plan import Died, Job, Note, Outcome, Tick, Work, do
 from musicavqa.features.store.claims import expiry_s
 
 ASK_AGAIN_S = 1.0
@@ -116,7 +116,7 @@ class Here(AbstractContextManager["Here"]):
     def next(self) -> tuple[Job, Outcome | Died]:
         assert self.job is not None
         job, self.job = self.job, None
-        return job, self.work.do(job, self.tick)
+        return job, do(self.work, job, self.tick)
 
 
 def _still_held(before: _Waiting | None, job: Job, seen: str) -> _Waiting:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from musicavqa.features.store import FeatureError, Folder
+from musicavqa.features.store.claims import FOLDER as CLAIMS
+from musicavqa.features.store.claims import Busy, Claim, ClaimLostError, held
 from musicavqa.features.store.shards import group_of
 from musicavqa.files import mark_of
 from musicavqa.records import Clip
@@ -70,8 +72,20 @@ class Work(Protocol):
     def folder(self) -> Folder:
         """Where the claims of the groups are."""
 
-    def do(self, job: Job, tick: Tick) -> Outcome:
-        """Hold the claim of the job's group (else the outcome is busy) and do what is left."""
+    def do_held(self, job: Job, tick: Tick, claim: Claim) -> Outcome:
+        """Do what is left of a job whose group is claimed; see `do`."""
+        ...
+
+
+def do(work: Work, job: Job, tick: Tick) -> Outcome:
+    """Hold the claim of the job's group and do what of it is not done yet; else it is busy."""
+    with held(work.folder / CLAIMS, job.group, job.stale) as claim:
+        if isinstance(claim, Busy):
+            return Outcome(busy=claim.seen)
+        try:
+            return work.do_held(job, tick, claim)
+        except ClaimLostError:
+            return Outcome(busy="taken over")
 
 
 def check_clips(clips: Sequence[Clip]) -> None:

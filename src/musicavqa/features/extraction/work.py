@@ -20,7 +20,7 @@ from musicavqa.features.extraction.encoding import (
 from musicavqa.features.extraction.pieces import Growing, decode
 from musicavqa.features.extraction.plan import Job, Note, Outcome, Tick
 from musicavqa.features.store import Folder, Writer
-from musicavqa.features.store.claims import FOLDER, Busy, Claim, ClaimLostError, held
+from musicavqa.features.store.claims import Claim
 from musicavqa.files import mark_of
 from musicavqa.media import LIMITS, Limits, MediaError, Piece
 from musicavqa.records import Clip
@@ -42,18 +42,9 @@ class Task:
     device: str = "cpu"
     limits: Limits = LIMITS
 
-    def do(self, job: Job, tick: Tick) -> Outcome:
-        """Hold the claim of the job's group and do what of it is not done yet.
-
-        A clip that cannot be read is skipped with its reason; an error in an encoder is raised.
-        """
-        with held(self.folder / FOLDER, job.group, job.stale) as claim:
-            if isinstance(claim, Busy):
-                return Outcome(busy=claim.seen)
-            try:
-                return _do_held(job, self, tick, claim)
-            except ClaimLostError:
-                return Outcome(busy="taken over")
+    def do_held(self, job: Job, tick: Tick, claim: Claim) -> Outcome:
+        """A clip that cannot be read is skipped with its reason; an encoder's error is raised."""
+        return _do_held(job, self, tick, claim)
 
 
 @dataclass
