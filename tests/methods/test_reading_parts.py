@@ -65,6 +65,12 @@ def test_performers_planted_in_a_heat_map_are_found_with_name_and_place():
     assert shares[:, 2].tolist() == [1, 1]
 
 
+def test_a_place_is_within_the_picture():
+    sight = planted([(VIOLIN, 0.99, 0.98, 0.5)])
+    far = replace(sight, place=sight.place + torch.tensor([0.9, 0.9, 0.0])[:, None, None])
+    assert [(peak.x, peak.y) for peak in performers.peaks(far)[0]] == [(1.0, 1.0)]
+
+
 def test_a_performer_of_one_frame_of_four_speaks_less_than_one_of_all():
     found = performers.gather(performers.peaks(planted(DUO, DUO[:1], DUO[:1], DUO[:1])))
     shares, _ = performers.evidence(found)

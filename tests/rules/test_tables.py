@@ -146,14 +146,33 @@ def test_levels_and_rates_are_those_of_the_reading():
     assert votes(tables, 5, ("violin", "cello"))[index("no")] > 0.95
 
 
-@pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
-def test_who_sounds_after_all_has_his_times(share):
-    """An ear that is unsure whether is no less sure when."""
+@pytest.mark.parametrize(("share", "sure"), [(0.1, 0.095), (0.4, 0.38), (0.9, 0.85), (0.9, 0.2)])
+def test_who_sounds_after_all_has_his_times(share, sure):
+    """An ear that is unsure whether is no less sure when; nobody sounds and never does."""
     reading = made_reading([seen_at(0.5, banjo=1.0)], heard={"banjo": (share, [(2.0, 6.0)])})
-    reading = replace(reading, activity=0.95 * share * reading.activity)
+    reading = replace(reading, activity=sure * reading.activity)
     tables = drawn(reading)
     found = [player for table in tables for player in table.facts.heard]
     assert found
     assert all(p.first_onset_s == pytest.approx(2.0) for p in found)
     assert all(p.playing_s == pytest.approx(4.0) for p in found)
     assert len(found) == sum(int(table.choices.heard.sum()) for table in tables)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3])
+def test_an_ear_beside_an_eye_decides_less_alone(share):
+    """What is hardly heard of a player who is seen may be a sound that the ear does not know."""
+    reading = made_reading([seen_at(0.5, banjo=1.0)], heard={"banjo": (share, WHOLE)})
+    taken_at_its_word = replace(RENDERED, ear_sureness=1.0, ear_misses=0.0)
+    less, more = (
+        sum(bool(table.choices.heard.any()) * table.weight for table in drawn(reading, 2000, b))
+        for b in (taken_at_its_word, RENDERED)
+    )
+    assert less < more < 1
+    blind = replace(reading, seen=(), has_picture=False)
+    assert share == pytest.approx(share_heard(blind), abs=0.04)
+
+
+def share_heard(reading):
+    tables = drawn(reading, 2000)
+    return sum(bool(table.choices.heard.any()) * table.weight for table in tables)

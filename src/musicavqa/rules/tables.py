@@ -22,8 +22,11 @@ THRESHOLDS = np.linspace(0.2, 0.8, 13)
 """Of activity; each table draws one for each instrument."""
 SHORTEST_S = 0.15
 """Shorter stretches of playing are noise."""
-LEAST_HEARD = 0.02
-"""What is heard less surely than this gets no surer ticks for being heard after all."""
+SHORTEST_TICKS = 5
+"""Whoever sounds at all does so for this long: the time over which an ear is surest of him."""
+FAINTEST = 1e-4
+"""What no tick is surer of than this is not made louder."""
+SUREST = 1 - 1e-9
 EQUAL_LEVEL_DB = 4.0
 """Spread of the levels of equal instruments, which hearing cannot tell apart."""
 
@@ -52,10 +55,15 @@ class Beliefs:
     threshold_spread: float = 0.12
     sureness: float = 1.0
     """Exponent of the eye's shares of instruments; below 1 they are flattened."""
+    ear_sureness: float = 1.0
+    """Likewise of what the ear says for or against an instrument, where there is a picture."""
+    ear_misses: float = 0.0
+    """Logit that is added to it: how much more often the ear misses than it invents."""
 
 
-RENDERED = Beliefs()
-"""Of rendered performances, as `bandstand.scene` makes them."""
+RENDERED = Beliefs(ear_sureness=0.85, ear_misses=0.5)
+"""Of rendered performances, as `bandstand.scene` makes them; the ear is trusted no more than it
+deserves with a soundfont that it never heard."""
 FOOTAGE = Beliefs(
     if_seen=0.85,
     if_unseen=0.02,
@@ -136,10 +144,14 @@ class _Stretches:
 def activity_if_heard(reading: Reading, instrument: int) -> np.ndarray:
     """(K,) that an instrument sounds at each tick, given that it sounds at all.
 
-    Nobody sounds at a tick who is not heard at all, so P(tick | heard) = P(tick) / P(heard).
+    Nobody sounds at a tick who is not heard at all, so P(tick | heard) = P(tick) / P(heard); and
+    whoever is heard sounds when that is likeliest, however unlikely it was.
     """
-    heard = np.maximum(reading.heard[instrument], LEAST_HEARD)
-    return np.minimum(1.0, reading.activity[:, instrument] / heard)
+    sure = reading.activity[:, instrument]
+    window = min(SHORTEST_TICKS, len(sure))
+    likeliest = np.convolve(sure, np.full(window, 1 / window), "valid").max()
+    heard = max(FAINTEST, min(float(reading.heard[instrument]), float(likeliest)))
+    return np.minimum(1.0, sure / heard)
 
 
 def intervals(sure: np.ndarray, threshold: float, reading: Reading) -> tuple[Interval, ...]:
@@ -227,10 +239,22 @@ def _listen(
     if not reading.has_sound:
         return np.zeros(N, bool), 0.0
     expected = _expected(reading, names, rng, beliefs)
-    yes = reading.heard * expected / beliefs.usual
-    no = (1 - reading.heard) * (1 - expected) / (1 - beliefs.usual)
+    share = _trusted(reading, beliefs)
+    yes = share * expected / beliefs.usual
+    no = (1 - share) * (1 - expected) / (1 - beliefs.usual)
     heard = rng.random(N) * (yes + no) < yes
     return heard, float(np.log(yes + no).sum() + (0 if heard.any() else np.log(beliefs.nothing)))
+
+
+def _trusted(reading: Reading, beliefs: Beliefs) -> np.ndarray:
+    """(22,) p: what is heard, taken as seriously as ears deserve beside eyes."""
+    if not reading.has_picture:
+        return reading.heard
+    share = np.minimum(reading.heard, SUREST)
+    usual_odds = beliefs.usual / (1 - beliefs.usual)
+    odds = (share / (1 - share) / usual_odds) ** beliefs.ear_sureness
+    odds *= usual_odds * np.exp(beliefs.ear_misses)
+    return odds / (1 + odds)
 
 
 def _expected(

@@ -60,6 +60,7 @@ def peaks(sight: Sight) -> list[list[Peak]]:
     for frame, row, column in torch.nonzero((share == highest) & (share > FAINT)).tolist():
         right, down, height = sight.place[frame, :, row, column].tolist()
         x, y = (column + 0.5 + right) / COLUMNS, (row + 0.5 + down) / ROWS
+        x, y = min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)  # his middle may be out of the picture
         said = names[frame, :, row, column].numpy().copy()  # lets go of all other cells
         cell = frame, row, column
         found[frame].append(Peak(float(share[cell]), x, y, height, said, cell))
