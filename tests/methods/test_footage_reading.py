@@ -105,6 +105,16 @@ def test_a_picture_of_one_colour_shows_nobody(level):
     assert said(reading, 2) == "one"
 
 
+def test_a_strip_of_the_bars_is_no_motif_of_a_picture():
+    maps = photo()
+    maps[:, -1] = 0
+    maps[:, -1, [0, -1]] = 0.2
+    maps[:, -1, :, [0, -1]] = 0.2
+    assert not photo_sight.shows_something(maps)
+    maps[:, -1, 3, 6] = 0.05
+    assert photo_sight.shows_something(maps)
+
+
 def test_a_silent_track_is_not_heard_whatever_its_tags():
     reading = read_footage(
         photo(("drum", 0.7, 5, 9)), tags(*[DRUMS] * SECONDS), sound(*[-2.0] * SECONDS), SECONDS
@@ -152,6 +162,16 @@ def test_rests_are_not_playing():
         photo(("acoustic guitar", 0.6, 4, 9)), tags(*seconds), sound(0, 0, 0, -2, -2, -2, 0, 0), 8.0
     )
     assert said(reading, 15, "acoustic_guitar") == "no"
+
+
+def test_who_plays_alone_goes_on_playing_when_weaker_but_not_under_another():
+    weaker = {place: probability / 20 for place, probability in GUITAR.items()}
+    maps = photo(("acoustic guitar", 0.6, 1, 4), ("drum", 0.7, 9, 12))
+    alone = read(maps, *[GUITAR] * 4, *[weaker] * 4)
+    assert said(alone, 15, "acoustic_guitar") == "yes"
+    under = read(maps, *[GUITAR] * 4, *[weaker | DRUMS] * 4)
+    assert said(under, 15, "acoustic_guitar") == "no"
+    assert said(under, 30, "second") == "drum"
 
 
 def test_speech_is_a_voiceover_and_singing_is_not():

@@ -119,6 +119,18 @@ def test_without_sound_nobody_sounds_and_without_picture_nobody_is_seen():
     assert share(blind, lambda f: [p.instrument for p in f.heard] == ["violin"]) > 0.9
 
 
+def test_fewer_are_expected_of_a_recording_without_a_picture():
+    reading = made_reading([], {"violin": (0.9, WHOLE), "accordion": (0.7, WHOLE)})
+    blind = replace(reading, has_picture=False)
+    few, usual = (
+        share(
+            draw_tables(blind, 1000, np.random.default_rng(0), beliefs), lambda f: len(f.heard) == 1
+        )
+        for beliefs in (FOOTAGE, replace(FOOTAGE, unpictured=None))
+    )
+    assert few > usual + 0.1
+
+
 def test_shares_of_place_and_voice_are_those_of_the_reading():
     tables = drawn(made_reading(outdoor=0.3, voiceover=0.8), 2000)
     assert share(tables, lambda f: f.place == "outdoor") == pytest.approx(0.3, abs=0.05)

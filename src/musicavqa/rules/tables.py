@@ -42,6 +42,8 @@ class Beliefs:
     usual: float = 0.11
     if_seen: float = 0.62
     if_unseen: float = 0.025
+    unpictured: float | None = None
+    """Of all, where there is no picture; None is `usual`."""
     dubbed: float = 0.0
     """Share of clips whose sound belongs to another picture, beyond what chance makes of the rest:
     nothing that is seen sounds, and what sounds is as `usual`."""
@@ -68,6 +70,7 @@ FOOTAGE = Beliefs(
     if_seen=0.85,
     if_unseen=0.02,
     dubbed=0.08,
+    unpictured=0.05,
     nothing=0.05,
     sureness=2.0,
     x_spread=0.02,
@@ -75,7 +78,8 @@ FOOTAGE = Beliefs(
     rate_spread=0.3,
 )
 """Of real footage: who is filmed with an instrument nearly always plays it, hardly anybody plays
-unseen, and some clips have the sound of another."""
+unseen, some clips have the sound of another, and a recording without a picture is mostly of one or
+two."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +267,8 @@ def _expected(
     """(22,) that each instrument sounds, given those that are seen; drawn anew for dubbed clips."""
     dubbed = beliefs.dubbed > 0 and rng.random() < beliefs.dubbed
     unseen = beliefs.usual if dubbed or not reading.has_picture else beliefs.if_unseen
+    if not reading.has_picture and beliefs.unpictured is not None:
+        unseen = beliefs.unpictured
     expected = np.full(N, unseen)
     expected[list(names)] = beliefs.if_unseen if dubbed else beliefs.if_seen
     return expected

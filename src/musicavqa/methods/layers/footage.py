@@ -50,7 +50,7 @@ def read_footage(
     heard = (
         tag_hearing.heard(strengths[audible], hearing) if has_sound else np.zeros(len(INSTRUMENTS))
     )
-    activity = tag_hearing.activity(strengths, loud, TICK_S, hearing)
+    activity = tag_hearing.activity(strengths, loud, heard, TICK_S, hearing)
     return Reading(
         duration_s=duration_s,
         tick_s=TICK_S,

@@ -51,8 +51,8 @@ class Sight:
     """Where a family that is there already has this part of its share, it is another name of it."""
     at_least_one: float = 0.97
     """Somebody plays in a picture of a performance."""
-    unknown: float = 0.03
-    """Share of any instrument at all, on top of what the classes say."""
+    unknown: float = 0.1
+    """Share of any instrument at all, on top of what the classes say: many have no class."""
 
 
 FLAT = 0.012
@@ -63,8 +63,13 @@ NEUTRAL = 2.2
 
 
 def shows_something(maps: np.ndarray) -> bool:
-    """False where every key frame (n, groups, rows, columns) is of one colour, or missing."""
-    return bool((maps[:, -1] > FLAT).any())
+    """False where every key frame (n, groups, rows, columns) is of one colour, or missing.
+
+    The outermost cells of the picture are left out: a strip of the bars around it is in them.
+    """
+    inside = _inside(maps)
+    rows, columns = (np.flatnonzero(inside.any(1 - axis))[1:-1] for axis in (0, 1))
+    return bool((maps[:, -1][:, rows][:, :, columns] > FLAT).any())
 
 
 def players(maps: np.ndarray, n_ticks: int, sight: Sight = Sight()) -> tuple[Seen, ...]:

@@ -75,6 +75,8 @@ class Hearing:
     """Quantile over the seconds that counts: not the best one, which may be a mistake."""
     entry: float = 1.0
     """Powers of ten below its loudest at which an instrument sounds as often as not."""
+    alone: float = 2.0
+    """Likewise while nobody else sounds."""
 
 
 def tag_strengths(probabilities: np.ndarray) -> np.ndarray:
@@ -116,14 +118,25 @@ def _told_apart(strengths: np.ndarray, hearing: Hearing) -> np.ndarray:
 
 
 def activity(
-    strengths: np.ndarray, loud: np.ndarray, tick_s: float, hearing: Hearing = Hearing()
+    strengths: np.ndarray,
+    loud: np.ndarray,
+    heard: np.ndarray,
+    tick_s: float,
+    hearing: Hearing = Hearing(),
 ) -> np.ndarray:
     """(K, 22): that each instrument sounds at each tick, if it does at all.
 
-    `strengths` (T, 22) are of whole seconds; `loud` (K,) says that anything sounds.
+    `strengths` (T, 22) are of whole seconds; `loud` (K,) says that anything sounds, `heard` (22,)
+    who sounds at all. What sounds while nobody else does is played by who is less weak then.
     """
-    nearly_all = np.quantile(strengths, 0.9, axis=0) - hearing.entry
-    shares = 1 / (1 + 10 ** (3 * (nearly_all - strengths)))
+    usual = np.quantile(strengths, 0.9, axis=0)
+    entered, alone = (
+        1 / (1 + 10 ** (3 * (usual - below - strengths)))
+        for below in (hearing.entry, hearing.alone)
+    )
+    silent = np.maximum(1 - heard * entered, 1e-9)
+    nobody_else = silent.prod(1, keepdims=True) / silent
+    shares = entered + (alone - entered) * nobody_else
     middles = np.arange(len(strengths)) + 0.5
     ticks = (np.arange(len(loud)) + 0.5) * tick_s
     between = np.stack([np.interp(ticks, middles, column) for column in shares.T], 1)
