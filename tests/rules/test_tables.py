@@ -126,7 +126,7 @@ def test_fewer_are_expected_of_a_recording_without_a_picture():
         share(
             draw_tables(blind, 1000, np.random.default_rng(0), beliefs), lambda f: len(f.heard) == 1
         )
-        for beliefs in (FOOTAGE, replace(FOOTAGE, unpictured=None))
+        for beliefs in (FOOTAGE, replace(FOOTAGE, unpictured=FOOTAGE.usual))
     )
     assert few > usual + 0.1
 
@@ -188,3 +188,20 @@ def test_an_ear_beside_an_eye_decides_less_alone(share):
 def share_heard(reading):
     tables = drawn(reading, 2000)
     return sum(bool(table.choices.heard.any()) * table.weight for table in tables)
+
+
+def test_where_few_performances_fit_more_are_drawn_and_all_weigh_the_same():
+    """Eye and ear disagree: hardly any of what is drawn by eye goes with what is heard."""
+    names = dict.fromkeys(INSTRUMENTS, 0.998 / (len(INSTRUMENTS) - 1)) | {"erhu": 0.002}
+    reading = made_reading(
+        [seen_at(x, **names) for x in (0.2, 0.8)],
+        {"erhu": (1 - 1e-9, WHOLE)},
+    )
+    tables = drawn(reading)
+    assert len(tables) == 200
+    assert {table.weight for table in tables} == {1 / 200}
+    agreed = share(tables, lambda f: any(p.instrument == "erhu" for p in f.seen))
+    exact = share(
+        drawn(reading, 20_000, seed=1), lambda f: any(p.instrument == "erhu" for p in f.seen)
+    )
+    assert agreed == pytest.approx(exact, abs=0.12)

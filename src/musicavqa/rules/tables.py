@@ -27,6 +27,8 @@ SHORTEST_TICKS = 5
 FAINTEST = 1e-4
 """What no tick is surer of than this is not made louder."""
 SUREST = 1 - 1e-9
+MOST_ROUNDS = 16
+"""Times as many choices as tables are drawn at most."""
 EQUAL_LEVEL_DB = 4.0
 """Spread of the levels of equal instruments, which hearing cannot tell apart."""
 
@@ -42,8 +44,8 @@ class Beliefs:
     usual: float = 0.11
     if_seen: float = 0.62
     if_unseen: float = 0.025
-    unpictured: float | None = None
-    """Of all, where there is no picture; None is `usual`."""
+    unpictured: float = 0.11
+    """Of all, where there is no picture."""
     dubbed: float = 0.0
     """Share of clips whose sound belongs to another picture, beyond what chance makes of the rest:
     nothing that is seen sounds, and what sounds is as `usual`."""
@@ -116,14 +118,33 @@ def draw_tables(
     """
     beliefs = beliefs or (FOOTAGE if reading.footage else RENDERED)
     stretches = _Stretches(reading)
-    drawn = [_choose(reading, rng, beliefs) for _ in range(n)]
-    logs = np.array([log for _, log in drawn])
-    weights = np.exp(logs - logs.max())
-    weights /= weights.sum()
     return [
-        Table(_facts(reading, stretches, choices, rng, beliefs), float(weight), choices)
-        for (choices, _), weight in zip(drawn, weights, strict=True)
+        Table(_facts(reading, stretches, choices, rng, beliefs), weight, choices)
+        for choices, weight in _likely(reading, n, rng, beliefs)
     ]
+
+
+def _likely(
+    reading: Reading, n: int, rng: np.random.Generator, beliefs: Beliefs
+) -> list[tuple[Choices, float]]:
+    """`n` choices and their weights.
+
+    Where sight and sound hardly agree, few choices have nearly all the weight. Then more are drawn,
+    and of all of these `n` by their weights (sampling-importance resampling; Rubin 1988).
+    """
+    drawn: list[tuple[Choices, float]] = []
+    for _ in range(MOST_ROUNDS):
+        drawn += [_choose(reading, rng, beliefs) for _ in range(n)]
+        logs = np.array([log for _, log in drawn])
+        weights = np.exp(logs - logs.max())
+        weights /= weights.sum()
+        if 1 / np.square(weights).sum() > n / 2:
+            break
+    if len(drawn) == n:
+        return [(choices, float(w)) for (choices, _), w in zip(drawn, weights, strict=True)]
+    marks = (rng.random() + np.arange(n)) / n
+    kept = np.minimum(np.searchsorted(weights.cumsum(), marks), len(drawn) - 1)
+    return [(drawn[place][0], 1 / n) for place in kept]
 
 
 class _Stretches:
@@ -266,9 +287,10 @@ def _expected(
 ) -> np.ndarray:
     """(22,) that each instrument sounds, given those that are seen; drawn anew for dubbed clips."""
     dubbed = beliefs.dubbed > 0 and rng.random() < beliefs.dubbed
-    unseen = beliefs.usual if dubbed or not reading.has_picture else beliefs.if_unseen
-    if not reading.has_picture and beliefs.unpictured is not None:
+    if not reading.has_picture:
         unseen = beliefs.unpictured
+    else:
+        unseen = beliefs.usual if dubbed else beliefs.if_unseen
     expected = np.full(N, unseen)
     expected[list(names)] = beliefs.if_unseen if dubbed else beliefs.if_seen
     return expected

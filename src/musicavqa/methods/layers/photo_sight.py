@@ -51,8 +51,8 @@ class Sight:
     """Where a family that is there already has this part of its share, it is another name of it."""
     at_least_one: float = 0.97
     """Somebody plays in a picture of a performance."""
-    unknown: float = 0.1
-    """Share of any instrument at all, on top of what the classes say: many have no class."""
+    unknown: float = 0.03
+    """Share of any instrument at all, on top of what the classes say."""
 
 
 FLAT = 0.012
