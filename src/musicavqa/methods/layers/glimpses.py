@@ -68,8 +68,8 @@ def perceive(
     for row, n in enumerate(lengths):
         own = _part(sight, first, first + len(shown[row]))
         first += len(shown[row])
-        photo = shown[row][:, sum(FOLDED) :].clone()  # lets go of the rows around
-        has_picture = shows_something(photo.cpu().numpy())
+        photo = shown[row][:, sum(FOLDED) :].to(torch.half, copy=True)  # lets go of rows around
+        has_picture = shows_something(shown[row].cpu().numpy())
         glimpses.append(
             Glimpse(
                 n_seconds=n,
