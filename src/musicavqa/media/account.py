@@ -102,10 +102,12 @@ class Account:
             yield f"the sound ends at {self.ended_s:.1f} s"
 
     def _tracks(self) -> Iterator[str]:
-        for sense, track, void in (
-            ("picture", self.picture, "black" if self.black else ""),
-            ("sound", self.sound, "silent" if self.silent else ""),
+        for sense, track, other, void in (
+            ("picture", self.picture, self.sound, "black" if self.black else ""),
+            ("sound", self.sound, self.picture, "silent" if self.silent else ""),
         ):
+            if track is None and other is not None:
+                yield f"there is no {sense}"
             if track is not None and track.of > 1:
                 what = f"{sense} track {track.number} of {track.of} is used"
                 yield f"{what}, which is {void}" if void else what

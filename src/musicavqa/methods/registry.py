@@ -363,6 +363,8 @@ def _rebuilt(
         raise _damaged(path, f"its tensors are not those of {method.name}: {few(strange)}")
     if wrong := [key for key, wanted in expected.items() if not _alike(wanted, tensors[key])]:
         raise _damaged(path, f"its options and its tensors differ in {few(wrong)}")
+    if void := [key for key, tensor in tensors.items() if tensor.isnan().any()]:
+        raise _damaged(path, f"what is no number stands in {few(void)}")
     model = method.build(options)
     model.load_state_dict(tensors)
     return model

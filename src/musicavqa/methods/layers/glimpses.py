@@ -70,6 +70,8 @@ def perceive(
         first += len(shown[row])
         photo = shown[row][:, sum(FOLDED) :].to(torch.half, copy=True)  # lets go of rows around
         has_picture = shows_something(shown[row].cpu().numpy())
+        has_sound = bool((sound[row, :n, 0] > SILENCE).any() and sound[row, :n].any())
+        middle = sound[row, :n, :1].to(torch.half, copy=True)
         glimpses.append(
             Glimpse(
                 n_seconds=n,
@@ -77,11 +79,12 @@ def perceive(
                 outdoor=own.outdoor,
                 hearing=heard[row],
                 movement=batch.streams["visual_movement"][row, :n].flatten(0, 1).half(),
-                has_sound=bool((sound[row, :n, 0] > SILENCE).any() and sound[row, :n].any()),
+                has_sound=has_sound,
                 has_picture=has_picture,
                 photo_maps=photo,
                 looks=_looks(shown[row]),
-                logmel=sound[row, :n, :1].to(torch.half, copy=True),
+                # rows of a sense that is missing are zeros, which would be loud
+                logmel=middle if has_sound else middle.fill_(SILENCE),
                 yamnet=batch.streams["audio_yamnet"][row, :n].half(),
                 sight=own if learning else None,
             )
