@@ -63,8 +63,16 @@ class Account:
 
     @property
     def line(self) -> str:
-        """One line: the seconds that were used, and the remarks."""
-        return "; ".join([f"used {self.used_s:.1f} s", *self.remarks])
+        """One line: the seconds that were used, the sense that is missing, and the remarks."""
+        lacking = [
+            f"there is no {sense}"
+            for sense, track, other in (
+                ("picture", self.picture, self.sound),
+                ("sound", self.sound, self.picture),
+            )
+            if track is None and other is not None
+        ]
+        return "; ".join([f"used {self.used_s:.1f} s", *lacking, *self.remarks])
 
     def as_dict(self) -> dict[str, Any]:
         """The same for machines."""
@@ -102,12 +110,10 @@ class Account:
             yield f"the sound ends at {self.ended_s:.1f} s"
 
     def _tracks(self) -> Iterator[str]:
-        for sense, track, other, void in (
-            ("picture", self.picture, self.sound, "black" if self.black else ""),
-            ("sound", self.sound, self.picture, "silent" if self.silent else ""),
+        for sense, track, void in (
+            ("picture", self.picture, "black" if self.black else ""),
+            ("sound", self.sound, "silent" if self.silent else ""),
         ):
-            if track is None and other is not None:
-                yield f"there is no {sense}"
             if track is not None and track.of > 1:
                 what = f"{sense} track {track.number} of {track.of} is used"
                 yield f"{what}, which is {void}" if void else what
