@@ -1,6 +1,7 @@
 """`musicavqa read`: a score on stdout, JSON, a picture, and one line for what cannot be read."""
 
 import json
+import weakref
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 import musicavqa
 from conftest import grey_frames, sine, write_media
 from musicavqa.ask import reading as reading_room
+from musicavqa.ask import sensing
 from musicavqa.ask.music import LONGEST_S, read_music
 from musicavqa.media import LIMITS, Account
 from musicavqa.methods.layers.judging import Judgement
@@ -62,6 +64,32 @@ def test_hours_leave_no_activations_behind_for_gradients(black, monkeypatch):
     monkeypatch.setattr(Judgement, "forward", watched)
     musicavqa.read(black)
     assert found == [True]
+
+
+def test_neither_pictures_nor_encoders_are_held_once_they_have_given_their_rows(black, monkeypatch):
+    """A minute of pictures and the networks are 200 MB, beside what hours leave."""
+    encode, perceive, judged = sensing._encode, sensing._perceive, Judgement.forward
+    pictures, networks, left = [], [], []
+
+    def encoded(piece, encoders):
+        pictures.append(weakref.ref(piece.media))
+        networks[:] = map(weakref.ref, encoders)
+        return encode(piece, encoders)
+
+    def perceived(rows, checkpoint):
+        left.append(pictures[-1]())
+        return perceive(rows, checkpoint)
+
+    def judge(judgement, glimpse):
+        left.extend(network() for network in networks)
+        return judged(judgement, glimpse)
+
+    monkeypatch.setattr(sensing, "_encode", encoded)
+    monkeypatch.setattr(sensing, "_perceive", perceived)
+    monkeypatch.setattr(Judgement, "forward", judge)
+    musicavqa.read(black)
+    assert len(networks) > 0
+    assert left == [None] * (len(pictures) + len(networks))
 
 
 def test_pictures_without_sound_are_read(run_folder, tmp_path):

@@ -72,6 +72,18 @@ def test_who_is_silent_is_seen_and_has_no_lane():
     assert not any(line.startswith("tuba") for line in lines)
 
 
+def test_nobody_is_shown_who_may_be_there_under_no_name_that_is_likely():
+    faint = seen_at(0.9, share=0.5, bassoon=0.4, flute=0.3, tuba=0.3)
+    cello = seen_at(0.2, cello=1.0)
+    reading = made_reading([cello, faint], {"cello": (1.0, [(0.0, 10.0)])})
+    assert [lane.title for lane in score_of(reading).lanes] == ["cello (left)"]
+    sure = made_reading([cello, replace(faint, share=0.95)], {"cello": (1.0, [(0.0, 10.0)])})
+    assert [lane.place for lane in score_of(sure).lanes] == ["left", "right"]
+    one_name = seen_at(0.9, share=0.5, bassoon=1.0)
+    named = made_reading([cello, one_name], {"cello": (1.0, [(0.0, 10.0)])})
+    assert len(score_of(named).lanes) == 2
+
+
 def test_what_is_heard_of_nobody_who_is_seen_does_not_fit():
     reading = made_reading([seen_at(0.5, tuba=1.0)], {"flute": (1.0, [(0.0, 10.0)])})
     text = "\n".join(lines_of(reading))
@@ -95,7 +107,7 @@ def test_what_is_missing_or_odd_is_said(changed, told):
 
 
 def test_two_names_and_a_doubtful_performer_are_unsure():
-    reading = made_reading([seen_at(0.5, share=0.5, violin=0.5, erhu=0.5)])
+    reading = made_reading([seen_at(0.5, share=0.75, violin=0.5, erhu=0.5)])
     text = "\n".join(lines_of(reading))
     assert "Unsure: whether anybody is there, middle" in text
     assert "Unsure: which instrument is middle" in text

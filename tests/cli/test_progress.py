@@ -72,3 +72,9 @@ def test_what_was_there_before_is_not_counted_as_speed(monkeypatch):
         tell(90, 100)
         tell(91, 100)
     assert "91 of 100 clips, 9.0 s left" in stream.getvalue()
+
+
+def test_an_end_that_was_passed_is_no_longer_told(monkeypatch):
+    out = told(monkeypatch, io.StringIO(), 5.0, n=30, total=5)
+    assert "encoding: 21 clips\n" in out
+    assert " of 5 clips, -" not in out

@@ -70,6 +70,13 @@ def test_an_ordinary_file_gets_no_remark(small_video):
     assert account.line == "used 4.0 s"
 
 
+def test_a_sense_that_is_missing_is_told(tmp_path):
+    mute = read(write_media(tmp_path / "mute.mp4", grey_frames(20)), require="any").account
+    assert mute.line == "used 2.0 s; there is no sound"
+    song = read(write_media(tmp_path / "a.m4a", wave=sine(440, 2.0)), require="any").account
+    assert song.line == "used 2.0 s; there is no picture"
+
+
 def test_sound_that_goes_on_holds_the_last_picture(tmp_path):
     path = write_media(tmp_path / "still.mp4", grey_frames(2), fps=25, wave=sine(440, 8.0))
     media = read(path)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from musicavqa.methods.layers import familiarity
 from musicavqa.methods.layers.familiarity import Familiarity
 
 RNG = np.random.default_rng(0)
@@ -39,6 +40,13 @@ def test_one_strange_row_does_not_make_a_strange_clip():
 
 def test_everything_is_familiar_before_anything_is_learned():
     assert Familiarity(20, 3, steepness=12.0).odds(torch.full((1, 20), 99.0)) == math.inf
+
+
+def test_hours_of_rows_are_compared_block_by_block_as_if_at_once(monkeypatch):
+    known, rows = learned(usual_rows(300, 1)), torch.from_numpy(usual_rows(50, 2))
+    whole = known.strangeness(rows)
+    monkeypatch.setattr(familiarity, "BLOCK", 7)
+    assert torch.allclose(known.strangeness(rows), whole, rtol=0, atol=1e-12)
 
 
 def test_too_few_rows_are_named():

@@ -204,6 +204,15 @@ def test_hours_are_read_block_by_block_as_if_at_once(monkeypatch):
         np.testing.assert_array_equal(footage.onset_rates(logmel, activity), whole[1])
 
 
+def test_players_of_hours_are_counted_block_by_block_as_if_at_once(monkeypatch):
+    shares = np.random.default_rng(2).uniform(-9, -1, (50, len(GROUPS), 11, 14)).astype(np.float32)
+    whole, inside = photo_sight._over_time(shares)
+    monkeypatch.setattr(photo_sight, "BLOCK", 7)
+    parts, again = photo_sight._over_time(shares)
+    np.testing.assert_allclose(parts, whole, rtol=1e-12)
+    np.testing.assert_array_equal(again, inside)
+
+
 def test_two_readings_are_joined_by_sense():
     drawn = read(photo(("piano", 0.8, 1, 4)), *[DRUMS] * SECONDS)
     filmed = read(photo(("violin", 0.8, 1, 4)), *[GUITAR] * SECONDS)

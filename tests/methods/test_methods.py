@@ -236,6 +236,16 @@ def test_a_checkpoint_runs_no_file_that_is_not_named(own, monkeypatch):
     assert not (own.parent / "ran").exists()
 
 
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    method = load_method("question_gru")
+    model = method.build(method.options({}))
+    with torch.no_grad():
+        next(model.parameters())[0] = float("nan")
+    save_checkpoint(tmp_path / "checkpoint.safetensors", method, model)
+    with pytest.raises(ValueError, match="is damaged: what is no number stands in"):
+        load_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize("changed", ["constant.py", "beside_it.py"])
 def test_a_method_file_with_another_content_does_not_run(own, changed):
     (own.parent / "beside_it.py").write_text("SIZE = 1\n")

@@ -17,6 +17,7 @@ from musicavqa.methods.layers.fitting import (
     sound_of,
     zones_of,
 )
+from musicavqa.methods.layers.footage import read_footage
 from musicavqa.methods.layers.glimpses import (
     LOUDER,
     Glimpse,
@@ -32,6 +33,7 @@ from musicavqa.methods.layers.question_reader import QuestionReader
 from musicavqa.methods.layers.rhythm import Rhythm
 from musicavqa.methods.layers.tables_chosen import answers_likelier, log_likelihood
 from musicavqa.questions import INSTRUMENTS, SLOTS, TEMPLATES, fill
+from musicavqa.rules.photographs import GROUPS
 from musicavqa.rules.tables import draw_tables
 from musicavqa.training.batches import encode_words
 
@@ -227,6 +229,20 @@ def test_padding_in_a_batch_is_neither_seen_nor_heard(ear):
     assert len(padded.frames) == len(alone.frames) == 2
     for name in ("movement", "photo_maps", "logmel", "yamnet"):
         assert torch.equal(getattr(padded, name), getattr(alone, name))
+
+
+@torch.no_grad()
+def test_a_film_without_sound_is_silent_also_to_what_knows_recordings(ear):
+    torch.manual_seed(0)
+    batch = make_batch(STREAMS, n_clips=1, lengths=[5], texts=())
+    batch.streams["audio_logmel"].zero_()
+    batch.streams["audio_yamnet"].zero_()
+    seen = perceive(PerformerMap(8, 1, 0.0).eval(), ear, batch)[0]
+    assert not seen.has_sound
+    maps = np.random.default_rng(0).uniform(-9, -1, (2, len(GROUPS), 11, 14))
+    reading = read_footage(maps, seen.yamnet.numpy(), seen.logmel.numpy(), 5.0)
+    assert not reading.has_sound
+    assert reading.heard.max() == 0
 
 
 @torch.no_grad()

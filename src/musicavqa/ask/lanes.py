@@ -19,7 +19,9 @@ from musicavqa.rules.tables import Table, draw_tables
 
 N_TABLES = 200
 TOLD = 0.2
-"""Who is there, or sounds, with a smaller share has no lane."""
+"""Who is there under one name, or sounds, with a smaller share has no lane."""
+LIKELY = 0.5
+"""Who is there with this share has a lane, whatever his name."""
 RARE = 0.05
 """What fewer tables allow at all is not asked of them."""
 
@@ -48,6 +50,11 @@ class Lane:
     """Only differences between lanes mean anything."""
     onset_rate: float | None = None
     """Notes per second of playing."""
+
+    @property
+    def named(self) -> float:
+        """That he is there with the likeliest instrument."""
+        return self.there * self.names[0][1]
 
     @property
     def instrument(self) -> str:
@@ -133,7 +140,8 @@ def score_of(reading: Reading) -> Score:
         if drawn
     ]
     heard = sorted((_lane(drawn, reading) for drawn in hidden.values()), key=lambda x: -x.sounds)
-    kept = [x for x in seen if x.there >= TOLD] + [x for x in heard if x.sounds >= TOLD]
+    likely = [x for x in seen if x.there >= LIKELY or x.named >= TOLD]
+    kept = likely + [x for x in heard if x.sounds >= TOLD]
     found = {name: _lane(drawn, reading) for name, drawn in _by_instrument(tables).items()}
     return Score(reading, tuple(kept), _fits(tables), found, tuple(tables))
 
@@ -150,6 +158,8 @@ def _by_instrument(tables: Sequence[Table]) -> dict[str, Drawn]:
 
 def _together(players: Sequence[Player]) -> Player:
     """Equal instruments as one: all their times, the loudest level, the fastest rate."""
+    if len(players) == 1:
+        return players[0]
     spans = merged(span for player in players for span in player.intervals)
     return replace(
         players[0],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicavqa.ask.lanes import Lane, Score
+from musicavqa.ask.lanes import LIKELY, Lane, Score
 from musicavqa.ask.sensing import PEAKS_PER_S, Shown
 
 if TYPE_CHECKING:
@@ -69,16 +69,13 @@ def _frame(axes: Axes, score: Score, shown: Shown, place: int | None, aspect: fl
 
 
 def _performers(axes: Axes, score: Score, aspect: float) -> None:
-    """A box around each who is seen, and his name."""
+    """A box around each who is seen, dashed where he is unlikely to be what his name says."""
     seen = [(lane, colour) for lane, colour in _coloured(score) if lane.seen is not None]
     boxes = [lane.seen.box for lane, _ in seen if lane.seen is not None]
-    names = [
-        f"{lane.instrument.replace('_', ' ')} {lane.there * lane.names[0][1]:.0%}"
-        for lane, _ in seen
-    ]
+    names = [f"{lane.instrument.replace('_', ' ')} {lane.named:.0%}" for lane, _ in seen]
     places = name_places(names, boxes, aspect)
-    for (_, colour), name, box, place in zip(seen, names, boxes, places, strict=True):
-        _box(axes, box, colour)
+    for (lane, colour), name, box, place in zip(seen, names, boxes, places, strict=True):
+        _box(axes, box, colour, "-" if lane.named >= LIKELY else "--")
         style: dict[str, Any] = {"facecolor": colour, "edgecolor": "none", "pad": 1.0}
         axes.text(*place, name, fontsize=7, color="white", va="bottom", bbox=style, clip_on=True)
 
@@ -103,13 +100,12 @@ def name_places(
     return [(left, bottom) for left, bottom, _ in taken]
 
 
-def _box(axes: Axes, box: Box, colour: str) -> None:
+def _box(axes: Axes, box: Box, colour: str, style: str) -> None:
     from matplotlib.patches import Rectangle
 
     left, top, right, bottom = box
-    axes.add_patch(
-        Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, lw=1.6)
-    )
+    how: dict[str, Any] = {"fill": False, "edgecolor": colour, "lw": 1.6, "ls": style}
+    axes.add_patch(Rectangle((left, top), right - left, bottom - top, **how))
 
 
 def _wave(axes: Axes, peaks: np.ndarray) -> None:
@@ -128,7 +124,7 @@ def _lanes(axes: Axes, score: Score) -> None:
         axes.fill_between(times, row + 0.9, row + 0.9 - 0.8 * lane.sure, color=colour, lw=0)
         if lane.enters_s is not None:
             axes.plot([lane.enters_s] * 2, [row + 0.02, row + 0.98], color="black", lw=1.2)
-        titles.append(f"{lane.title} {lane.sounds:.0%}")
+        titles.append(f"{lane.title} {lane.sounds:.0%}".replace("_", " "))
     axes.set_ylim(max(1, len(titles)), 0)
     axes.set_yticks(np.arange(len(titles)) + 0.5, titles, fontsize=9)
 

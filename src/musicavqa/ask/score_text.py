@@ -54,7 +54,7 @@ def _who(score: Score) -> str:
 def _seen(lane: Lane) -> str:
     """'violin (left, 92%)'; the share is that of somebody there with this instrument."""
     silent = "" if lane.sounds >= TOLD else ", silent"
-    return f"{lane.instrument} ({lane.place}, {lane.there * lane.names[0][1]:.0%}{silent})"
+    return f"{lane.instrument} ({lane.place}, {lane.named:.0%}{silent})"
 
 
 def _drawn(score: Score, width: int, marks: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from musicavqa.features.extraction.encoding import Encoder
-    from musicavqa.media import Account, Limits, Media
+    from musicavqa.media import Account, Limits, Media, Piece
     from musicavqa.methods.layers.glimpses import Glimpse
     from musicavqa.methods.registry import Checkpoint
     from musicavqa.records import Reading
@@ -77,40 +77,48 @@ def sense(
     encoders = [load_encoder(name, device) for name in checkpoint.streams]
     wanted = [FRAMES, SOUND, *(item for encoder in encoders for item in encoder.spec.reads)]
     around_s = max(encoder.spec.sees_s or 0 for encoder in encoders)
-    shown, glimpses, done_s = Shown(), [], 0.0
+    shown, glimpses, done_s, account = Shown(), [], 0.0, None
     announced = announced_s(path)
     expected_s = None if announced is None else min(announced, limits.seconds)
-    pieces = read_pieces(path, wanted, PIECE_S, around_s, require="any", limits=limits)
-    for piece in pieces:
+    for piece in read_pieces(path, wanted, PIECE_S, around_s, require="any", limits=limits):
         own = piece.around(0)
         shown.add(own, done_s)
-        glimpses.append(_perceive(piece, encoders, checkpoint))
+        done_s, account = done_s + own.duration_s, own.account
+        rows = _encode(piece, encoders)
+        del piece, own  # a minute of pictures is not held while its rows are looked at
+        glimpses.append(_perceive(rows, checkpoint))
+        del rows
         give_back()
-        done_s += own.duration_s
         tell(done_s, expected_s)
-    assert own.account is not None  # the last piece has that of the file
-    return checkpoint.model.reading(joined(glimpses, give_back)), shown, own.account
+    assert account is not None  # the last piece has that of the file
+    del encoders  # nor are their networks while hours are put together
+    return checkpoint.model.reading(joined(glimpses, give_back)), shown, account
 
 
-def _perceive(piece, encoders: Sequence[Encoder], checkpoint: Checkpoint) -> Glimpse:
-    """What the method's senses say of one piece."""
-    import torch
-
+def _encode(piece: Piece, encoders: Sequence[Encoder]) -> dict[str, np.ndarray]:
+    """Rows of each stream, one for each second of the piece itself."""
     from musicavqa.features.encoders.spec import n_seconds
     from musicavqa.features.extraction import encode_media
     from musicavqa.features.grids import on_grid
-    from musicavqa.records import Clip
-    from musicavqa.training.batches import collate
 
-    stores = {}
+    streams = {}
     n = n_seconds(piece.around(0).duration_s)
     for encoder in encoders:
         spec, sees_s = encoder.spec, encoder.spec.sees_s or 0
         rows = encode_media(piece.around(sees_s), [encoder])[spec.name]
         before = piece.before_s(sees_s)
-        stores[spec.stream] = {
-            "piece": on_grid(rows, spec.rate_hz, spec.every_s, 1)[before : before + n]
-        }
+        streams[spec.stream] = on_grid(rows, spec.rate_hz, spec.every_s, 1)[before : before + n]
+    return streams
+
+
+def _perceive(rows: dict[str, np.ndarray], checkpoint: Checkpoint) -> Glimpse:
+    """What the method's senses say of the streams of one piece."""
+    import torch
+
+    from musicavqa.records import Clip
+    from musicavqa.training.batches import collate
+
+    stores = {name: {"piece": stream} for name, stream in rows.items()}
     batch = collate([Clip("piece", None, None)], {"piece": []}, stores)
     with torch.inference_mode():
         return checkpoint.model.glimpses(batch)[0]

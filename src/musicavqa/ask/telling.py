@@ -121,8 +121,7 @@ def _whole(reading: Reading, number: int) -> str:
 
 
 def _who(lane: Lane) -> str:
-    name, share = lane.names[0]
-    return f"{name} ({lane.place}, {lane.there * share:.0%})"
+    return f"{lane.instrument} ({lane.place}, {lane.named:.0%})"
 
 
 def _spoken_of(lane: Lane, wanted: set[str], areas: set[str], number: int) -> bool:

@@ -38,6 +38,10 @@ def progress(what: str, unit: str, clock: Callable[[], float] = time.monotonic) 
         nonlocal told_s, drawn
         if not shown:
             return
+        if (
+            total is not None and done > total
+        ):  # it was a guess, as the length that a file announces
+            total = None
         now_s = clock()
         if not first:
             first.extend((now_s, done))

@@ -63,8 +63,16 @@ class Account:
 
     @property
     def line(self) -> str:
-        """One line: the seconds that were used, and the remarks."""
-        return "; ".join([f"used {self.used_s:.1f} s", *self.remarks])
+        """One line: the seconds that were used, the sense that is missing, and the remarks."""
+        lacking = [
+            f"there is no {sense}"
+            for sense, track, other in (
+                ("picture", self.picture, self.sound),
+                ("sound", self.sound, self.picture),
+            )
+            if track is None and other is not None
+        ]
+        return "; ".join([f"used {self.used_s:.1f} s", *lacking, *self.remarks])
 
     def as_dict(self) -> dict[str, Any]:
         """The same for machines."""

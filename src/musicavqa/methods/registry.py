@@ -8,6 +8,7 @@ import importlib
 import json
 import math
 import pkgutil
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -335,7 +336,7 @@ def _method_of(path: Path, about: Mapping[str, str], method_file: Path | None) -
     if method_file is None:
         raise CheckpointError(
             f"{path} was trained with a method file, {name!r}, which runs only where you name it: "
-            f"--method-file {name} (sha256 {content[:12]})."
+            f"--method-file {shlex.quote(name)} (sha256 {content[:12]})."
         )
     if (found := method_hash(method_file)) != content:
         raise CheckpointError(
@@ -362,6 +363,8 @@ def _rebuilt(
         raise _damaged(path, f"its tensors are not those of {method.name}: {few(strange)}")
     if wrong := [key for key, wanted in expected.items() if not _alike(wanted, tensors[key])]:
         raise _damaged(path, f"its options and its tensors differ in {few(wrong)}")
+    if void := [key for key, tensor in tensors.items() if tensor.isnan().any()]:
+        raise _damaged(path, f"what is no number stands in {few(void)}")
     model = method.build(options)
     model.load_state_dict(tensors)
     return model

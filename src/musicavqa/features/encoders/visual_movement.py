@@ -32,7 +32,7 @@ TOLERANCE = 6.0
 """Grey levels: pixels that differ by more count little for the camera's motion."""
 STEADY = 50.0
 """Prior weight of a camera that does not move."""
-BATCH = 32
+BATCH = 8
 
 SPEC = Spec(
     name="visual_movement",

@@ -12,6 +12,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+BLOCK = 1000
+"""Rows that are compared at once: those of hours, in double precision, would take much memory."""
+
 
 class Familiarity(nn.Module):
     """What rows (n, D) of one kind are usually like; before `learn`, all are familiar."""
@@ -36,6 +39,9 @@ class Familiarity(nn.Module):
 
     def strangeness(self, rows: Tensor) -> Tensor:
         """(n,) logarithm of the mean squared distance; about 0 for rows like those learned from."""
+        return torch.cat([self._strangeness(block) for block in rows.split(BLOCK)])
+
+    def _strangeness(self, rows: Tensor) -> Tensor:
         scaled = (rows.double() - self.mean) / self.scale
         along = scaled @ self.directions.double().T
         beside = (scaled.square().sum(1) - along.square().sum(1)).clamp(min=0)

@@ -68,8 +68,10 @@ def perceive(
     for row, n in enumerate(lengths):
         own = _part(sight, first, first + len(shown[row]))
         first += len(shown[row])
-        photo = shown[row][:, sum(FOLDED) :].clone()  # lets go of the rows around
-        has_picture = shows_something(photo.cpu().numpy())
+        photo = shown[row][:, sum(FOLDED) :].to(torch.half, copy=True)  # lets go of rows around
+        has_picture = shows_something(photo.float().cpu().numpy())
+        has_sound = bool((sound[row, :n, 0] > SILENCE).any() and sound[row, :n].any())
+        middle = sound[row, :n, :1].to(torch.half, copy=True)
         glimpses.append(
             Glimpse(
                 n_seconds=n,
@@ -77,11 +79,12 @@ def perceive(
                 outdoor=own.outdoor,
                 hearing=heard[row],
                 movement=batch.streams["visual_movement"][row, :n].flatten(0, 1).half(),
-                has_sound=bool((sound[row, :n, 0] > SILENCE).any() and sound[row, :n].any()),
+                has_sound=has_sound,
                 has_picture=has_picture,
                 photo_maps=photo,
                 looks=_looks(shown[row]),
-                logmel=sound[row, :n, :1].to(torch.half, copy=True),
+                # rows of a sense that is missing are zeros, which would be loud
+                logmel=middle if has_sound else middle.fill_(SILENCE),
                 yamnet=batch.streams["audio_yamnet"][row, :n].half(),
                 sight=own if learning else None,
             )

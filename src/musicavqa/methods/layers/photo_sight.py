@@ -55,6 +55,8 @@ class Sight:
     """Share of any instrument at all, on top of what the classes say."""
 
 
+BLOCK = 256
+"""Key frames whose shares are counted at once: those of hours would take much memory."""
 FLAT = 0.012
 """A picture without a motif, black or grey, varies less in every cell."""
 USUALLY_OUTDOORS = 0.25
@@ -103,9 +105,19 @@ def _over_time(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The mean over key frames, but those with a player in sight count most.
     """
     inside = _inside(maps)
-    shares = np.exp(maps[:, : len(SOURCES)].astype(np.float64)) * inside
-    weight = shares.sum(1).max((1, 2)) + 1e-3
-    return np.tensordot(weight / weight.sum(), shares, 1), inside
+    blocks = [maps[start : start + BLOCK] for start in range(0, len(maps), BLOCK)]
+    weights = [_shares(block, inside).sum(1).max((1, 2)) + 1e-3 for block in blocks]
+    total = np.concatenate(weights).sum()
+    parts = [
+        np.tensordot(weight / total, _shares(block, inside), 1)
+        for weight, block in zip(weights, blocks, strict=True)
+    ]
+    return np.sum(parts, 0), inside
+
+
+def _shares(maps: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(n, things, rows, columns), nothing outside."""
+    return np.exp(maps[:, : len(SOURCES)].astype(np.float64)) * inside
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def tag_strengths(probabilities: np.ndarray) -> np.ndarray:
     for instrument, classes in TAGS.items():
         for place, weight in classes.items():
             weights[place, INSTRUMENTS.index(instrument)] = weight
-    return np.log10(probabilities.astype(np.float64) @ weights + 1e-7)
+    return np.log10(np.asarray(probabilities, np.float64) @ weights + 1e-7)
 
 
 def heard(strengths: np.ndarray, hearing: Hearing = Hearing()) -> np.ndarray:

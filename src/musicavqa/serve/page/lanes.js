@@ -18,6 +18,7 @@ const spoken = (name) => name.replaceAll("_", " ");
 const whole = (value) => String(Math.round(value) || 0).replace("-", "−");
 const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const likeliest = (lane) => Object.keys(lane.instruments)[0];
+const named = (lane) => lane.there * lane.instruments[likeliest(lane)];
 
 /** Highest value of each of at most MOST_POINTS stretches: a short note of a long piece stays seen. */
 function thinned(values) {
@@ -101,7 +102,7 @@ function showLanes(rows, result, duration) {
 function showBoxes(place, lanes) {
   place.replaceChildren();
   const shown = lanes.filter((lane) => lane.box).map((lane, number) => {
-    const box = make("div", { className: "box" }, make("span", {}, `${spoken(likeliest(lane))}${lane.there < SURE ? "?" : ""}`));
+    const box = make("div", { className: "box" }, make("span", {}, `${spoken(likeliest(lane))}${named(lane) < SURE ? "?" : ""}`));
     placeBox(box, lane.box);
     // names of neighbours on two lines, where there is room above the box
     box.classList.toggle("raised", number % 2 === 1 && lane.box[1] > 0.1);

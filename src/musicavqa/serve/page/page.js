@@ -262,7 +262,11 @@ function listen() {
   document.addEventListener("dragover", () => drop.classList.add("over"));
   document.addEventListener("dragleave", () => drop.classList.remove("over"));
   document.addEventListener("drop", (event) => { drop.classList.remove("over"); take(event.dataTransfer.files[0]); });
-  at("form").addEventListener("submit", (event) => { event.preventDefault(); ask(at("question").value); });
+  at("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask(at("question").value);
+    at("question").select(); // the next one is typed over it
+  });
   at("position").addEventListener("input", (event) => { if (clip) jump(Number(event.target.value)); });
   at("video").addEventListener("seeked", () => { if (clip && clip.tracks) move(Math.min(at("video").currentTime, clip.duration)); });
   at("video").addEventListener("error", () => { if (clip) { at("unplayable").hidden = false; at("stage").hidden = true; } });
