@@ -35,7 +35,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
-from musicavqa.methods.layers.grounding import AudioGuidedGrounding, MatchHead, match_loss
+from musicavqa.methods.layers.grounding import (
+    AudioGuidedGrounding,
+    MatchHead,
+    Pictures,
+    drawn_pictures,
+    match_loss,
+)
 from musicavqa.methods.layers.grouping import Attend, Grouping, adapt_grouping
 from musicavqa.methods.layers.question_lstm import QuestionLSTM
 from musicavqa.methods.layers.question_pooling import QuestionPooling
@@ -175,7 +181,8 @@ class Model(nn.Module):
         valid = batch.seconds[:, ::step]  # (C, T)
         sound = self.audio_in(batch.streams[self.options.audio_stream][:, ::step])
         sound = self.audio_out(torch.relu(sound))  # (C, T, D)
-        audio, visual, places, sources = self._ground(batch.streams, sound, valid)
+        pictures = self._pictures(batch.streams)
+        audio, visual, places, sources = self._ground(pictures, sound, valid)
 
         question = self.question(batch.words)  # (B, D)
         heard, ears = self.when_heard(question, audio[rows], valid[rows])
@@ -188,7 +195,8 @@ class Model(nn.Module):
         scores = {sense: head(sources[sense])[..., 0] for sense, head in self.truth.items()}
         losses = self._name_sources(batch, scores)
         if self.options.visual_stream in batch.negatives:
-            other_audio, other, _, _ = self._ground(batch.negatives, sound, valid)
+            others = drawn_pictures(batch.negatives, pictures, self._pictures, step)
+            other_audio, other, _, _ = self._ground(others, sound, valid)
             positive = self.match(audio[valid], visual[valid])
             negative = self.match(other_audio[valid], other[valid])
             losses["match"] = self.options.match_weight * match_loss(positive, negative)
@@ -199,18 +207,21 @@ class Model(nn.Module):
         evidence |= {sense: score.sigmoid()[rows] for sense, score in scores.items()}
         return Output(logits, losses, evidence)
 
+    def _pictures(self, streams: Mapping[str, Tensor]) -> Pictures:
+        """Pixels (C, T, P, D)."""
+        maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]
+        return Pictures.of(self.pixels(maps.flatten(-2).transpose(-1, -2)))
+
     def _ground(
-        self, streams: Mapping[str, Tensor], sound: Tensor, valid: Tensor
+        self, pictures: Pictures, sound: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """Sound and picture (C, T, D) read with the tokens, maps (C, T, P), sources by sense."""
-        maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]
-        pixels = self.pixels(maps.flatten(-2).transpose(-1, -2))  # (C, T, P, D)
-        whole = pixels.mean(2)
+        whole = pictures.means
         picture = torch.cat([self.picture(whole), self.picture_again(whole)], dim=-1)
         picture = self.pictures(picture)
         audio, heard = self.hear(self.sound(sound), self.tokens, valid, picture)
         whole, seen = self.see(picture, self.tokens, valid)
-        visual, places = self.where(audio, pixels, whole)
+        visual, places = self.where(audio, pictures, whole)
         return audio, visual, places, {"heard": heard, "seen": seen}
 
     def _name_sources(self, batch: Batch, scores: dict[str, Tensor]) -> dict[str, Tensor]:
