@@ -16,6 +16,8 @@ Where we differ (there is released code; the paper's text was not at hand):
   are silent. The order of instruments is the released one, `SOURCES`.
 * Default streams are ours; a linear layer narrows pictures whose channels are not `width` wide.
   Seconds that a clip does not have are masked; the match loss is a mean over clips.
+* The sound and its tokens look at each other once, for its own pictures and for those of another
+  clip. The release does that twice, and skips branches anew for the second time.
 * The released training loop ends each epoch after one batch, by a stray `break`; ours does not.
   Training does not start from AVST's weights.
 
@@ -134,20 +136,24 @@ class SourceReader(nn.Module):
         self.gather = Grouping(*sizes, N_SOURCES, hard=True)
         self.look_back = Attend(*sizes, "before")
 
-    def forward(
-        self, seconds: Tensor, tokens: Tensor, valid: Tensor, other: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        n_seconds = seconds.shape[1]
-        all_sources = valid.new_ones(len(seconds), N_SOURCES)
-        there = torch.cat([valid, all_sources], dim=1)
+    def read(self, seconds: Tensor, tokens: Tensor, valid: Tensor) -> Tensor:
+        """Seconds and tokens (C, T + 22, D) that have looked at each other."""
+        there = torch.cat([valid, valid.new_ones(len(seconds), N_SOURCES)], dim=1)
         both = torch.cat([seconds, tokens.expand(len(seconds), -1, -1)], dim=1)
         for block in self.blocks:
             both = block(both, both, there)
-        seconds, sources = both[:, :n_seconds], both[:, n_seconds:]
+        return both
+
+    def forward(
+        self, both: Tensor, valid: Tensor, other: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Of what was read, and with `regroup` of the seconds of the `other` sense."""
+        seconds, sources = both.split([valid.shape[1], N_SOURCES], dim=1)
         if self.regroup is not None:
             seconds = self.regroup(other, seconds, valid, valid)
         sources = self.gather(sources, seconds, valid)
-        return seconds + self.look_back(seconds, sources, all_sources), sources
+        there = valid.new_ones(len(seconds), N_SOURCES)
+        return seconds + self.look_back(seconds, sources, there), sources
 
 
 class Model(nn.Module):
@@ -182,6 +188,7 @@ class Model(nn.Module):
         sound = self.audio_in(batch.streams[self.options.audio_stream][:, ::step])
         sound = self.audio_out(torch.relu(sound))  # (C, T, D)
         pictures = self._pictures(batch.streams)
+        sound = self.hear.read(self.sound(sound), self.tokens, valid)  # beside any picture
         audio, visual, places, sources = self._ground(pictures, sound, valid)
 
         question = self.question(batch.words)  # (B, D)
@@ -219,8 +226,8 @@ class Model(nn.Module):
         whole = pictures.means
         picture = torch.cat([self.picture(whole), self.picture_again(whole)], dim=-1)
         picture = self.pictures(picture)
-        audio, heard = self.hear(self.sound(sound), self.tokens, valid, picture)
-        whole, seen = self.see(picture, self.tokens, valid)
+        audio, heard = self.hear(sound, valid, picture)
+        whole, seen = self.see(self.see.read(picture, self.tokens, valid), valid)
         visual, places = self.where(audio, pictures, whole)
         return audio, visual, places, {"heard": heard, "seen": seen}
 
