@@ -97,12 +97,14 @@ def measure(name: str, settings: argparse.Namespace) -> tuple[list[float], list[
     )
     code = load_released(settings.folder, released)
     network = released.make(code)
-    ours, _ = official_model(method, network.state_dict(), released.options, released.words())
-    options = ours.options
+    converted, _ = official_model(method, network.state_dict(), released.options, released.words())
+    options = converted.options
     if settings.paper:
         options = dataclasses.replace(options, compat="paper")
-        ours = method.build(options)
-    batch = draw(method, options, released, settings.per_clip)
+    ours = method.build(options)  # its buffers that no checkpoint holds have memory, too
+    if not settings.paper:
+        ours.load_state_dict(converted.state_dict())
+    batch = released.fit(ours, draw(method, options, released, settings.per_clip))
     order = released.order(batch)
     theirs = released.prepare(ours, pick(batch, order))
     unasked = dataclasses.replace(batch, negatives={})

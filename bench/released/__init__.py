@@ -1,9 +1,11 @@
 """Released networks, one file a repository: where they are, and how they are made and asked."""
 
 from released.av_master import AV_MASTER
+from released.avmoe import AVMOE
 from released.avst import AVST, AVST_BASELINE
 from released.contract import Released
 from released.daqa import CONVLSTM, FCNLSTM
+from released.dg_sct import DG_SCT
 from released.lavish import LAVISH
 from released.mccd import MCCD
 from released.pstp_net import PSTP_NET
@@ -25,4 +27,6 @@ RELEASED: dict[str, Released] = {
     "av_master": AV_MASTER,
     "mccd": MCCD,
     "lavish": LAVISH,
+    "dg_sct": DG_SCT,
+    "avmoe": AVMOE,
 }

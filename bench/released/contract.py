@@ -56,8 +56,10 @@ class Released:
     """Of names, outputs and answers; each is walked back by itself."""
     order: Callable[[Batch], Tensor] = as_given
     """In which its loader gives the questions."""
-    prepare: Callable[[nn.Module, Batch], Batch] = lambda ours, batch: batch
-    """What its loader makes of the streams, by our network's own first step."""
+    fit: Callable[[Any, Batch], Batch] = lambda ours, batch: batch
+    """Streams of the size that the networks take, for both sides."""
+    prepare: Callable[[Any, Batch], Batch] = lambda ours, batch: batch
+    """What its loader makes of them, by our network's own first step."""
     mended: tuple[tuple[str, str], ...] = ()
     """What does not run as it is, and what is meant."""
     standing: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
