@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -72,22 +72,39 @@ class Released:
 
 def load_released(folder: Path, released: Released) -> types.SimpleNamespace:
     """The names of all files of a released network."""
-    modules: dict[str, Any] = {}
-    for name, held in released.standing.items():
-        modules[name] = types.ModuleType(name)
-        vars(modules[name]).update(held)
     names = types.SimpleNamespace()
-    with patch.dict(sys.modules, modules):
+    standing = {name: module(name, held) for name, held in released.standing.items()}
+    code = {name: module(name, {}) for _, name in released.files}
+    with imported({**standing, **code}):
         for place, name in released.files:
             path = folder / place
             text = path.read_text(encoding="utf-8")
             for wrong, meant in released.mended:
                 text = text.replace(wrong, meant)
-            code = types.ModuleType(name)
-            sys.modules[name] = code
-            exec(compile(text, str(path), "exec"), vars(code))
-            vars(names).update(vars(code))
+            exec(compile(text, str(path), "exec"), vars(code[name]))
+            vars(names).update(vars(code[name]))
     return names
+
+
+def module(name: str, held: Mapping[str, Any]) -> types.ModuleType:
+    made = types.ModuleType(name)
+    vars(made).update(held)
+    return made
+
+
+@contextmanager
+def imported(modules: Mapping[str, types.ModuleType]) -> Iterator[None]:
+    """Under their names meanwhile; whatever else is imported then stays so."""
+    before = {name: sys.modules.get(name) for name in modules}
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name, known in before.items():
+            if known is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = known
 
 
 def official_words(batch: Batch, width: int = N_WORDS) -> Tensor:
