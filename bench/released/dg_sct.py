@@ -1,7 +1,7 @@
 """DG-SCT: haoyi-duan/DG-SCT, its folder DG-SCT/AVQA; needs einops and timm 0.6.13.
 
-With our tiny towers in the place of Swin-V2-L and HTS-AT, of which a step takes minutes and some
-ten gigabytes: what is measured are the adapters and the walk. Without mixing and masking spectra.
+With our tiny towers in the place of Swin-V2-L and HTS-AT, with which a step takes minutes: what is
+measured are the adapters and the walk. Without mixing and masking spectra.
 """
 
 from __future__ import annotations
