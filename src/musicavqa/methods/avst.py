@@ -35,8 +35,8 @@ from torch import nn
 from musicavqa.methods.card import RELEASED, USUAL, Card, Recipe, Reproduction
 from musicavqa.methods.layers import N_WORDS
 from musicavqa.methods.layers.grounded_answer import OFFICIAL_ANSWER_KEYS, GroundedAnswer
-from musicavqa.methods.layers.grounding import Pictures
-from musicavqa.records import Batch, Drawn, Output
+from musicavqa.methods.layers.grounding import Pictures, drawn_pictures
+from musicavqa.records import Batch, Output
 
 CARD = Card(
     title="Learning to Answer Questions in Dynamic Audio-Visual Scenarios (AVST)",
@@ -120,11 +120,9 @@ class Model(GroundedAnswer):
     def _mismatch(
         self, batch: Batch, audio: torch.Tensor, visual: torch.Tensor, pictures: Pictures
     ) -> torch.Tensor:
-        drawn, step = batch.negatives, self.options.every_nth_second
-        if isinstance(drawn, Drawn) and step == 1:
-            other = self.where.elsewhere(audio, pictures, drawn.clip, drawn.second)
-        else:
-            other, _ = self.where(audio, self._pictures(drawn))
+        step = self.options.every_nth_second
+        others = drawn_pictures(batch.negatives, pictures, self._pictures, step)
+        other, _ = self.where(audio, others)
         return self.mismatch(audio, visual, other, batch.seconds[:, ::step])
 
     def _hear(self, batch: Batch) -> torch.Tensor:

@@ -16,6 +16,8 @@ Where we differ (there is released code; the paper's text was not at hand):
   are silent. The order of instruments is the released one, `SOURCES`.
 * Default streams are ours; a linear layer narrows pictures whose channels are not `width` wide.
   Seconds that a clip does not have are masked; the match loss is a mean over clips.
+* The sound and its tokens look at each other once, for its own pictures and for those of another
+  clip. The release does that twice, and skips branches anew for the second time.
 * The released training loop ends each epoch after one batch, by a stray `break`; ours does not.
   Training does not start from AVST's weights.
 
@@ -35,7 +37,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
-from musicavqa.methods.layers.grounding import AudioGuidedGrounding, MatchHead, match_loss
+from musicavqa.methods.layers.grounding import (
+    AudioGuidedGrounding,
+    MatchHead,
+    Pictures,
+    drawn_pictures,
+    match_loss,
+)
 from musicavqa.methods.layers.grouping import Attend, Grouping, adapt_grouping
 from musicavqa.methods.layers.question_lstm import QuestionLSTM
 from musicavqa.methods.layers.question_pooling import QuestionPooling
@@ -128,20 +136,24 @@ class SourceReader(nn.Module):
         self.gather = Grouping(*sizes, N_SOURCES, hard=True)
         self.look_back = Attend(*sizes, "before")
 
-    def forward(
-        self, seconds: Tensor, tokens: Tensor, valid: Tensor, other: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        n_seconds = seconds.shape[1]
-        all_sources = valid.new_ones(len(seconds), N_SOURCES)
-        there = torch.cat([valid, all_sources], dim=1)
+    def read(self, seconds: Tensor, tokens: Tensor, valid: Tensor) -> Tensor:
+        """Seconds and tokens (C, T + 22, D) that have looked at each other."""
+        there = torch.cat([valid, valid.new_ones(len(seconds), N_SOURCES)], dim=1)
         both = torch.cat([seconds, tokens.expand(len(seconds), -1, -1)], dim=1)
         for block in self.blocks:
             both = block(both, both, there)
-        seconds, sources = both[:, :n_seconds], both[:, n_seconds:]
+        return both
+
+    def forward(
+        self, both: Tensor, valid: Tensor, other: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Of what was read, and with `regroup` of the seconds of the `other` sense."""
+        seconds, sources = both.split([valid.shape[1], N_SOURCES], dim=1)
         if self.regroup is not None:
             seconds = self.regroup(other, seconds, valid, valid)
         sources = self.gather(sources, seconds, valid)
-        return seconds + self.look_back(seconds, sources, all_sources), sources
+        there = valid.new_ones(len(seconds), N_SOURCES)
+        return seconds + self.look_back(seconds, sources, there), sources
 
 
 class Model(nn.Module):
@@ -175,7 +187,9 @@ class Model(nn.Module):
         valid = batch.seconds[:, ::step]  # (C, T)
         sound = self.audio_in(batch.streams[self.options.audio_stream][:, ::step])
         sound = self.audio_out(torch.relu(sound))  # (C, T, D)
-        audio, visual, places, sources = self._ground(batch.streams, sound, valid)
+        pictures = self._pictures(batch.streams)
+        sound = self.hear.read(self.sound(sound), self.tokens, valid)  # beside any picture
+        audio, visual, places, sources = self._ground(pictures, sound, valid)
 
         question = self.question(batch.words)  # (B, D)
         heard, ears = self.when_heard(question, audio[rows], valid[rows])
@@ -188,7 +202,8 @@ class Model(nn.Module):
         scores = {sense: head(sources[sense])[..., 0] for sense, head in self.truth.items()}
         losses = self._name_sources(batch, scores)
         if self.options.visual_stream in batch.negatives:
-            other_audio, other, _, _ = self._ground(batch.negatives, sound, valid)
+            others = drawn_pictures(batch.negatives, pictures, self._pictures, step)
+            other_audio, other, _, _ = self._ground(others, sound, valid)
             positive = self.match(audio[valid], visual[valid])
             negative = self.match(other_audio[valid], other[valid])
             losses["match"] = self.options.match_weight * match_loss(positive, negative)
@@ -199,18 +214,21 @@ class Model(nn.Module):
         evidence |= {sense: score.sigmoid()[rows] for sense, score in scores.items()}
         return Output(logits, losses, evidence)
 
+    def _pictures(self, streams: Mapping[str, Tensor]) -> Pictures:
+        """Pixels (C, T, P, D)."""
+        maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]
+        return Pictures.of(self.pixels(maps.flatten(-2).transpose(-1, -2)))
+
     def _ground(
-        self, streams: Mapping[str, Tensor], sound: Tensor, valid: Tensor
+        self, pictures: Pictures, sound: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """Sound and picture (C, T, D) read with the tokens, maps (C, T, P), sources by sense."""
-        maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]
-        pixels = self.pixels(maps.flatten(-2).transpose(-1, -2))  # (C, T, P, D)
-        whole = pixels.mean(2)
+        whole = pictures.means
         picture = torch.cat([self.picture(whole), self.picture_again(whole)], dim=-1)
         picture = self.pictures(picture)
-        audio, heard = self.hear(self.sound(sound), self.tokens, valid, picture)
-        whole, seen = self.see(picture, self.tokens, valid)
-        visual, places = self.where(audio, pixels, whole)
+        audio, heard = self.hear(sound, valid, picture)
+        whole, seen = self.see(self.see.read(picture, self.tokens, valid), valid)
+        visual, places = self.where(audio, pictures, whole)
         return audio, visual, places, {"heard": heard, "seen": seen}
 
     def _name_sources(self, batch: Batch, scores: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -42,7 +42,12 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from musicavqa.methods.card import RELEASED, USUAL, Card, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.by_clip import ByClip
-from musicavqa.methods.layers.grounding import MatchHead, match_loss
+from musicavqa.methods.layers.grounding import (
+    MatchHead,
+    Pictures,
+    drawn_pictures,
+    match_loss,
+)
 from musicavqa.methods.layers.question_pooling import QuestionPooling
 from musicavqa.methods.layers.seconds import mean_of_seconds
 from musicavqa.methods.layers.words import BothWaysLSTM, count_words, real_words
@@ -178,7 +183,10 @@ class Model(nn.Module):
         audio = self.audio_out(torch.relu(audio))  # (C, T, D)
         question, target = self.question(batch.words)
         targets = self._targets(target, valid.shape[1])  # (B, T, D)
-        visual, places = self._look(batch.streams, audio, targets, rows)  # (B, T, D), (B, T, P)
+        beside = ByClip(rows, len(audio))  # questions of one clip share its pixels
+        asked = normalize(torch.cat([audio[:, None], beside.gather(targets)], dim=1), dim=-1)
+        pictures = self._pictures(batch.streams)
+        visual, places = self._look(pictures, asked, beside)  # (B, T, D), (B, T, P)
 
         heard = torch.cat(self.hear(audio, valid), dim=-1)[rows]
         seen = torch.cat(self.see(visual, there), dim=-1)
@@ -191,7 +199,8 @@ class Model(nn.Module):
 
         losses = {"synchrony": self.options.synchrony_weight * _divergence(eyes, ears)}
         if self.options.visual_stream in batch.negatives:
-            other, _ = self._look(batch.negatives, audio, targets, rows)
+            others = drawn_pictures(batch.negatives, pictures, self._pictures, step)
+            other, _ = self._look(others, asked, beside)
             positive = self.match(audio[rows][there], visual[there])
             negative = self.match(audio[rows][there], other[there])
             losses["match"] = self.options.match_weight * match_loss(positive, negative)
@@ -208,24 +217,25 @@ class Model(nn.Module):
         place = torch.arange(len(target) * n_seconds, device=target.device)
         return target[place % len(target)].unflatten(0, (len(target), n_seconds))
 
-    def _look(
-        self, streams: Mapping[str, Tensor], audio: Tensor, targets: Tensor, rows: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Pictures (B, T, D) grounded by sound and target, and the maps (B, T, P) of that."""
+    def _pictures(self, streams: Mapping[str, Tensor]) -> Pictures:
+        """Pixels (C, T, P, D)."""
         maps = streams[self.options.visual_stream][:, :: self.options.every_nth_second]
-        pixels = self.pixels(maps.flatten(-2).transpose(-1, -2))  # (C, T, P, D)
-        directions = normalize(pixels, dim=-1)
-        by_sound = torch.einsum("ctpd,ctd->ctp", directions, normalize(audio, dim=-1)).softmax(-1)
-        beside = ByClip(rows, len(audio))  # questions of one clip share its pixels
-        asked = beside.gather(normalize(targets, dim=-1))
-        by_target = torch.einsum("ctpd,cqtd->cqtp", directions, asked).softmax(-1)
-        both = by_sound[:, None] + by_target
+        return Pictures.of(self.pixels(maps.flatten(-2).transpose(-1, -2)))
+
+    def _look(self, seen: Pictures, asked: Tensor, beside: ByClip) -> tuple[Tensor, Tensor]:
+        """Pictures (B, T, D) grounded by sound and target, and the maps (B, T, P) of that.
+
+        `asked` (C, 1 + Q, T, D) are directions: of the sound, then of each question's target.
+        """
+        lengths = seen.lengths[:, None]
+        shares = (seen.compare(asked) / lengths).softmax(-1)
+        both = shares[:, :1] + shares[:, 1:]
         cut = self.options.cut
         if self.options.compat == "paper":
             cut = cut * PLACES / both.shape[-1]
         where = both.masked_fill(both <= cut, 0.0).softmax(-1)  # (C, Q, T, P)
-        found = beside.spread(torch.einsum("cqtp,ctpd->cqtd", where, directions))
-        means = pixels.mean(2)[rows]
+        found = beside.spread(seen.sum(where / lengths))
+        means = seen.means[beside.clip_of]
         return self.ground(torch.tanh(torch.cat([means, found], dim=-1))), beside.spread(where)
 
 

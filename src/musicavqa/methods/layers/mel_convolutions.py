@@ -48,13 +48,14 @@ class MelConvolutions(nn.Module):
         missing = self.shortest - frames.shape[2]
         if missing > 0:
             frames = nn.functional.pad(frames, (0, 0, 0, missing))
-        sound, lengths = _cut(frames, n_frames), n_frames.clamp(min=self.shortest)
+        whole = missing <= 0 and not torch.compiler.is_compiling() and bool(seconds.all())
+        sound, lengths = _cut(frames, n_frames, whole), n_frames.clamp(min=self.shortest)
         lengths = (lengths + 2 - self.time_kernel) // self.time_stride + 1
         for place, step in enumerate(self.steps):
-            sound = torch.relu(step(sound))
+            sound = torch.relu_(step(sound))  # BatchNorm does not need what it gave
             if place % 2:
                 sound, lengths = nn.functional.max_pool2d(sound, 2), lengths // 2
-            sound = _cut(sound, lengths)
+            sound = _cut(sound, lengths, whole)
         return sound, lengths
 
 
@@ -68,7 +69,9 @@ def official_convolutions(n_blocks: int = 5) -> dict[str, str]:
     }
 
 
-def _cut(sound: Tensor, lengths: Tensor) -> Tensor:
-    """The map (C, D, L, M) with zeros from each clip's length on."""
+def _cut(sound: Tensor, lengths: Tensor, whole: bool) -> Tensor:
+    """The map (C, D, L, M) with zeros from each clip's length on; no copy where all are `whole`."""
+    if whole:
+        return sound
     there = torch.arange(sound.shape[2], device=sound.device) < lengths[:, None]
     return sound.masked_fill(~there[:, None, :, None], 0.0)

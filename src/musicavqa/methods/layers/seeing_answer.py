@@ -76,7 +76,7 @@ class SeeingAnswer(GroundedAnswer):
         drawn = batch.negatives
         if isinstance(drawn, Drawn):
             pictures = Pictures.of(self.plain(drawn.streams[name], seconds))
-            return self.where.elsewhere(audio, pictures, drawn.clip, drawn.second)
+            return self.where(audio, pictures.elsewhere(drawn.clip, drawn.second))[0]
         return self.where(audio, self.plain(drawn[name], seconds))[0]
 
     def plain(self, rows: Tensor, seconds: RealSeconds) -> Tensor:
