@@ -44,7 +44,8 @@ def main() -> None:
     compared = [sys.executable, "-m", "musicavqa.cli", "compare", *runs, "--data", settings.data]
     subprocess.run([*compared, "--table"], check=True)
     print("\nmusicavqa compare --table " + " ".join(runs) + "\n")
-    print(render(list(told(Path(trained[0]))), [told(Path(run)) for run in trained], "markdown"))
+    rows = [told(Path(run)) for run in trained]
+    print(render(list(max(rows, key=len)), rows, "markdown"))
     places = ["--data", settings.data, "--features", settings.features]
     grounded = [sys.executable, "-m", "musicavqa.cli", "grounding", *runs, *places]
     subprocess.run([*grounded, "--markdown"], check=True)
@@ -53,7 +54,7 @@ def main() -> None:
         found = results(json.loads(as_json.stdout), settings)
         for run in taught:
             found["methods"][about(Path(run))["method"]]["note"] = "Taught with another budget."
-        found["runs"] = [told(Path(run)) for run in trained]
+        found["runs"] = rows
         found["grounding"] = measured.compact(json.loads(said(*grounded, "--json")))
         if settings.shortcuts:
             listens = [sys.executable, "-m", "musicavqa.cli", "shortcuts", *runs, *places]
@@ -89,13 +90,19 @@ def results(study: dict[str, Any], settings: argparse.Namespace) -> dict[str, An
 
 def budget(settings: argparse.Namespace) -> str:
     """What every run had, in words."""
-    ends = [f"at most {settings.epochs} passes over the clips of training"]
+    most = [f"{settings.epochs} passes over the clips of training"]
     if settings.cpu_minutes is not None:
-        ends.append(f"{settings.cpu_minutes:g} CPU minutes")
+        most.insert(0, f"{settings.cpu_minutes:g} CPU minutes")
+    parts = [
+        f"at most {' and '.join(most)}",
+        f"steps of {settings.clips_per_step} clips with {settings.questions} questions each",
+        settings.precision,
+    ]
     if settings.patience is not None:
-        ends.append(f"until val has not risen for {settings.patience} passes")
-    size = f"{settings.clips_per_step} clips with {settings.questions} questions each"
-    return f"{', '.join(ends)}, in steps of {size}, in {settings.precision}"
+        parts.insert(1, f"fewer when val has not risen for {settings.patience} passes")
+    if settings.rate_times != 1:
+        parts.append(f"{settings.rate_times:g} times the learning rate of its recipe")
+    return ", ".join(parts)
 
 
 def about(run: Path) -> dict[str, Any]:
@@ -108,15 +115,15 @@ def told(run: Path) -> dict[str, Any]:
     known = about(run)
     row = {"method": known["method"], "seed": known["seed"]}
     if not (run / "log.jsonl").exists():
-        return {**row, "ended by": "counting", "val": round(known["validation_accuracy"], 1)}
+        return {**row, "ended by": "counting", "val": f"{known['validation_accuracy']:.1f}"}
     log = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
     return {
         **row,
         "ended by": WHY[known["ended"]],
         "validations": len(log),
         "best": known["best_epoch"] + 1,
-        "val": round(known["validation_accuracy"], 1),
-        "val at the end": round(log[-1]["validation_accuracy"], 1),
+        "val": f"{known['validation_accuracy']:.1f}",
+        "val at the end": f"{log[-1]['validation_accuracy']:.1f}",
         "steps": sum(line["steps"] for line in log),
         "questions": known["cost"]["questions"],
         "CPU s": round(known["cost"]["cpu_seconds"]),
@@ -153,6 +160,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--patience", type=int, help="passes without a better val; default: all")
     parser.add_argument("--clips-per-step", type=int, default=4, help="few: steps count, too")
     parser.add_argument("--questions", type=int, default=4, help="per clip and epoch")
+    parser.add_argument("--rate-times", type=float, default=1.0, help="the recipes' learning rate")
     parser.add_argument("--precision", default="float32", help="bfloat16: fast with AMX")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--beside", type=Path, nargs="+", default=[], help="runs made otherwise")
@@ -204,6 +212,7 @@ def train_and_answer(name: str, seed: int, settings: argparse.Namespace) -> Path
     recipe = dataclasses.replace(
         recipe,
         epochs=settings.epochs,
+        learning_rate=recipe.learning_rate * settings.rate_times,
         batch_clips=settings.clips_per_step,
         max_questions_per_clip=settings.questions,
         warmup_epochs=min(recipe.warmup_epochs, settings.epochs / 4),
