@@ -1,26 +1,31 @@
-"""Train every method on bandstand with an equal budget, answer `test`, and print one table.
+"""Train methods on bandstand with an equal budget, answer `test`, and print one table.
 
-    python bench/zoo.py --data data --features features [--epochs 1] [METHOD ...]
+    python bench/zoo.py --data DATA --features FEATURES --cpu-minutes 4 --patience 6 [METHOD ...]
 
-Equal budget: the same clips, epochs, clips per step and questions per clip for every method, and no
-stages before answering; learning rate, optimiser and schedule are those of its own recipe. Methods
-come cheapest first, each with all its seeds; run again, it goes on where it stopped. The last line
-is the command that prints the table from the run folders.
+Equal budget: the same clips, CPU minutes, clips per step, questions per clip and precision for
+every method, and no stages before answering; learning rate, optimiser and schedule are those of its
+own recipe. A run ends when `val` has not risen for `--patience` passes or its time is over; its
+best weights answer. All methods come with the first seed, then all with the next; run again, it
+goes on where it stopped. The last line is the command that prints the table from the run folders.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from musicavqa.methods import measured
+from musicavqa.reports.tables import render
 
 SET_NAME = "bandstand"
+WHY = {"cpu_minutes": "the cap", "patience": "val stopped rising", "epochs": "all passes done"}
 
 
 def main() -> None:
@@ -30,19 +35,26 @@ def main() -> None:
         return
     methods = settings.methods or by_cost(settings)
     runs = []
-    for name in methods:
-        for seed in settings.seeds:
+    for seed in settings.seeds:
+        for name in methods:
             runs.append(alone(name, seed))
-            print(f"{name} seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
+            print(f"{name} seed {seed}: {told(Path(runs[-1]))}", file=sys.stderr, flush=True)
+    taught = [str(answered_by(run, settings)) for run in settings.beside]
+    trained, runs = runs, [*runs, *taught]
     compared = [sys.executable, "-m", "musicavqa.cli", "compare", *runs, "--data", settings.data]
     subprocess.run([*compared, "--table"], check=True)
-    print("\nmusicavqa compare --table " + " ".join(runs))
+    print("\nmusicavqa compare --table " + " ".join(runs) + "\n")
+    rows = [told(Path(run)) for run in trained]
+    print(render(list(max(rows, key=len)), rows, "markdown"))
     places = ["--data", settings.data, "--features", settings.features]
     grounded = [sys.executable, "-m", "musicavqa.cli", "grounding", *runs, *places]
     subprocess.run([*grounded, "--markdown"], check=True)
     as_json = subprocess.run([*compared, "--json"], check=True, stdout=subprocess.PIPE, text=True)
     if settings.results is not None:
         found = results(json.loads(as_json.stdout), settings)
+        for run in taught:
+            found["methods"][about(Path(run))["method"]]["note"] = "Taught with another budget."
+        found["runs"] = rows
         found["grounding"] = measured.compact(json.loads(said(*grounded, "--json")))
         if settings.shortcuts:
             listens = [sys.executable, "-m", "musicavqa.cli", "shortcuts", *runs, *places]
@@ -71,10 +83,65 @@ def results(study: dict[str, Any], settings: argparse.Namespace) -> dict[str, An
         "first": study["systems"][0]["name"],
         "questions": study["systems"][0]["asked"],
         "seeds": len(settings.seeds),
-        "budget": f"passes over the clips of training: {settings.epochs}, in steps of "
-        f"{settings.clips_per_step} clips with {settings.questions} questions each",
+        "budget": budget(settings),
         "methods": methods,
     }
+
+
+def budget(settings: argparse.Namespace) -> str:
+    """What every run had, in words."""
+    most = [f"{settings.epochs} passes over the clips of training"]
+    if settings.cpu_minutes is not None:
+        most.insert(0, f"{settings.cpu_minutes:g} CPU minutes")
+    parts = [
+        f"at most {' and '.join(most)}",
+        f"steps of {settings.clips_per_step} clips with {settings.questions} questions each",
+        settings.precision,
+    ]
+    if settings.patience is not None:
+        parts.insert(1, f"fewer when val has not risen for {settings.patience} passes")
+    if settings.rate_times != 1:
+        parts.append(f"{settings.rate_times:g} times the learning rate of its recipe")
+    return ", ".join(parts)
+
+
+def about(run: Path) -> dict[str, Any]:
+    """What run.json of a run folder says."""
+    return json.loads((run / "run.json").read_text(encoding="utf-8"))
+
+
+def told(run: Path) -> dict[str, Any]:
+    """How a run went and why it ended: a row of a table."""
+    known = about(run)
+    row = {"method": known["method"], "seed": known["seed"]}
+    if not (run / "log.jsonl").exists():
+        return {**row, "ended by": "counting", "val": f"{known['validation_accuracy']:.1f}"}
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+    return {
+        **row,
+        "ended by": WHY[known["ended"]],
+        "validations": len(log),
+        "best": known["best_epoch"] + 1,
+        "val": f"{known['validation_accuracy']:.1f}",
+        "val at the end": f"{log[-1]['validation_accuracy']:.1f}",
+        "steps": sum(line["steps"] for line in log),
+        "questions": known["cost"]["questions"],
+        "CPU s": round(known["cost"]["cpu_seconds"]),
+    }
+
+
+def answered_by(run: Path, settings: argparse.Namespace) -> Path:
+    """A copy of a run folder that was made otherwise, with its answers to `test`."""
+    from musicavqa import workflow
+
+    weights = run / "checkpoint.safetensors"
+    mark = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    own = settings.out / SET_NAME / about(run)["method"] / f"{mark}-beside"
+    own.mkdir(parents=True, exist_ok=True)
+    for path in (weights, run / "run.json"):
+        shutil.copy(path, own / path.name)
+    workflow.predict(own, settings.data, settings.features, "test")
+    return own
 
 
 def span(interval: dict[str, Any]) -> list[float]:
@@ -88,10 +155,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs"))
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=30, help="at most so many passes")
+    parser.add_argument("--cpu-minutes", type=float, help="at most, for each run")
+    parser.add_argument("--patience", type=int, help="passes without a better val; default: all")
     parser.add_argument("--clips-per-step", type=int, default=4, help="few: steps count, too")
     parser.add_argument("--questions", type=int, default=4, help="per clip and epoch")
+    parser.add_argument("--rate-times", type=float, default=1.0, help="the recipes' learning rate")
+    parser.add_argument("--precision", default="float32", help="bfloat16: fast with AMX")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--beside", type=Path, nargs="+", default=[], help="runs made otherwise")
     parser.add_argument("--results", type=Path, help="for the pages of methods: docs/zoo.json")
     parser.add_argument("--shortcuts", action="store_true", help="answer disturbed, too: ten times")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
@@ -140,10 +212,13 @@ def train_and_answer(name: str, seed: int, settings: argparse.Namespace) -> Path
     recipe = dataclasses.replace(
         recipe,
         epochs=settings.epochs,
+        learning_rate=recipe.learning_rate * settings.rate_times,
         batch_clips=settings.clips_per_step,
         max_questions_per_clip=settings.questions,
         warmup_epochs=min(recipe.warmup_epochs, settings.epochs / 4),
-        patience=None,
+        cpu_minutes=settings.cpu_minutes,
+        patience=settings.patience,
+        precision=settings.precision,
     )
     run = workflow.train(
         name,

@@ -1,6 +1,7 @@
 """The loop, its resumption, batches and run files, on synthetic clips."""
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -31,6 +32,8 @@ from musicavqa.training.loop import (
     rate_factor,
     train,
 )
+from musicavqa.training.schedule import position
+from musicavqa.training.settings import check_time
 
 STREAMS = ("audio_yamnet", "visual_effnet")
 RECIPE = Recipe(
@@ -198,7 +201,63 @@ def test_patience_ends_a_run_and_the_best_weights_are_kept(tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=50, patience=2, learning_rate=0.0)
     folder = train("avst", small_avst(), recipe, small_data(), tmp_path, stages={})
     assert len(log(folder)) == 3
-    assert json.loads((folder / "run.json").read_text())["best_epoch"] == 0
+    about = json.loads((folder / "run.json").read_text())
+    assert (about["best_epoch"], about["ended"]) == (0, "patience")
+
+
+def hours_pass(monkeypatch, seconds):
+    """Every look at the clock of the processor finds it so much later."""
+    clock = itertools.count(0.0, seconds)
+    monkeypatch.setattr(learner.time, "process_time", lambda: next(clock))
+
+
+def test_cpu_time_ends_a_run_within_an_epoch_and_the_log_says_so(tmp_path, monkeypatch):
+    hours_pass(monkeypatch, 30.0)
+    recipe = dataclasses.replace(RECIPE, epochs=50, batch_clips=1, cpu_minutes=6.0)
+    folder = train("avst", small_avst(), recipe, small_data(), tmp_path, stages={})
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert rows[0]["steps"] == 5
+    assert "ended" not in rows[0]
+    assert rows[-1]["steps"] < 5
+    assert rows[-1]["ended"] == "cpu_minutes"
+    assert 360 <= sum(row["cpu_seconds"] for row in rows) < 360 + 5 * 30
+    assert all("validation_accuracy" in row for row in rows)
+    assert json.loads((folder / "run.json").read_text())["ended"] == "cpu_minutes"
+
+
+def test_a_run_that_goes_on_has_only_the_time_that_is_left(tmp_path, monkeypatch):
+    recipe = dataclasses.replace(RECIPE, epochs=50, batch_clips=1, cpu_minutes=6.0)
+    original, calls = learner.save_state, []
+
+    def stops(*arguments):
+        original(*arguments)
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    hours_pass(monkeypatch, 30.0)
+    monkeypatch.setattr(learner, "save_state", stops)
+    with pytest.raises(KeyboardInterrupt):
+        train("avst", small_avst(), recipe, small_data(), tmp_path, stages={})
+    folder = train("avst", small_avst(), recipe, small_data(), tmp_path, stages={})
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert 360 <= sum(row["cpu_seconds"] for row in rows) < 360 + 5 * 30
+
+
+def test_the_schedule_goes_with_passes_or_with_cpu_time():
+    recipe = Recipe(epochs=10, cpu_minutes=2.0)
+    assert position(recipe, 3.0, 12.0) == 3.0
+    assert position(recipe, 3.0, 60.0) == 5.0
+    assert position(recipe, 3.0, 500.0) == 10.0
+    assert position(Recipe(epochs=10), 3.0, 500.0) == 3.0
+
+
+def test_a_time_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="cpu_minutes is a time above 0, got 0"):
+        Recipe(cpu_minutes=0)
+    check_time([Recipe(cpu_minutes=1), Recipe()], n_processes=1)
+    with pytest.raises(ValueError, match="here 2 train together"):
+        check_time([Recipe(), Recipe(cpu_minutes=1)], n_processes=2)
 
 
 def test_a_counting_method_goes_the_same_way(tmp_path):

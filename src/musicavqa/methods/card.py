@@ -69,6 +69,9 @@ class Recipe:
     """Largest L2 norm of the gradient; None leaves it alone."""
     patience: int | None = None
     """Stop after so many epochs without a better validation accuracy; None never stops early."""
+    cpu_minutes: float | None = None
+    """Stop, validate and end once a stage has taken so much CPU time, validation included. The
+    schedule goes with passes or with this time, whichever is further on."""
     ties: Literal["first", "last"] = "first"
     """Which of several epochs with the best validation accuracy is kept."""
     label_smoothing: float = 0.0
@@ -87,6 +90,8 @@ class Recipe:
                 f"accumulate and batch_questions count from 1, "
                 f"got {self.accumulate} and {self.batch_questions}."
             )
+        if self.cpu_minutes is not None and self.cpu_minutes <= 0:
+            raise ValueError(f"cpu_minutes is a time above 0, got {self.cpu_minutes}.")
         if self.batch_questions is not None and self.max_questions_per_clip is not None:
             raise ValueError(
                 "batch_questions takes every question once per epoch, max_questions_per_clip "

@@ -73,14 +73,17 @@ def recipe_line(recipe: Recipe) -> str:
         else f"{recipe.batch_clips} clips with {_questions(recipe.max_questions_per_clip)}"
     )
     steps = f" x {recipe.accumulate}" if recipe.accumulate > 1 else ""
+    may_stop = recipe.patience or recipe.cpu_minutes
     parts = [
         f"batches of {size}{steps}",
         f"{recipe.optimizer} with betas {recipe.betas[0]:g} and {recipe.betas[1]:g}",
         f"rate {recipe.learning_rate:g} {_schedule(recipe)}",
-        f"at most {recipe.epochs} epochs" if recipe.patience else f"{recipe.epochs} epochs",
+        f"at most {recipe.epochs} epochs" if may_stop else f"{recipe.epochs} epochs",
     ]
     if recipe.patience:
         parts.append(f"fewer after {recipe.patience} without a better one")
+    if recipe.cpu_minutes:
+        parts.append(f"at most {recipe.cpu_minutes:g} CPU minutes")
     if recipe.weight_decay:
         parts.append(f"weight decay {recipe.weight_decay:g}")
     if recipe.gradient_clip is not None:

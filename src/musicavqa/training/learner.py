@@ -1,7 +1,8 @@
 """A model that learns: its stages, epochs and steps, what it is validated on, and how it goes on.
 
 An epoch is repeatable by itself: its order, its negatives and its dropout come from (seed, epoch).
-A run that was killed therefore goes on from the last whole epoch and ends with the same weights.
+A run that was killed therefore goes on from the last whole epoch and ends with the same weights,
+unless its recipe has `cpu_minutes`: time is never the same twice.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ from musicavqa.training.costs import count_flops
 from musicavqa.training.data import Data
 from musicavqa.training.order import n_batches
 from musicavqa.training.runs import Progress, load_progress, load_state, save_state
-from musicavqa.training.schedule import in_precision, make_optimizer, make_scaler, rate_factor
+from musicavqa.training.schedule import (
+    in_precision,
+    is_over_time,
+    make_optimizer,
+    make_scaler,
+    position,
+    rate_factor,
+    why_over,
+)
 from musicavqa.training.settings import Plugins
 from musicavqa.training.team import Team
 from musicavqa.training.writers import Writer, numbers_of
@@ -99,7 +108,7 @@ class Learner:
                 self.scaler.load_state_dict(saved.scaler or self.scaler.state_dict())
             self.progress = saved or Progress(stage=name, log=self.progress.log)
             saved = None
-            while not self.progress.finished:
+            while not self.progress.ended:
                 self._epoch(phases[name])
 
     def count(self) -> None:
@@ -158,16 +167,22 @@ class Learner:
         if progress.stage == ANSWERING:
             row |= self._validated()
             self._keep_best(recipe, row["validation_accuracy"])
-        spent = epoch - progress.best_epoch
         progress.epoch = epoch + 1
-        progress.finished = epoch + 1 == recipe.epochs or (
-            recipe.patience is not None and spent >= recipe.patience
-        )
         row["seconds"] = round(time.perf_counter() - start_s, 3)
         row["cpu_seconds"] = round(time.process_time() - start_cpu_s, 3)
         progress.log.append(row)
+        n_worse = epoch - progress.best_epoch
+        progress.ended = why_over(recipe, progress.epoch, n_worse, self._cpu_seconds())
+        if progress.ended:
+            row["ended"] = progress.ended
         progress.scaler = self.scaler.state_dict() or None
         self._write(row)
+
+    def _cpu_seconds(self) -> float:
+        """CPU time of the epochs of this stage that are over."""
+        progress = self.progress
+        rows = [row for row in progress.log if row.get("stage", ANSWERING) == progress.stage]
+        return sum(row["cpu_seconds"] for row in rows)
 
     def _write(self, row: Mapping[str, Any]) -> None:
         """State and log of a whole epoch; other processes wait until they are there."""
@@ -206,9 +221,9 @@ class Learner:
         self.tell(epoch * n_steps + step, recipe.epochs * n_steps, remark)
 
     def _pass(self, recipe: Recipe, epoch: int) -> dict[str, Any]:
-        """One epoch of steps: the means of all loss parts, and what they took."""
+        """One epoch of steps, or what time is left for: means of all loss parts, what they took."""
         n_all, n_questions, start_s = n_batches(self.data.train, recipe), 0, time.process_time()
-        n_steps = math.ceil(n_all / recipe.accumulate)
+        n_steps, n_done, before_s = math.ceil(n_all / recipe.accumulate), 0, self._cpu_seconds()
         sums: dict[str, float] = {}
         self.learner.train()
         self.plugins.begin(epoch)
@@ -218,19 +233,22 @@ class Learner:
                 n_questions += len(batch.keys)
                 self._learn_from(batch, recipe, step)
                 if (place + 1) % recipe.accumulate == 0 or place + 1 == n_all:
-                    now = epoch + place // recipe.accumulate / n_steps
+                    spent_s = before_s + time.process_time() - start_s
+                    now = position(recipe, epoch + n_done / n_steps, spent_s)
                     for name, value in self._move(step, recipe, now).items():
-                        sums[name] = sums.get(name, 0.0) + value / n_steps
-                    step = _Step()
+                        sums[name] = sums.get(name, 0.0) + value
+                    step, n_done = _Step(), n_done + 1
+                    if is_over_time(recipe, spent_s):
+                        break
                 self._tell_step(recipe, epoch, place + 1, n_all)
-        sums = self.team.totals(sums)
+        sums = {name: value / n_done for name, value in self.team.totals(sums).items()}
         if not sums:
             n_clips = len({question.clip for question in self.data.train})
             stage = self.progress.stage
             raise ValueError(f"Stage {stage!r} has no loss in any batch of {n_clips} clips.")
-        step_ms = 1000 * (time.process_time() - start_s) / n_steps
+        step_ms = 1000 * (time.process_time() - start_s) / n_done
         n_questions = round(self.team.total(n_questions))
-        counts = {"steps": n_steps, "questions": n_questions, "step_cpu_ms": round(step_ms, 1)}
+        counts = {"steps": n_done, "questions": n_questions, "step_cpu_ms": round(step_ms, 1)}
         return {"losses": sums, **counts}
 
     def _drawn(self, recipe: Recipe, epoch: int) -> Iterator[Batch]:

@@ -32,6 +32,7 @@ from musicavqa.training.schedule import rate_factor
 from musicavqa.training.settings import (
     check_plugins,
     check_stages,
+    check_time,
     code_of,
     load_plugins,
     settings_of,
@@ -83,6 +84,7 @@ def train(
     folder = run_folder(out, data.name, found.name, settings)
     team = join(device)
     check_plugins(added, recipe, team.size)
+    check_time([recipe, *stages.values()], team.size)
     if resume and (folder / "run.json").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,6 +137,7 @@ def _about(run: Learner, temperature: float) -> dict[str, Any]:
         "device": str(run.team.device),
         "processes": run.team.size,
         "versions": versions,
+        "ended": run.progress.ended,
         "best_epoch": run.progress.best_epoch,
         "validation_accuracy": run.progress.best_accuracy,
         "temperature": temperature,

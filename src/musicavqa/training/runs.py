@@ -53,7 +53,8 @@ class Progress:
     epoch: int = 0
     best_accuracy: float = -1.0
     best_epoch: int = 0
-    finished: bool = False
+    ended: str = ""
+    """Which field of the recipe ended the stage: epochs, patience or cpu_minutes; else empty."""
     log: list[dict[str, Any]] = field(default_factory=list)
     scaler: dict[str, Any] | None = None
     """Of losses in half precision, see `schedule.make_scaler`."""

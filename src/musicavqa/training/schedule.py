@@ -25,6 +25,30 @@ def rate_factor(recipe: Recipe, epoch: float) -> float:
     return 1.0
 
 
+def position(recipe: Recipe, epoch: float, cpu_seconds: float) -> float:
+    """How far the schedule is, in epochs: by passes or by CPU time, whichever is further on."""
+    if recipe.cpu_minutes is None:
+        return epoch
+    return max(epoch, recipe.epochs * min(cpu_seconds / (60 * recipe.cpu_minutes), 1.0))
+
+
+def is_over_time(recipe: Recipe, cpu_seconds: float) -> bool:
+    """Whether a stage has taken all the CPU time that it may."""
+    return recipe.cpu_minutes is not None and cpu_seconds >= 60 * recipe.cpu_minutes
+
+
+def why_over(recipe: Recipe, n_epochs: int, n_worse: int, cpu_seconds: float) -> str:
+    """Which field of the recipe ends a stage after so many epochs, or ''.
+
+    `n_worse` is how many epochs ago the best validation was.
+    """
+    if is_over_time(recipe, cpu_seconds):
+        return "cpu_minutes"
+    if recipe.patience is not None and n_worse >= recipe.patience:
+        return "patience"
+    return "epochs" if n_epochs == recipe.epochs else ""
+
+
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer over all parameters."""
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,15 @@ def check_plugins(plugins: Plugins, recipe: Recipe, n_processes: int) -> None:
                 f"of {recipe.accumulate} batches in {n_processes} processes. Train it in one "
                 "process with accumulate=1."
             )
+
+
+def check_time(recipes: Iterable[Recipe], n_processes: int) -> None:
+    """Refuse a cap on CPU time where several processes would have to agree on theirs."""
+    if n_processes > 1 and any(recipe.cpu_minutes is not None for recipe in recipes):
+        raise ValueError(
+            f"cpu_minutes counts the time of one process, but here {n_processes} train together. "
+            "Give epochs or patience instead."
+        )
 
 
 def settings_of(
