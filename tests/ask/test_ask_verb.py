@@ -13,7 +13,7 @@ import pytest
 from conftest import grey_frames, sine, write_media
 
 pytestmark = pytest.mark.usefixtures("small_default")
-QUESTION = "How many instruments are sounding in the video?"
+QUESTION = "How many musical instruments were heard throughout the video?"
 
 
 def said(err):

@@ -18,7 +18,10 @@ from musicavqa.ask.many import Errand, ask_each, missing, read_documents, read_q
 from musicavqa.ask.music import Music
 
 pytestmark = pytest.mark.usefixtures("small_default")
-QUESTIONS = ("How many instruments are sounding in the video?", "what is the meaning of life")
+QUESTIONS = (
+    "How many musical instruments were heard throughout the video?",
+    "what is the meaning of life",
+)
 
 
 @pytest.fixture(scope="module")

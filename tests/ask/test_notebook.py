@@ -19,7 +19,8 @@ def performance(run_folder, small_video):
 
 def test_a_performance_is_asked_again_and_again(performance):
     first, second = (
-        performance.ask(["How many instruments are sounding in the video?"]) for _ in "ab"
+        performance.ask(["How many musical instruments were heard throughout the video?"])
+        for _ in "ab"
     )
     assert first[0].answer == second[0].answer is not None
     assert performance.reading is not None

@@ -12,7 +12,10 @@ from conftest import grey_frames, sine, write_media
 from musicavqa.ask.asking import listen_and_look
 from musicavqa.ask.documents import answers, schema
 
-QUESTIONS = ["How many instruments are sounding in the video?", "When does the violin come in?"]
+QUESTIONS = [
+    "How many musical instruments were heard throughout the video?",
+    "When does the violin come in?",
+]
 
 
 def ask(client, content, name="clip.mp4", questions=QUESTIONS, **more):

@@ -158,7 +158,7 @@ def test_two_users_at_once(browser, address, film):
         one.set_input_files("#file", film)
     for one in pages:
         one.wait_for_selector(READING, timeout=3 * MINUTE)
-        one.fill("#question", "How many instruments are sounding in the video?")
+        one.fill("#question", "How many musical instruments were heard throughout the video?")
         one.click("#send")
     for one in pages:
         one.wait_for_selector(".answer .said", timeout=MINUTE)
@@ -204,7 +204,7 @@ with sync_playwright() as made:
     page.goto(address)
     page.set_input_files("#file", film)
     page.wait_for_selector("#reading:not([hidden])", timeout=120000)
-    page.fill("#question", "How many instruments are sounding in the video?")
+    page.fill("#question", "How many musical instruments were heard throughout the video?")
     page.click("#send")
     page.wait_for_selector(".answer .said", timeout=60000)
     print("said", page.inner_text(".said"))

@@ -9,7 +9,7 @@ import pytest
 from musicavqa.serve.clips import Clip, Clips
 from musicavqa.serve.line import Ticket
 
-QUESTION = "How many instruments are sounding in the video?"
+QUESTION = "How many musical instruments were heard throughout the video?"
 
 
 def send(client, small_video, name="a.mp4"):
