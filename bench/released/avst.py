@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -32,13 +33,8 @@ AVST = Released(
     losses=match_loss,
     standing=STANDING,
 )
-AVST_BASELINE = Released(
+AVST_BASELINE = replace(
+    AVST,
     files=(("MUSIC-AVQA/net_baseline/nets_qa_grd_baseline.py", "nets_qa_grd_baseline"),),
-    make=lambda code: code.AVQA_Fusion_Net(),
-    ask=ask,
-    batch=64,
-    seconds=10,
-    logits=lambda given: given[0],
     losses=lambda code, given, answers: answer_loss(code, given[0], answers),
-    standing=STANDING,
 )

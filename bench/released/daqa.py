@@ -6,6 +6,7 @@ ours, for both sides (`RECIPES` of the two methods).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -37,9 +38,8 @@ def ask(network: nn.Module, batch: Batch) -> Any:
     return network(mel, lengths.new_full(lengths.shape, mel.shape[1]), words, lengths)
 
 
-FILES = (("daqa/daqa-mod/layers.py", "layers"), ("daqa/daqa-mod/models.py", "models"))
 FCNLSTM = Released(
-    files=FILES,
+    files=(("daqa/daqa-mod/layers.py", "layers"), ("daqa/daqa-mod/models.py", "models")),
     make=lambda code: code.FCNLSTMN(
         **SIZES, fcn_output_dim=256, fcn_coeff_dim=1, fcn_temp_dim=1, aggregate="mean"
     ),
@@ -48,13 +48,9 @@ FCNLSTM = Released(
     seconds=60,
     order=longest_first,
 )
-CONVLSTM = Released(
-    files=FILES,
+CONVLSTM = replace(
+    FCNLSTM,
     make=lambda code: code.CONVLSTMN(
         **SIZES, input_dim=N_BANDS, lstm_hidden_dim_a=128, num_lstm_layers_a=1
     ),
-    ask=ask,
-    batch=16,
-    seconds=60,
-    order=longest_first,
 )

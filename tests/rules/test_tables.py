@@ -176,17 +176,14 @@ def test_an_ear_beside_an_eye_decides_less_alone(share):
     """What is hardly heard of a player who is seen may be a sound that the ear does not know."""
     reading = made_reading([seen_at(0.5, banjo=1.0)], heard={"banjo": (share, WHOLE)})
     taken_at_its_word = replace(RENDERED, ear_sureness=1.0, ear_misses=0.0)
-    less, more = (
-        sum(bool(table.choices.heard.any()) * table.weight for table in drawn(reading, 2000, b))
-        for b in (taken_at_its_word, RENDERED)
-    )
+    less, more = (share_heard(reading, beliefs) for beliefs in (taken_at_its_word, RENDERED))
     assert less < more < 1
     blind = replace(reading, seen=(), has_picture=False)
     assert share == pytest.approx(share_heard(blind), abs=0.04)
 
 
-def share_heard(reading):
-    tables = drawn(reading, 2000)
+def share_heard(reading, beliefs=None):
+    tables = drawn(reading, 2000, beliefs)
     return sum(bool(table.choices.heard.any()) * table.weight for table in tables)
 
 

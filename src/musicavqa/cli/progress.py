@@ -38,9 +38,7 @@ def progress(what: str, unit: str, clock: Callable[[], float] = time.monotonic) 
         nonlocal told_s, drawn
         if not shown:
             return
-        if (
-            total is not None and done > total
-        ):  # it was a guess, as the length that a file announces
+        if total is not None and done > total:  # a guess, as the length that a file announces
             total = None
         now_s = clock()
         if not first:

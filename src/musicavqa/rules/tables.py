@@ -132,9 +132,9 @@ def _likely(
     Where sight and sound hardly agree, few choices have nearly all the weight. Then more are drawn,
     and of all of these `n` by their weights (sampling-importance resampling; Rubin 1988).
     """
-    drawn: list[tuple[Choices, float]] = []
+    trusted, drawn = _trusted(reading, beliefs), list[tuple[Choices, float]]()
     for _ in range(MOST_ROUNDS):
-        drawn += [_choose(reading, rng, beliefs) for _ in range(n)]
+        drawn += [_choose(reading, trusted, rng, beliefs) for _ in range(n)]
         logs = np.array([log for _, log in drawn])
         weights = np.exp(logs - logs.max())
         weights /= weights.sum()
@@ -153,13 +153,16 @@ class _Stretches:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
+        self.sure: dict[int, np.ndarray] = {}
         self.known: dict[tuple[int, int, int], tuple[Interval, ...]] = {}
 
     def of(self, instrument: int, threshold: int, performer: int = -1) -> tuple[Interval, ...]:
         """Intervals of an instrument, or of one of several performers who have it."""
         key = instrument, threshold, performer
         if key not in self.known:
-            sure = activity_if_heard(self.reading, instrument)
+            if instrument not in self.sure:
+                self.sure[instrument] = activity_if_heard(self.reading, instrument)
+            sure = self.sure[instrument]
             if performer >= 0:
                 sure = np.minimum(sure, self.reading.seen[performer].plays)
             self.known[key] = intervals(sure, float(THRESHOLDS[threshold]), self.reading)
@@ -189,10 +192,12 @@ def intervals(sure: np.ndarray, threshold: float, reading: Reading) -> tuple[Int
     return merged((a, b) for a, b in found if b - a >= SHORTEST_S)
 
 
-def _choose(reading: Reading, rng: np.random.Generator, beliefs: Beliefs) -> tuple[Choices, float]:
+def _choose(
+    reading: Reading, trusted: np.ndarray, rng: np.random.Generator, beliefs: Beliefs
+) -> tuple[Choices, float]:
     """What is there and sounds in one table, and the logarithm of its weight."""
     there, names = _look(reading, rng, beliefs)
-    heard, log_weight = _listen(reading, names, rng, beliefs)
+    heard, log_weight = _listen(reading, trusted, names, rng, beliefs)
     sounding = _who_sounds(reading, there, names, heard, rng)
     outdoor, voiceover = rng.random(2) < (reading.outdoor, reading.voiceover)
     choices = Choices(
@@ -253,20 +258,23 @@ def _look(
 
 
 def _listen(
-    reading: Reading, names: Sequence[int], rng: np.random.Generator, beliefs: Beliefs
+    reading: Reading,
+    trusted: np.ndarray,
+    names: Sequence[int],
+    rng: np.random.Generator,
+    beliefs: Beliefs,
 ) -> tuple[np.ndarray, float]:
     """Which instruments sound (22,) given those that are seen, and how well sight and sound agree.
 
-    By ear alone an instrument sounds with share p, where `usual` was expected. With e expected
-    instead, its odds are p e / usual to (1 - p) (1 - e) / (1 - usual), and their sum is how much
-    more likely the sound is than before.
+    By ear alone an instrument sounds with share p (`trusted`), where `usual` was expected. With e
+    expected instead, its odds are p e / usual to (1 - p) (1 - e) / (1 - usual), and their sum is
+    how much more likely the sound is than before.
     """
     if not reading.has_sound:
         return np.zeros(N, bool), 0.0
     expected = _expected(reading, names, rng, beliefs)
-    share = _trusted(reading, beliefs)
-    yes = share * expected / beliefs.usual
-    no = (1 - share) * (1 - expected) / (1 - beliefs.usual)
+    yes = trusted * expected / beliefs.usual
+    no = (1 - trusted) * (1 - expected) / (1 - beliefs.usual)
     heard = rng.random(N) * (yes + no) < yes
     return heard, float(np.log(yes + no).sum() + (0 if heard.any() else np.log(beliefs.nothing)))
 

@@ -17,11 +17,10 @@ from musicavqa.methods.layers.glimpses import Glimpse
 from musicavqa.methods.layers.listening import TICKS, Hearing
 from musicavqa.methods.layers.performers import Performer, evidence, gather
 from musicavqa.records import Reading, Seen
+from musicavqa.rules.tables import SHORTEST_TICKS
 
 WINDOW = 600
 """Ticks of movement and sound that are held against each other at once."""
-SMOOTH = 5
-"""Ticks over which activity is averaged before its highest value is taken."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def _over_time(fits: list[Fit], active: Tensor) -> Fit:
 def heard_by(hearing: Hearing) -> Tensor:
     """(22, 3) what an instrument's sounding at all is judged by: highest activity, its time."""
     sure = torch.sigmoid(hearing.activity)  # (K, 22)
-    smooth = F.avg_pool1d(sure.T[:, None], min(SMOOTH, len(sure)), 1)[:, 0]  # (22, K')
+    smooth = F.avg_pool1d(sure.T[:, None], min(SHORTEST_TICKS, len(sure)), 1)[:, 0]  # (22, K')
     highest = smooth.amax(1).clamp(1e-4, 1 - 1e-4).logit()
     playing_s = (sure > 0.5).float().sum(0) / TICKS
     return torch.stack([highest, torch.log1p(playing_s), torch.log1p(sure.sum(0) / TICKS)], 1)
@@ -121,7 +120,7 @@ def heard_by(hearing: Hearing) -> Tensor:
 def spoken_by(hearing: Hearing) -> Tensor:
     """(2,) what a voice-over is judged by: surest half second of speech, seconds of it."""
     sure = torch.sigmoid(hearing.speech)
-    smooth = F.avg_pool1d(sure[None, None], min(SMOOTH, len(sure)), 1)[0, 0]
+    smooth = F.avg_pool1d(sure[None, None], min(SHORTEST_TICKS, len(sure)), 1)[0, 0]
     highest = smooth.amax().clamp(1e-4, 1 - 1e-4).logit()
     return torch.stack([highest, torch.log1p(sure.sum() / TICKS)])
 
