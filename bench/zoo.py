@@ -34,6 +34,8 @@ def main() -> None:
         print(train_and_answer(settings.methods[0], settings.seeds[0], settings))
         return
     methods = settings.methods or by_cost(settings)
+    if strange := settings.options.keys() - set(methods):
+        raise SystemExit(f"--set changes {', '.join(strange)}, which is not among the methods.")
     runs = []
     for seed in settings.seeds:
         for name in methods:
@@ -56,6 +58,8 @@ def main() -> None:
             found["methods"][about(Path(run))["method"]]["note"] = "Taught with another budget."
         found["runs"] = rows
         found["grounding"] = measured.compact(json.loads(said(*grounded, "--json")))
+        for name, options in settings.options.items():
+            found["methods"][name]["note"] = f"With {', '.join(options)}."
         if settings.shortcuts:
             listens = [sys.executable, "-m", "musicavqa.cli", "shortcuts", *runs, *places]
             found["shortcuts"] = json.loads(said(*listens, "--json"))
@@ -161,13 +165,32 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clips-per-step", type=int, default=4, help="few: steps count, too")
     parser.add_argument("--questions", type=int, default=4, help="per clip and epoch")
     parser.add_argument("--rate-times", type=float, default=1.0, help="the recipes' learning rate")
+    parser.add_argument(
+        "--set",
+        dest="options",
+        metavar="METHOD.NAME=VALUE",
+        nargs="+",
+        default=[],
+        help="options other than the default ones, as where full size cannot learn in the time",
+    )
     parser.add_argument("--precision", default="float32", help="bfloat16: fast with AMX")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--beside", type=Path, nargs="+", default=[], help="runs made otherwise")
     parser.add_argument("--results", type=Path, help="for the pages of methods: docs/zoo.json")
     parser.add_argument("--shortcuts", action="store_true", help="answer disturbed, too: ten times")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    settings = parser.parse_args()
+    settings.options = by_method(settings.options)
+    return settings
+
+
+def by_method(given: list[str]) -> dict[str, list[str]]:
+    """`mcan.width=256` and the like: method -> its assignments."""
+    found: dict[str, list[str]] = {}
+    for one in given:
+        name, _, assignment = one.partition(".")
+        found.setdefault(name, []).append(assignment)
+    return found
 
 
 def by_cost(settings: argparse.Namespace) -> list[str]:
@@ -206,6 +229,7 @@ def alone(name: str, seed: int) -> str:
 
 def train_and_answer(name: str, seed: int, settings: argparse.Namespace) -> Path:
     from musicavqa import workflow
+    from musicavqa.methods.recipes import assignments
     from musicavqa.methods.registry import load_method
 
     recipe = load_method(name).recipe(SET_NAME)
@@ -227,6 +251,7 @@ def train_and_answer(name: str, seed: int, settings: argparse.Namespace) -> Path
         settings.out,
         seed=seed,
         recipe=recipe,
+        options=assignments(settings.options.get(name, ())),
         stages={},
     )
     workflow.predict(run, settings.data, settings.features, "test")
