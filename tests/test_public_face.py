@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -65,3 +66,15 @@ def test_the_verb_ask_is_not_hidden_by_the_room_of_that_name():
     code = "import musicavqa, musicavqa.ask.timeline; from musicavqa.ask import asking;"
     code += "assert musicavqa.ask is asking.ask"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_sleep_unless_the_user_says_otherwise(given, kept):
+    """Set before torch loads, which reads it once; beside busy programs spinning costs minutes."""
+    around = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    around |= {} if given is None else {"OMP_WAIT_POLICY": given}
+    code = "import os, sys, musicavqa.cli;"
+    code += "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=around, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [kept, "False"]

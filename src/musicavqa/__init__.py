@@ -64,14 +64,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Nothing is told to anybody: read by libraries when they are imported, in workers too.
-for _switch, _off in {
+# Read by libraries when they are imported, in workers too; what is set already is kept.
+_SWITCHES = {
+    # Nothing is told to anybody.
     "ORT_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "DO_NOT_TRACK": "1",
-}.items():
-    os.environ.setdefault(_switch, _off)
+    # Threads of torch that wait sleep: by default they spin, and beside busy programs, which take
+    # turns with them, an answer of seconds takes minutes (bench/ask.py).
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+for _switch, _value in _SWITCHES.items():
+    os.environ.setdefault(_switch, _value)
 
 _HOMES = {
     "about_dataset": "musicavqa.datasets",
