@@ -14,6 +14,7 @@ from musicavqa.methods.layers.music_labels import (
     tempo_of,
 )
 from musicavqa.methods.layers.picture_regions import RegionTokens, inside_boxes
+from musicavqa.methods.layers.question_towers import words_read
 from musicavqa.questions import INSTRUMENTS
 
 TEMPO = torch.tensor([[100.0, 100.0, 130.0, 130.0]])
@@ -157,6 +158,58 @@ def test_as_released_the_question_tells_and_is_told_nothing():
     assert not torch.equal(before[1], other_sound[1])
     assert torch.equal(before[2], other_sound[2])
     assert {"asked", "music"} <= {name.split(".")[0] for name, _ in model.named_parameters()}
+
+
+def test_as_released_fourteen_words_are_read_with_their_padding():
+    words = torch.arange(1, 21)[None]
+    assert words_read(words).tolist() == [list(range(1, 15))]
+    assert words_read(words[:, :3]).tolist() == [[1, 2, 3, *[0] * 11]]
+    model = amuse(compat="released").eval()
+    batch = batch_for(model)
+    before = model(batch).logits
+    batch.words = torch.nn.functional.pad(batch.words, (0, 20))
+    torch.testing.assert_close(model(batch).logits, before, atol=0, rtol=0)
+    with torch.no_grad():
+        model.asked["regions"].tower.words.weight[0] += 1.0  # the padding's
+    assert not torch.allclose(model(batch).logits, before)
+
+
+def test_as_released_what_a_tower_says_is_the_gate_of_its_vector():
+    model = amuse(compat="released", music="frozen").eval()
+    assert set(model.asked) == {*model.music, "regions"}
+    batch = batch_for(model)
+
+    def with_gates(*towers):
+        for tower in (model.ask, *(asked.tower for asked in model.asked.values())):
+            tower.out.weight.data.zero_()
+            tower.out.bias.data.fill_(-100.0)
+        for tower in towers:
+            tower.out.bias.data.zero_()  # a gate of one half
+        return model(batch).logits
+
+    shut = with_gates()
+    torch.testing.assert_close(shut, shut[:1].expand_as(shut), atol=1e-6, rtol=0)
+    for part, name in [(model.ask, "both senses"), *((a.tower, n) for n, a in model.asked.items())]:
+        heard = with_gates(part)
+        assert (heard - shut).abs().max() > 1e-3, name
+
+
+def test_as_released_the_one_region_is_the_middle_second_or_the_mean_of_those_named():
+    for stream in (None, "visual_regions"):
+        model = amuse(compat="released", regions_stream=stream).eval()
+        batch, seen = batch_for(model, lengths=[4, 2, 3, 1]), []
+        model.asked["regions"].register_forward_hook(
+            lambda m, given, out, seen=seen: seen.append(given[0])
+        )
+        model(batch)
+        maps = batch.streams["visual_effnet"]
+        if stream is None:
+            middle = maps[torch.arange(4), torch.tensor([2, 1, 1, 0])].flatten(2).mean(-1)
+            wanted = model.regions.look(middle)
+        else:
+            tokens, shares = model.regions(maps, batch.streams[stream], batch.seconds)
+            wanted = (shares[..., None] * tokens).sum(1)
+        torch.testing.assert_close(seen[0], wanted[batch.clip_of][:, None], atol=1e-5, rtol=1e-4)
 
 
 def test_channels_are_compared_over_all_tokens_and_shares_of_the_others_sum_to_one():

@@ -1,4 +1,7 @@
-"""Adapters of LAVisH, DG-SCT, AVMoE and Amuse against the numbers of their official code."""
+"""Adapters of LAVisH, DG-SCT, AVMoE and Amuse against the numbers of their official code.
+
+And the towers with which Amuse's release reads the question that tells its adapters.
+"""
 
 import pytest
 import torch
@@ -12,7 +15,8 @@ from musicavqa.methods.layers.adapters import (
     Shape,
     official_adapter,
 )
-from musicavqa.methods.layers.channel_adapters import Adapter, WordsAs
+from musicavqa.methods.layers.channel_adapters import Adapter, WordsAs, WordsAsOne
+from musicavqa.methods.layers.question_towers import QuestionTower, TowerSizes
 from parity import DTYPES, check, check_gradients, golden, said
 
 
@@ -90,12 +94,32 @@ def amuse(spec, weights, inputs):
     tokens = tokens.transpose(1, 2) if "type" in about else tokens
     if (mapped := weights.get("ques_emb.weight")) is None:
         return {"out": as_official(block(tokens, told[..., 0].transpose(1, 2)))}, parts
-    parts["words"] = WordsAs(len(mapped)).to(mapped.dtype)
+    pooled = tokens.shape[1] == 1  # one token is told by the means of the words
+    parts["words"] = (WordsAsOne if pooled else WordsAs)(len(mapped)).to(mapped.dtype)
     parts["words"].load_state_dict({"map.weight": mapped[..., 0, 0]})
-    real = torch.ones(told.shape[:2], dtype=torch.bool)
-    told = parts["words"](told, real, len(mapped))
+    told = parts["words"](told)
     told = told.repeat_interleave(len(tokens) // len(told), dim=0)  # the same for each picture
     return {"out": as_official(block(tokens, told))}, parts
+
+
+TOWER_KEYS = {"word2vec.": "words.", "transformer.layers.": "layers.layers.", "fc.": "out."}
+
+
+def tower_key(key):
+    """The official key of a tensor of Amuse's question tower -> ours."""
+    begin = next(begin for begin in TOWER_KEYS if key.startswith(begin))
+    return TOWER_KEYS[begin] + key.removeprefix(begin)
+
+
+def tower(spec, weights, inputs):
+    """With an embedding of its own, or behind another tower."""
+    about = said(spec)
+    names = ("word_embed_size", "embed_size", "hidden_size", "num_head")
+    sizes = TowerSizes(*(about[name] for name in names), dropout=0.1)
+    block = QuestionTower(sizes, about["qst_vocab_size"] if about["vecize"] else 0).eval()
+    block.load_state_dict({tower_key(key): tensor for key, tensor in weights.items()})
+    block.to(weights["fc.weight"].dtype)
+    return {"out": block(inputs["words"])}, block
 
 
 RUNS = {
@@ -107,6 +131,9 @@ RUNS = {
     "amuse_adapter": amuse,
     "amuse_adapter_question": amuse,
     "amuse_adapter_segments": amuse,
+    "amuse_adapter_region": amuse,
+    "amuse_tower": tower,
+    "amuse_tower_chained": tower,
 }
 
 
@@ -116,6 +143,8 @@ def our_name(name):
     def rename(key):
         if not name.startswith("amuse"):
             return official_adapter(key, torch.zeros(1))[0]
+        if name.startswith("amuse_tower"):
+            return tower_key(key)
         return "words.map.weight" if key == "ques_emb.weight" else f"block.{amuse_key(key)}"
 
     return rename

@@ -22,27 +22,26 @@ Where we differ from the paper:
 * `interactive`, `rhythm`, `sources` and `highway` are the paper's ablation.
 
 The released code (xid32/Amuse_code, commit 67e53ea) is a later stage of the model and another one
-than the paper prints. What it has, and whether compat="released" has it:
-* Adapters that project nothing and compare channel with channel; the question tells the senses and
-  is told nothing. **Built and checked**: the module gives the numbers of the released one to 1e-9
-  of their size in double precision (tests/methods/test_parity_adapters.py). A row is a second here,
-  a frame there; padding of the question counts as nothing here and is read there.
-* Rhythm and sources told by the question, six tokens by six, before they are added. **Built and
-  checked** likewise, with `n_segments` tokens.
+than the paper prints. compat="released" has of it, **built and checked**: each module gives the
+released one's numbers to 1e-9 of their size in double precision (test_parity_adapters.py).
+* Adapters that project nothing and compare channel with channel (a row is a second here, a frame
+  there); the question tells the senses and is told nothing.
+* Towers of two layers read the question, fourteen words with their padding: one for each vector of
+  rhythm, sources and region, which tells what it gates, and one for both senses. Its mean gates.
+* Rhythm and sources told by the question, six tokens by six (here `n_segments`); so is the one
+  region, the middle second's whole map (there a detector's), or the mean of `regions_stream`.
 * A change of tempo is one from 30 % of the clip's on, against the segment before, on twenty
-  segments of 3 s. **Built and checked** on 20,000 made series: of 400,000 labels 19 differ, where
-  the change is the limit itself but for rounding. The number of segments stays `n_segments`.
+  segments of 3 s (here `n_segments`): on 20,000 made series 19 of 400,000 labels differ, where the
+  change is the limit itself but for rounding.
+
+What it has besides, which is not built:
 * Counts of separated sources on thirty segments of 2 s, from the mean of a clip; one transformer
-  and one regressor for both senses. Not built: labels and networks are as above.
+  and one regressor for both senses.
 * One frozen Swin-V2-tiny for five frames and for five spectra of a second each. In each of its
   twelve blocks one adapter is added behind the attention, told by the question in the first four,
-  and one behind the MLP. Not built: ours stand behind each of `n_layers` layers.
-* A tower of two layers reads the question for each of the seven vectors, and the mean of what it
-  says is the gate. Here the mean of the question goes through a linear layer for each.
-* The map of a detector of the middle frame, averaged, is the one region; without `regions_stream`
-  we have one of each second.
-* Its masking (off in its settings), InfoBatch and key subset are not built, nor is its merging of
-  tokens, which gives zeros, as the weights that it looks for outliers in are all one.
+  and one behind the MLP. Ours stand behind each of `n_layers` layers.
+* Its masking (off in its settings), InfoBatch, key subset and merging of tokens, which looks for
+  outliers among sums of shares: they are all one but for rounding, so what is left is chance.
 * Its evaluation takes the first question of each video, compares the answer's number with a row of
   zeros and a one, and chooses the epoch on test: it cannot have given the published figures.
 """
@@ -58,7 +57,8 @@ from torch.nn.functional import gelu, mse_loss
 
 from musicavqa.methods.card import USUAL, Card, Recipe, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
-from musicavqa.methods.layers.channel_adapters import Adapter, SecondsTold, WordsAs
+from musicavqa.methods.layers.asked_tokens import AskedTokens
+from musicavqa.methods.layers.channel_adapters import SecondsTold, WordsAs, WordsAsOne
 from musicavqa.methods.layers.grouping import Attend
 from musicavqa.methods.layers.multi_head import MultiHead
 from musicavqa.methods.layers.music_labels import (
@@ -68,6 +68,7 @@ from musicavqa.methods.layers.music_labels import (
     tempo_of,
 )
 from musicavqa.methods.layers.picture_regions import RegionTokens
+from musicavqa.methods.layers.question_towers import QuestionTower, TowerSizes, words_read
 from musicavqa.methods.layers.seconds import mean_of_seconds, picture_vectors
 from musicavqa.methods.layers.tokens import place_vectors, sinusoids
 from musicavqa.methods.layers.words import real_words
@@ -86,7 +87,7 @@ CARD = Card(
     reference="paper only",
     official_scores="Amuse",
     missing="its own encoders (Swin-V2-L, HTS-AT) and counts of separated sources; of the released "
-    "code, which is another model, only adapters and labels of tempo",
+    "code, which is another model, the walk through Swin-V2 and what reads sources",
 )
 
 SENSES = ("audio", "visual")
@@ -133,6 +134,8 @@ class Options:
     drop_path: float = 0.1
     """Share of clips for which a residual branch is skipped while training."""
     n_words: int = N_WORDS
+    word_width: int = 512
+    """Of the words that towers embed, as released, and of the layer before the answer there."""
     compat: Literal["paper", "released"] = "paper"
 
     @property
@@ -231,18 +234,6 @@ class MusicEncoder(nn.Module):
         return tokens, self.labels(tokens)
 
 
-class MusicAsked(nn.Module):
-    """As released: segments (B, S, D) told by the question's words, and their mean (B, D)."""
-
-    def __init__(self, options: Options) -> None:
-        super().__init__()
-        self.words = WordsAs(options.n_segments)
-        self.told = Adapter(options.width, "tokens")
-
-    def forward(self, segments: Tensor, words: Tensor, real: Tensor) -> Tensor:
-        return self.told(segments, self.words(words, real, segments.shape[1])).mean(1)
-
-
 class Model(nn.Module):
     def __init__(self, options: Options) -> None:
         super().__init__()
@@ -262,52 +253,101 @@ class Model(nn.Module):
                 for sense in SENSES
             }
         )
-        released = self.music if options.compat == "released" else ()
-        self.asked = nn.ModuleDict({name: MusicAsked(options) for name in released})
+        self.released = options.compat == "released"
         if options.highway:
             named = options.regions_stream is not None
             self.regions = RegionTokens(options.visual_width, width, named)
-            self.regions_told = Teller(width)
-        names = [*SENSES, *self.music, *(["regions"] if options.highway else [])]
-        self.gates = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
-        self.fuse = nn.Linear(width, width)
-        self.dropout = nn.Dropout(options.dropout)
-        self.answer = nn.Linear(width, N_ANSWERS)
+        if self.released:
+            self._ask(options)
+        else:
+            names = [*SENSES, *self.music, *(["regions"] if options.highway else [])]
+            if options.highway:
+                self.regions_told = Teller(width)
+            self.gates = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
+        inner = options.word_width if self.released else width
+        self.fuse = nn.Linear(width, inner)
+        self.dropout = nn.Dropout(0.0 if self.released else options.dropout)
+        self.answer = nn.Linear(inner, N_ANSWERS)
+
+    def _ask(self, options: Options) -> None:
+        """As released: towers that read the question for each of the vectors that are added."""
+        width, heads, dropout = options.width, options.n_heads, options.dropout
+        self.ask = QuestionTower(TowerSizes(width, width, width, heads, dropout))
+        sizes = TowerSizes(options.word_width, width, width, heads, dropout)
+        words_as: dict[str, nn.Module] = {name: WordsAs(options.n_segments) for name in self.music}
+        if options.highway:
+            words_as["regions"] = WordsAsOne(width)
+        self.asked = nn.ModuleDict(
+            {name: AskedTokens(part, sizes, options.n_words) for name, part in words_as.items()}
+        )
 
     def forward(self, batch: Batch) -> Output:
+        vectors, question, words = self._senses(batch)
+        said = self._music(batch)
+        frozen = self.options.music == "frozen"
+        tokens = {name: read.detach() if frozen else read for name, (read, _) in said.items()}
+        if self.released:
+            gates = self._answer_asked(batch, vectors, question, tokens)
+        else:
+            vectors |= self._in_seconds(batch, tokens)
+            if self.options.highway:
+                vectors["regions"] = self._highway(batch, words)
+            gates = {name: gate(question) for name, gate in self.gates.items()}
+        gated = [v * gates[name].sigmoid() for name, v in vectors.items()]
+        total = self.dropout(gelu(self.fuse(torch.stack(gated).sum(0))))
+        losses = {}
+        if self.options.music == "learning":
+            losses = self._music_losses(batch, said, self.options.music_weight)
+        return Output(self.answer(total), losses)
+
+    def _senses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, Tensor]]:
+        """What the steps make: means (B, D) of sound and pictures, what gates them (B, D).
+
+        And the words (B, W, D) before the steps, with which of them are there (B, W).
+        """
         rows, valid = batch.clip_of, batch.seconds
         audio = self.audio_in(batch.streams[self.options.audio_stream])
         pixels = self.pixels(self._places(batch))
         n_places = pixels.shape[2]
         moments = sinusoids(audio.shape[1], audio)
         pixels = (pixels + moments[:, None]).flatten(1, 2)
-        spelled = self.words(batch.words)
-        words = spelled + sinusoids(spelled.shape[1], spelled), real_words(batch.words)
+        words = self._words(batch)
         seen = valid.repeat_interleave(n_places, 1)
         streams = [((audio + moments)[rows], valid[rows]), (pixels[rows], seen[rows]), words]
         for step in self.steps:
             streams = step(streams)
-
         means = [mean_of_seconds(tokens, there) for tokens, there in streams]
-        vectors = dict(zip(SENSES, means, strict=False))
-        said = self._music(batch)
-        shares = self._segments(batch)
-        for name, (tokens, _) in said.items():
-            read = tokens.detach() if self.options.music == "frozen" else tokens
-            if name in self.asked:
-                vectors[name] = self.asked[name](read[rows], *words)
-                continue
-            in_seconds = shares.transpose(1, 2) @ read  # (C, T, D): each second has its segment
-            vectors[name] = mean_of_seconds(in_seconds + moments, valid)[rows]
+        question = self.ask(streams[2][0]).mean(1) if self.released else means[2]
+        return dict(zip(SENSES, means, strict=False)), question, words
+
+    def _words(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Words (B, W, D) and which are there: as released fourteen, padding among them."""
+        numbers = words_read(batch.words) if self.released else batch.words
+        spelled = self.words(numbers)
+        real = torch.ones_like(numbers, dtype=torch.bool) if self.released else real_words(numbers)
+        return spelled + sinusoids(spelled.shape[1], spelled), real
+
+    def _answer_asked(
+        self, batch: Batch, vectors: dict[str, Tensor], question: Tensor, tokens: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Puts what was asked of music and region among the vectors; gives the gates (B, D)."""
+        gates = dict.fromkeys(SENSES, question)
         if self.options.highway:
-            vectors["regions"] = self._highway(batch, words)
-        question = means[2]
-        gated = [v * self.gates[name](question).sigmoid() for name, v in vectors.items()]
-        total = self.dropout(gelu(self.fuse(torch.stack(gated).sum(0))))
-        losses = {}
-        if self.options.music == "learning":
-            losses = self._music_losses(batch, said, self.options.music_weight)
-        return Output(self.answer(total), losses)
+            tokens = {**tokens, "regions": self._region(batch)}
+        words = words_read(batch.words)
+        for name, asked in self.asked.items():
+            vectors[name], gates[name] = asked(tokens[name][batch.clip_of], words)
+        return gates
+
+    def _in_seconds(self, batch: Batch, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Means (B, D) over a clip's seconds, each of which has its segment's tokens (C, S, D)."""
+        to_seconds = self._segments(batch).transpose(1, 2)  # (C, T, S)
+        found = {}
+        for name, read in tokens.items():
+            in_seconds = to_seconds @ read
+            moments = sinusoids(in_seconds.shape[1], in_seconds)
+            found[name] = mean_of_seconds(in_seconds + moments, batch.seconds)[batch.clip_of]
+        return found
 
     def stage_losses(self, stage: str, batch: Batch) -> dict[str, Tensor]:
         """Stages 'rhythm' and 'sources': the labels of one kind from either sense."""
@@ -317,12 +357,25 @@ class Model(nn.Module):
 
     def _highway(self, batch: Batch, words: tuple[Tensor, Tensor]) -> Tensor:
         """Regions (B, D) as the question's words tell them, the mean by their shares."""
-        maps = batch.streams[self.options.visual_stream]
-        boxes = self.options.regions_stream
-        tokens, shares = self.regions(maps, batch.streams[boxes] if boxes else None, batch.seconds)
+        tokens, shares = self._regions(batch, batch.seconds)
         tokens = tokens[batch.clip_of]
         tokens = tokens + self.regions_told(tokens, *words)
         return torch.einsum("bn,bnd->bd", shares[batch.clip_of], tokens)
+
+    def _region(self, batch: Batch) -> Tensor:
+        """As released, one region (C, 1, D): the map of the middle second, where none are named."""
+        valid = batch.seconds
+        if self.options.regions_stream is None:
+            seconds = torch.arange(valid.shape[1], device=valid.device)
+            valid = seconds == (valid.sum(1, keepdim=True) // 2)
+        tokens, shares = self._regions(batch, valid)
+        return torch.einsum("cn,cnd->cd", shares, tokens)[:, None]
+
+    def _regions(self, batch: Batch, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (C, N, D) and shares (C, N) of the regions of these seconds (C, T)."""
+        maps = batch.streams[self.options.visual_stream]
+        boxes = self.options.regions_stream
+        return self.regions(maps, batch.streams[boxes] if boxes else None, valid)
 
     def _places(self, batch: Batch) -> Tensor:
         return place_vectors(batch.streams[self.options.visual_stream], self.options.places)
