@@ -10,11 +10,13 @@ from musicavqa.methods.layers.channel_adapters import Adapter
 from musicavqa.methods.layers.music_labels import (
     rhythm_labels,
     segment_shares,
+    source_counts,
     source_labels,
     tempo_of,
 )
 from musicavqa.methods.layers.picture_regions import RegionTokens, inside_boxes
 from musicavqa.methods.layers.question_towers import words_read
+from musicavqa.methods.layers.seconds import spread_seconds
 from musicavqa.questions import INSTRUMENTS
 
 TEMPO = torch.tensor([[100.0, 100.0, 130.0, 130.0]])
@@ -67,6 +69,48 @@ def test_an_instrument_is_there_where_both_taggers_hear_it_in_some_second():
     shares = segment_shares(torch.ones(1, 4, dtype=torch.bool), 2)
     found = source_labels(rows, shares, least=0.2)
     assert found.nonzero().tolist() == [[0, 0, 3]]
+
+
+def test_sources_are_counted_in_each_part_of_a_clip():
+    rows = torch.zeros(2, 6, 2, len(INSTRUMENTS))
+    rows[:, 0, :, 3] = 0.3
+    rows[:, 1, :, 4:7] = 0.2
+    rows[:, 1, 0, 8] = 0.3  # one tagger of two
+    rows[:, 5, :] = 0.9  # which the second clip has not
+    valid = torch.arange(6) < torch.tensor([6, 2])[:, None]
+    counts = source_counts(rows, segment_shares(valid, 3), least=0.2)
+    assert counts.tolist() == [[4, 0, 22], [1, 4, 3]]  # parts of two seconds, and of two thirds
+
+
+def test_moments_are_spread_from_the_first_second_to_the_last():
+    valid = torch.arange(60) < torch.tensor([60, 5, 2, 1])[:, None]
+    wanted = [[0, 14, 29, 44, 59], [0, 1, 2, 3, 4], [0, 0, 0, 0, 1], [0] * 5]
+    assert spread_seconds(valid, 5).tolist() == wanted
+    assert spread_seconds(valid, 1).tolist() == [[0]] * 4
+
+
+def test_as_released_a_clips_mean_tells_of_all_its_parts():
+    model = amuse(compat="released", music_weight=1.0).eval()
+    assert set(model.music) == {"rhythm", "source"}
+    batch = batch_for(model, lengths=[4, 2, 3, 1])
+    batch.streams["music_tempo"][..., -1] = 1.0  # sure of a tempo
+    batch.streams["music_tempo"][..., -2] = torch.tensor([90.0, 90.0, 180.0, 180.0])
+    batch.streams["music_tags"].abs_()
+    labels = model.labels(batch)
+    assert {kind: label.shape for kind, label in labels.items()} == {
+        "rhythm": (4, 20),
+        "source": (4, 30),
+    }
+    # two of three seconds end within part 13 of 20, two thirds of which are faster
+    assert labels["rhythm"].nonzero().tolist() == [[0, 10], [2, 13]]
+    losses, said = model(batch).losses, model._music(batch)
+    n_tokens = {name: tokens.shape[1] for name, (tokens, _) in said.items()}
+    assert (n_tokens["rhythm_audio"], n_tokens["rhythm_visual"]) == (10, 5)
+    for name, (tokens, told) in said.items():
+        kind = name.partition("_")[0]
+        torch.testing.assert_close(told, model.music[kind].labels(tokens.mean(1)))
+        wanted = 0.5 * (told - labels[kind]).square().mean()
+        torch.testing.assert_close(losses[name], wanted)
 
 
 def test_cells_count_by_what_of_them_lies_in_a_box():
@@ -176,7 +220,8 @@ def test_as_released_fourteen_words_are_read_with_their_padding():
 
 def test_as_released_what_a_tower_says_is_the_gate_of_its_vector():
     model = amuse(compat="released", music="frozen").eval()
-    assert set(model.asked) == {*model.music, "regions"}
+    music = {f"{kind}_{sense}" for kind in ("rhythm", "source") for sense in ("audio", "visual")}
+    assert set(model.asked) == {*music, "regions"}
     batch = batch_for(model)
 
     def with_gates(*towers):

@@ -1,6 +1,7 @@
 """Adapters of LAVisH, DG-SCT, AVMoE and Amuse against the numbers of their official code.
 
-And the towers with which Amuse's release reads the question that tells its adapters.
+And what else Amuse's release has: towers that read the question which tells its adapters, and the
+encoder of rhythm and sources.
 """
 
 import pytest
@@ -15,6 +16,7 @@ from musicavqa.methods.layers.adapters import (
     Shape,
     official_adapter,
 )
+from musicavqa.methods.layers.both_senses import BothSenses
 from musicavqa.methods.layers.channel_adapters import Adapter, WordsAs, WordsAsOne
 from musicavqa.methods.layers.question_towers import QuestionTower, TowerSizes
 from parity import DTYPES, check, check_gradients, golden, said
@@ -103,12 +105,13 @@ def amuse(spec, weights, inputs):
 
 
 TOWER_KEYS = {"word2vec.": "words.", "transformer.layers.": "layers.layers.", "fc.": "out."}
+MUSIC_KEYS = {"transformer_v.layers.": "layers.layers.", "regressor.": "labels."}
 
 
-def tower_key(key):
-    """The official key of a tensor of Amuse's question tower -> ours."""
-    begin = next(begin for begin in TOWER_KEYS if key.startswith(begin))
-    return TOWER_KEYS[begin] + key.removeprefix(begin)
+def renamed(key, names):
+    """The official key of a tensor -> ours, by its beginning."""
+    begin = next(begin for begin in names if key.startswith(begin))
+    return names[begin] + key.removeprefix(begin)
 
 
 def tower(spec, weights, inputs):
@@ -117,9 +120,22 @@ def tower(spec, weights, inputs):
     names = ("word_embed_size", "embed_size", "hidden_size", "num_head")
     sizes = TowerSizes(*(about[name] for name in names), dropout=0.1)
     block = QuestionTower(sizes, about["qst_vocab_size"] if about["vecize"] else 0).eval()
-    block.load_state_dict({tower_key(key): tensor for key, tensor in weights.items()})
+    block.load_state_dict({renamed(key, TOWER_KEYS): tensor for key, tensor in weights.items()})
     block.to(weights["fc.weight"].dtype)
     return {"out": block(inputs["words"])}, block
+
+
+def music(spec, weights, inputs):
+    """Behind the first layer of each sense, in whose place the release has frozen networks."""
+    about = said(spec)
+    senses, width = ("visual", "audio"), about["width"]
+    block = BothSenses(dict.fromkeys(senses, width), width, about["n_labels"], 0.1).eval()
+    block.tokens = torch.nn.ModuleDict({sense: torch.nn.Identity() for sense in senses})
+    block.load_state_dict({renamed(key, MUSIC_KEYS): tensor for key, tensor in weights.items()})
+    block.to(inputs["visual"].dtype)
+    (seen, seen_labels), (heard, heard_labels) = (block(inputs[sense], sense) for sense in senses)
+    labels = {"visual_labels": seen_labels, "audio_labels": heard_labels}
+    return {"f_v": seen, "f_a": heard, **labels}, block
 
 
 RUNS = {
@@ -134,6 +150,7 @@ RUNS = {
     "amuse_adapter_region": amuse,
     "amuse_tower": tower,
     "amuse_tower_chained": tower,
+    "amuse_music": music,
 }
 
 
@@ -144,7 +161,9 @@ def our_name(name):
         if not name.startswith("amuse"):
             return official_adapter(key, torch.zeros(1))[0]
         if name.startswith("amuse_tower"):
-            return tower_key(key)
+            return renamed(key, TOWER_KEYS)
+        if name == "amuse_music":
+            return renamed(key, MUSIC_KEYS)
         return "words.map.weight" if key == "ques_emb.weight" else f"block.{amuse_key(key)}"
 
     return rename

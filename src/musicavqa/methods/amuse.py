@@ -28,15 +28,16 @@ released one's numbers to 1e-9 of their size in double precision (test_parity_ad
   there); the question tells the senses and is told nothing.
 * Towers of two layers read the question, fourteen words with their padding: one for each vector of
   rhythm, sources and region, which tells what it gates, and one for both senses. Its mean gates.
-* Rhythm and sources told by the question, six tokens by six (here `n_segments`); so is the one
-  region, the middle second's whole map (there a detector's), or the mean of `regions_stream`.
-* A change of tempo is one from 30 % of the clip's on, against the segment before, on twenty
-  segments of 3 s (here `n_segments`): on 20,000 made series 19 of 400,000 labels differ, where the
-  change is the limit itself but for rounding.
+* Encoders of rhythm and sources, one of each for both senses (`n_segments` tokens of sound, six
+  there, and `n_moments` pictures), which tell the labels of all segments from a clip's mean.
+* A change of tempo is one from 30 % of the clip's on, against the segment before, on twentieths of
+  the clip: on 20,000 made series 19 of 400,000 labels differ, where the change is the limit itself
+  but for rounding. Sources are counted on thirtieths: instruments of `music_tags` here, separated
+  sounds there.
+* Rhythm and sources told by the question; so is the one region, the middle second's whole map
+  (there a detector's), or the mean of `regions_stream`.
 
 What it has besides, which is not built:
-* Counts of separated sources on thirty segments of 2 s, from the mean of a clip; one transformer
-  and one regressor for both senses.
 * One frozen Swin-V2-tiny for five frames and for five spectra of a second each. In each of its
   twelve blocks one adapter is added behind the attention, told by the question in the first four,
   and one behind the MLP. Ours stand behind each of `n_layers` layers.
@@ -58,18 +59,25 @@ from torch.nn.functional import gelu, mse_loss
 from musicavqa.methods.card import USUAL, Card, Recipe, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.asked_tokens import AskedTokens
+from musicavqa.methods.layers.both_senses import BothSenses
 from musicavqa.methods.layers.channel_adapters import SecondsTold, WordsAs, WordsAsOne
 from musicavqa.methods.layers.grouping import Attend
 from musicavqa.methods.layers.multi_head import MultiHead
 from musicavqa.methods.layers.music_labels import (
     rhythm_labels,
     segment_shares,
+    source_counts,
     source_labels,
     tempo_of,
 )
 from musicavqa.methods.layers.picture_regions import RegionTokens
 from musicavqa.methods.layers.question_towers import QuestionTower, TowerSizes, words_read
-from musicavqa.methods.layers.seconds import mean_of_seconds, picture_vectors
+from musicavqa.methods.layers.seconds import (
+    mean_of_seconds,
+    picture_vectors,
+    spread_seconds,
+    take_seconds,
+)
 from musicavqa.methods.layers.tokens import place_vectors, sinusoids
 from musicavqa.methods.layers.words import real_words
 from musicavqa.questions import INSTRUMENTS
@@ -87,11 +95,15 @@ CARD = Card(
     reference="paper only",
     official_scores="Amuse",
     missing="its own encoders (Swin-V2-L, HTS-AT) and counts of separated sources; of the released "
-    "code, which is another model, the walk through Swin-V2 and what reads sources",
+    "code, which is another model, the walk through Swin-V2",
 )
 
 SENSES = ("audio", "visual")
+N_LABELS = {"rhythm": 1, "source": len(INSTRUMENTS)}
+"""Of each segment."""
 RELEASED_SHARE = 0.30
+RELEASED_SEGMENTS = {"rhythm": 20, "source": 30}
+"""Equal parts of a clip with a label each, as released: of 3 s and of 2 s in a minute."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,9 @@ class Options:
     n_layers: int = 2
     """Layers, after each of which the senses and the question tell each other."""
     n_segments: int = 10
-    """Segments of a clip, in which tempo and instruments are told."""
+    """Segments of a clip, in which tempo and instruments are told; as released those are heard."""
+    n_moments: int = 5
+    """Pictures of a clip, from its first to its last second, that music is seen in, as released."""
     tempo_share: float = 0.25
     """A change is one of more than this share of the clip's tempo."""
     least_tag: float = 0.2
@@ -243,17 +257,8 @@ class Model(nn.Module):
         self.pixels = nn.Linear(options.visual_width, width)
         self.words = nn.Embedding(options.n_words, width)
         self.steps = nn.ModuleList(Step(options) for _ in range(options.n_layers))
-        widths = {"audio": options.audio_width, "visual": options.visual_width}
-        n_labels = {"rhythm": 1} if options.rhythm else {}
-        n_labels |= {"source": len(INSTRUMENTS)} if options.sources else {}
-        self.music = nn.ModuleDict(
-            {
-                f"{kind}_{sense}": MusicEncoder(widths[sense], n, options)
-                for kind, n in n_labels.items()
-                for sense in SENSES
-            }
-        )
         self.released = options.compat == "released"
+        self.music = self._music_encoders(options)
         if options.highway:
             named = options.regions_stream is not None
             self.regions = RegionTokens(options.visual_width, width, named)
@@ -269,12 +274,30 @@ class Model(nn.Module):
         self.dropout = nn.Dropout(0.0 if self.released else options.dropout)
         self.answer = nn.Linear(inner, N_ANSWERS)
 
+    @staticmethod
+    def _music_encoders(options: Options) -> nn.ModuleDict:
+        """One of each kind for each sense; as released one of each kind for both."""
+        widths = {"audio": options.audio_width, "visual": options.visual_width}
+        kinds = ["rhythm"] * options.rhythm + ["source"] * options.sources
+        made: dict[str, nn.Module] = {}
+        for kind in kinds:
+            if options.compat == "released":
+                n_labels = RELEASED_SEGMENTS[kind]
+                made[kind] = BothSenses(widths, options.width, n_labels, options.dropout)
+                continue
+            for sense in SENSES:
+                made[f"{kind}_{sense}"] = MusicEncoder(widths[sense], N_LABELS[kind], options)
+        return nn.ModuleDict(made)
+
     def _ask(self, options: Options) -> None:
         """As released: towers that read the question for each of the vectors that are added."""
         width, heads, dropout = options.width, options.n_heads, options.dropout
         self.ask = QuestionTower(TowerSizes(width, width, width, heads, dropout))
         sizes = TowerSizes(options.word_width, width, width, heads, dropout)
-        words_as: dict[str, nn.Module] = {name: WordsAs(options.n_segments) for name in self.music}
+        n_tokens = {"audio": options.n_segments, "visual": options.n_moments}
+        words_as: dict[str, nn.Module] = {
+            f"{kind}_{sense}": WordsAs(n_tokens[sense]) for kind in self.music for sense in SENSES
+        }
         if options.highway:
             words_as["regions"] = WordsAsOne(width)
         self.asked = nn.ModuleDict(
@@ -341,7 +364,7 @@ class Model(nn.Module):
 
     def _in_seconds(self, batch: Batch, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
         """Means (B, D) over a clip's seconds, each of which has its segment's tokens (C, S, D)."""
-        to_seconds = self._segments(batch).transpose(1, 2)  # (C, T, S)
+        to_seconds = self._segments(batch, self.options.n_segments).transpose(1, 2)  # (C, T, S)
         found = {}
         for name, read in tokens.items():
             in_seconds = to_seconds @ read
@@ -380,37 +403,46 @@ class Model(nn.Module):
     def _places(self, batch: Batch) -> Tensor:
         return place_vectors(batch.streams[self.options.visual_stream], self.options.places)
 
-    def _segments(self, batch: Batch) -> Tensor:
+    def _segments(self, batch: Batch, n_segments: int) -> Tensor:
         """Shares (C, S, T) of seconds in segments."""
-        like = batch.streams[self.options.audio_stream]
-        return segment_shares(batch.seconds, self.options.n_segments).to(like.dtype)
+        like = batch.streams[self.options.streams[0]]
+        return segment_shares(batch.seconds, n_segments).to(like.dtype)
 
     def _music(self, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
         """What each encoder of rhythm or sources makes of its sense."""
         if not len(self.music):
             return {}
-        shares = self._segments(batch)
-        seconds = {
-            "audio": batch.streams[self.options.audio_stream],
-            "visual": picture_vectors(batch.streams[self.options.visual_stream]),
-        }
-        segments = {sense: shares @ rows for sense, rows in seconds.items()}
+        audio = batch.streams[self.options.audio_stream]
+        pictures = picture_vectors(batch.streams[self.options.visual_stream])
+        shares = self._segments(batch, self.options.n_segments)
+        if self.released:
+            moments = spread_seconds(batch.seconds, self.options.n_moments)
+            tokens = {"audio": shares @ audio, "visual": take_seconds(pictures, moments)}
+            both = [(kind, sense) for kind in self.music for sense in SENSES]
+            return {f"{kind}_{s}": self.music[kind](tokens[s], s) for kind, s in both}
+        tokens = {"audio": shares @ audio, "visual": shares @ pictures}
         return {
-            name: encoder(segments[name.partition("_")[2]]) for name, encoder in self.music.items()
+            name: encoder(tokens[name.partition("_")[2]]) for name, encoder in self.music.items()
         }
 
     def labels(self, batch: Batch) -> dict[str, Tensor]:
-        """Rhythm (C, S, 1) and sources (C, S, 22) of the clips, from the music streams."""
-        found, options, shares = {}, self.options, self._segments(batch)
+        """Rhythm (C, S, 1) and sources (C, S, 22) of the clips, from the music streams.
+
+        As released, changes of tempo (C, 20) and counts of sources (C, 30).
+        """
+        found, options = {}, self.options
+        each = RELEASED_SEGMENTS if self.released else dict.fromkeys(N_LABELS, options.n_segments)
         if options.rhythm:
-            rows, released = batch.streams["music_tempo"], options.compat == "released"
-            whole = batch.seconds[:, None].to(rows.dtype)
-            whole = tempo_of(rows, whole / whole.sum(-1, keepdim=True))[:, 0]
-            share = RELEASED_SHARE if released else options.tempo_share
-            tempo = tempo_of(rows, shares)
-            found["rhythm"] = rhythm_labels(tempo, whole, share, released)[..., None]
+            rows = batch.streams["music_tempo"]
+            whole = tempo_of(rows, self._segments(batch, 1))[:, 0]
+            share = RELEASED_SHARE if self.released else options.tempo_share
+            tempo = tempo_of(rows, self._segments(batch, each["rhythm"]))
+            changes = rhythm_labels(tempo, whole, share, self.released)
+            found["rhythm"] = changes if self.released else changes[..., None]
         if options.sources:
-            found["source"] = source_labels(batch.streams["music_tags"], shares, options.least_tag)
+            label = source_counts if self.released else source_labels
+            shares = self._segments(batch, each["source"])
+            found["source"] = label(batch.streams["music_tags"], shares, options.least_tag)
         return found
 
     def _music_losses(
