@@ -96,14 +96,14 @@ def test_as_released_a_clips_mean_tells_of_all_its_parts():
     batch.streams["music_tempo"][..., -1] = 1.0  # sure of a tempo
     batch.streams["music_tempo"][..., -2] = torch.tensor([90.0, 90.0, 180.0, 180.0])
     batch.streams["music_tags"].abs_()
-    labels = model.labels(batch)
+    labels = model.music.labels(batch)
     assert {kind: label.shape for kind, label in labels.items()} == {
         "rhythm": (4, 20),
         "source": (4, 30),
     }
     # two of three seconds end within part 13 of 20, two thirds of which are faster
     assert labels["rhythm"].nonzero().tolist() == [[0, 10], [2, 13]]
-    losses, said = model(batch).losses, model._music(batch)
+    losses, said = model(batch).losses, model.music(batch)
     n_tokens = {name: tokens.shape[1] for name, (tokens, _) in said.items()}
     assert (n_tokens["rhythm_audio"], n_tokens["rhythm_visual"]) == (10, 5)
     for name, (tokens, told) in said.items():

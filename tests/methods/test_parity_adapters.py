@@ -16,8 +16,8 @@ from musicavqa.methods.layers.adapters import (
     Shape,
     official_adapter,
 )
-from musicavqa.methods.layers.both_senses import BothSenses
 from musicavqa.methods.layers.channel_adapters import Adapter, WordsAs, WordsAsOne
+from musicavqa.methods.layers.music_encoders import BothSenses
 from musicavqa.methods.layers.question_towers import QuestionTower, TowerSizes
 from parity import DTYPES, check, check_gradients, golden, said
 

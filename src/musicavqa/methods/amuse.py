@@ -22,27 +22,26 @@ Where we differ from the paper:
 * `interactive`, `rhythm`, `sources` and `highway` are the paper's ablation.
 
 The released code (xid32/Amuse_code, commit 67e53ea) is a later stage of the model and another one
-than the paper prints. compat="released" has of it, **built and checked**: each module gives the
-released one's numbers to 1e-9 of their size in double precision (test_parity_adapters.py).
-* Adapters that project nothing and compare channel with channel (a row is a second here, a frame
-  there); the question tells the senses and is told nothing.
+than the paper prints. compat="released" has it, **built and checked**: modules give its numbers to
+1e-9 of their size in double precision (test_parity_adapters.py); the whole network, run outside
+this project at its full size, gave our logits to 2e-14 (test_amuse_walk.py).
+* `walk`: one Swin-V2-tiny, frozen but for its norms, sees pictures and spectra of `n_moments`
+  seconds. In each of its twelve blocks one adapter is added behind the attention, told by the
+  question in the first four, and one behind the MLP. They project nothing and compare channel with
+  channel. Without `walk` they stand behind our layers, on features.
 * Towers of two layers read the question, fourteen words with their padding: one for each vector of
   rhythm, sources and region, which tells what it gates, and one for both senses. Its mean gates.
 * Encoders of rhythm and sources, one of each for both senses (`n_segments` tokens of sound, six
-  there, and `n_moments` pictures), which tell the labels of all segments from a clip's mean.
-* A change of tempo is one from 30 % of the clip's on, against the segment before, on twentieths of
-  the clip: on 20,000 made series 19 of 400,000 labels differ, where the change is the limit itself
-  but for rounding. Sources are counted on thirtieths: instruments of `music_tags` here, separated
-  sounds there.
-* Rhythm and sources told by the question; so is the one region, the middle second's whole map
-  (there a detector's), or the mean of `regions_stream`.
-
-What it has besides, which is not built:
-* One frozen Swin-V2-tiny for five frames and for five spectra of a second each. In each of its
-  twelve blocks one adapter is added behind the attention, told by the question in the first four,
-  and one behind the MLP. Ours stand behind each of `n_layers` layers.
-* Its masking (off in its settings), InfoBatch, key subset and merging of tokens, which looks for
-  outliers among sums of shares: they are all one but for rounding, so what is left is chance.
+  there, and `n_moments` pictures), tell all labels from a clip's mean: changes of tempo from 30 %
+  of the clip's on against the twentieth of it before (of 400,000 made labels 19 differ, where it
+  is 30 % but for rounding), and instruments of `music_tags` in thirtieths (separated sounds there).
+* The one region is the middle second's whole map (a detector's there), or what is named, averaged.
+* Of its parameters 55,178,956 learn; 12,256,313 of those reach no output, and all others are here.
+* Not as there: what rhythm and sources are read from is a feature, and does not learn with them;
+  the walked network has no stochastic depth; pictures are kept every sixth second unless extracted
+  with every_s=1, and then so are the rows of the music streams.
+* Not built: masking (off in its settings), InfoBatch, key subset, and merging of tokens, which
+  looks for outliers among sums of shares, all one but for rounding: what it leaves is chance.
 * Its evaluation takes the first question of each video, compares the answer's number with a row of
   zeros and a one, and chooses the epoch on test: it cannot have given the published figures.
 """
@@ -54,33 +53,22 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, mse_loss
+from torch.nn.functional import gelu
 
 from musicavqa.methods.card import USUAL, Card, Recipe, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
 from musicavqa.methods.layers.asked_tokens import AskedTokens
-from musicavqa.methods.layers.both_senses import BothSenses
+from musicavqa.methods.layers.asked_walk import AskedWalk
 from musicavqa.methods.layers.channel_adapters import SecondsTold, WordsAs, WordsAsOne
 from musicavqa.methods.layers.grouping import Attend
-from musicavqa.methods.layers.multi_head import MultiHead
-from musicavqa.methods.layers.music_labels import (
-    rhythm_labels,
-    segment_shares,
-    source_counts,
-    source_labels,
-    tempo_of,
-)
+from musicavqa.methods.layers.music_encoders import SENSES, MusicEncoders
+from musicavqa.methods.layers.music_labels import segment_shares
 from musicavqa.methods.layers.picture_regions import RegionTokens
 from musicavqa.methods.layers.question_towers import QuestionTower, TowerSizes, words_read
-from musicavqa.methods.layers.seconds import (
-    mean_of_seconds,
-    picture_vectors,
-    spread_seconds,
-    take_seconds,
-)
+from musicavqa.methods.layers.seconds import mean_of_seconds
 from musicavqa.methods.layers.tokens import place_vectors, sinusoids
+from musicavqa.methods.layers.told_streams import Teller, Told
 from musicavqa.methods.layers.words import real_words
-from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -95,15 +83,8 @@ CARD = Card(
     reference="paper only",
     official_scores="Amuse",
     missing="its own encoders (Swin-V2-L, HTS-AT) and counts of separated sources; of the released "
-    "code, which is another model, the walk through Swin-V2",
+    "code, which is another model, its detector and InfoBatch",
 )
-
-SENSES = ("audio", "visual")
-N_LABELS = {"rhythm": 1, "source": len(INSTRUMENTS)}
-"""Of each segment."""
-RELEASED_SHARE = 0.30
-RELEASED_SEGMENTS = {"rhythm": 20, "source": 30}
-"""Equal parts of a clip with a label each, as released: of 3 s and of 2 s in a minute."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +107,7 @@ class Options:
     n_segments: int = 10
     """Segments of a clip, in which tempo and instruments are told; as released those are heard."""
     n_moments: int = 5
-    """Pictures of a clip, from its first to its last second, that music is seen in, as released."""
+    """Seconds, from a clip's first to its last, in which music is seen, and which are walked."""
     tempo_share: float = 0.25
     """A change is one of more than this share of the clip's tempo."""
     least_tag: float = 0.2
@@ -151,12 +132,35 @@ class Options:
     word_width: int = 512
     """Of the words that towers embed, as released, and of the layer before the answer there."""
     compat: Literal["paper", "released"] = "paper"
+    walk: Literal["", "tiny", "swin_v2_t"] = ""
+    """As released: the network that is walked block by block for sound and pictures, in the place
+    of features and layers; those are left to rhythm, sources and the region."""
+    sound_stream: str = "audio_fbank_192"
+    """A spectrum (frames, bands) per second, which is walked like a picture."""
+    picture_stream: str = "visual_frames"
+    """A picture (3, rows, columns) per second, values 0 to 255, which is walked."""
+    n_asked: int = 4
+    """Blocks of the walk that the question tells, the first ones."""
+    frozen: bool = True
+    """Of the walked network only the norms learn; else all of it."""
+
+    def __post_init__(self) -> None:
+        if self.walk and self.compat != "released":
+            raise ValueError(f"walk={self.walk!r} is what was released: set compat='released'.")
+        if self.walk and not self.interactive:
+            raise ValueError(
+                "In the walk sound, pictures and question tell each other: set interactive=True."
+            )
 
     @property
     def streams(self) -> tuple[str, ...]:
+        music = self.rhythm or self.sources
+        walked = (self.sound_stream, self.picture_stream) if self.walk else ()
+        heard = (self.audio_stream,) if music or not self.walk else ()
+        seen = (self.visual_stream,) if music or self.highway or not self.walk else ()
         more = (self.regions_stream,) if self.regions_stream and self.highway else ()
         told = ("music_tempo",) * self.rhythm + ("music_tags",) * self.sources
-        return self.audio_stream, self.visual_stream, *more, *told
+        return *walked, *heard, *seen, *more, *told
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -168,36 +172,6 @@ PUBLISHED = Options(
     visual_stream="visual_resnet18_map", visual_width=512, width=512, music="frozen",
 )  # fmt: skip
 """On the features of MUSIC-AVQA; the paper's own encoders are not at hand as features."""
-
-
-class Teller(nn.Module):
-    """What one stream (R, N, D) is told by another (R, M, D): attention, linear, GELU, linear."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.attention = MultiHead(width, 1, 0.0, merge=False)
-        self.inner = nn.Linear(width, width)
-        self.outer = nn.Linear(width, width)
-
-    def forward(self, tokens: Tensor, told: Tensor, there: Tensor) -> Tensor:
-        return self.outer(gelu(self.inner(self.attention(tokens, told, there))))
-
-
-class Told(nn.Module):
-    """A stream with what two others tell it, weighed token by token by an attention to both."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.tellers = nn.ModuleList(Teller(width) for _ in range(2))
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-
-    def forward(self, tokens: Tensor, others: list[tuple[Tensor, Tensor]]) -> Tensor:
-        told = [tell(tokens, *other) for tell, other in zip(self.tellers, others, strict=True)]
-        both = torch.stack(told, dim=-2)  # (R, N, 2, D)
-        scores = torch.einsum("rnd,rnkd->rnk", self.query(tokens), self.key(both))
-        weights = (scores / tokens.shape[-1] ** 0.5).softmax(-1)
-        return tokens + torch.einsum("rnk,rnkd->rnd", weights, both)
 
 
 class Step(nn.Module):
@@ -227,25 +201,9 @@ class Step(nn.Module):
         ]
 
 
-class MusicEncoder(nn.Module):
-    """Segments (C, S, E) of one sense -> what they are read as (C, S, D), and labels (C, S, L)."""
-
-    def __init__(self, width_in: int, n_labels: int, options: Options) -> None:
-        super().__init__()
-        width = options.width
-        self.segments = nn.Linear(width_in, width)
-        self.layer = Attend(width, options.n_heads, options.drop_path, "self")
-        self.labels = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width // 2), nn.ReLU(),
-            nn.Linear(width // 2, n_labels),
-        )  # fmt: skip
-
-    def forward(self, segments: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = self.segments(segments)
-        tokens = tokens + sinusoids(tokens.shape[1], tokens)
-        there = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
-        tokens = self.layer(tokens, tokens, there)
-        return tokens, self.labels(tokens)
+Read = tuple[dict[str, Tensor], Tensor, tuple[Tensor, Tensor] | None]
+"""Means (B, D) of sound and pictures, what gates are made of (B, D), and, but for the walk, the
+words (B, W, D) as they were before the steps, with which of them are there (B, W)."""
 
 
 class Model(nn.Module):
@@ -253,12 +211,14 @@ class Model(nn.Module):
         super().__init__()
         self.options = options
         width = options.width
-        self.audio_in = nn.Linear(options.audio_width, width)
-        self.pixels = nn.Linear(options.visual_width, width)
-        self.words = nn.Embedding(options.n_words, width)
-        self.steps = nn.ModuleList(Step(options) for _ in range(options.n_layers))
         self.released = options.compat == "released"
-        self.music = self._music_encoders(options)
+        self.walk = AskedWalk(options) if options.walk else None
+        if self.walk is None:
+            self.audio_in = nn.Linear(options.audio_width, width)
+            self.pixels = nn.Linear(options.visual_width, width)
+            self.words = nn.Embedding(options.n_words, width)
+            self.steps = nn.ModuleList(Step(options) for _ in range(options.n_layers))
+        self.music = MusicEncoders(options)
         if options.highway:
             named = options.regions_stream is not None
             self.regions = RegionTokens(options.visual_width, width, named)
@@ -274,29 +234,14 @@ class Model(nn.Module):
         self.dropout = nn.Dropout(0.0 if self.released else options.dropout)
         self.answer = nn.Linear(inner, N_ANSWERS)
 
-    @staticmethod
-    def _music_encoders(options: Options) -> nn.ModuleDict:
-        """One of each kind for each sense; as released one of each kind for both."""
-        widths = {"audio": options.audio_width, "visual": options.visual_width}
-        kinds = ["rhythm"] * options.rhythm + ["source"] * options.sources
-        made: dict[str, nn.Module] = {}
-        for kind in kinds:
-            if options.compat == "released":
-                n_labels = RELEASED_SEGMENTS[kind]
-                made[kind] = BothSenses(widths, options.width, n_labels, options.dropout)
-                continue
-            for sense in SENSES:
-                made[f"{kind}_{sense}"] = MusicEncoder(widths[sense], N_LABELS[kind], options)
-        return nn.ModuleDict(made)
-
     def _ask(self, options: Options) -> None:
         """As released: towers that read the question for each of the vectors that are added."""
         width, heads, dropout = options.width, options.n_heads, options.dropout
-        self.ask = QuestionTower(TowerSizes(width, width, width, heads, dropout))
+        if self.walk is None:
+            self.ask = QuestionTower(TowerSizes(width, width, width, heads, dropout))
         sizes = TowerSizes(options.word_width, width, width, heads, dropout)
-        n_tokens = {"audio": options.n_segments, "visual": options.n_moments}
         words_as: dict[str, nn.Module] = {
-            f"{kind}_{sense}": WordsAs(n_tokens[sense]) for kind in self.music for sense in SENSES
+            name: WordsAs(n_tokens) for name, n_tokens in self.music.n_tokens.items()
         }
         if options.highway:
             words_as["regions"] = WordsAsOne(width)
@@ -304,9 +249,15 @@ class Model(nn.Module):
             {name: AskedTokens(part, sizes, options.n_words) for name, part in words_as.items()}
         )
 
+    @property
+    def weights(self) -> dict[str, str]:
+        """Where official weights belong, and which."""
+        walk = self.options.walk
+        return {} if walk in ("", "tiny") else {"walk.eye.tower.network": walk}
+
     def forward(self, batch: Batch) -> Output:
-        vectors, question, words = self._senses(batch)
-        said = self._music(batch)
+        vectors, question, words = self._senses(batch) if self.walk is None else self._walk(batch)
+        said = self.music(batch)
         frozen = self.options.music == "frozen"
         tokens = {name: read.detach() if frozen else read for name, (read, _) in said.items()}
         if self.released:
@@ -320,14 +271,15 @@ class Model(nn.Module):
         total = self.dropout(gelu(self.fuse(torch.stack(gated).sum(0))))
         losses = {}
         if self.options.music == "learning":
-            losses = self._music_losses(batch, said, self.options.music_weight)
+            losses = self.music.losses(batch, said, self.options.music_weight)
         return Output(self.answer(total), losses)
 
-    def _senses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, Tensor]]:
-        """What the steps make: means (B, D) of sound and pictures, what gates them (B, D).
+    def _walk(self, batch: Batch) -> Read:
+        assert self.walk is not None
+        heard, seen, question = self.walk(batch)
+        return {"audio": heard, "visual": seen}, question, None
 
-        And the words (B, W, D) before the steps, with which of them are there (B, W).
-        """
+    def _senses(self, batch: Batch) -> Read:
         rows, valid = batch.clip_of, batch.seconds
         audio = self.audio_in(batch.streams[self.options.audio_stream])
         pixels = self.pixels(self._places(batch))
@@ -364,10 +316,10 @@ class Model(nn.Module):
 
     def _in_seconds(self, batch: Batch, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
         """Means (B, D) over a clip's seconds, each of which has its segment's tokens (C, S, D)."""
-        to_seconds = self._segments(batch, self.options.n_segments).transpose(1, 2)  # (C, T, S)
+        shares = segment_shares(batch.seconds, self.options.n_segments)  # (C, S, T)
         found = {}
         for name, read in tokens.items():
-            in_seconds = to_seconds @ read
+            in_seconds = shares.transpose(1, 2).to(read.dtype) @ read
             moments = sinusoids(in_seconds.shape[1], in_seconds)
             found[name] = mean_of_seconds(in_seconds + moments, batch.seconds)[batch.clip_of]
         return found
@@ -375,11 +327,12 @@ class Model(nn.Module):
     def stage_losses(self, stage: str, batch: Batch) -> dict[str, Tensor]:
         """Stages 'rhythm' and 'sources': the labels of one kind from either sense."""
         kind = {"rhythm": "rhythm", "sources": "source"}[stage]
-        said = {name: found for name, found in self._music(batch).items() if kind in name}
-        return self._music_losses(batch, said, 1.0)
+        said = {name: found for name, found in self.music(batch).items() if kind in name}
+        return self.music.losses(batch, said, 1.0)
 
-    def _highway(self, batch: Batch, words: tuple[Tensor, Tensor]) -> Tensor:
+    def _highway(self, batch: Batch, words: tuple[Tensor, Tensor] | None) -> Tensor:
         """Regions (B, D) as the question's words tell them, the mean by their shares."""
+        assert words is not None
         tokens, shares = self._regions(batch, batch.seconds)
         tokens = tokens[batch.clip_of]
         tokens = tokens + self.regions_told(tokens, *words)
@@ -402,58 +355,6 @@ class Model(nn.Module):
 
     def _places(self, batch: Batch) -> Tensor:
         return place_vectors(batch.streams[self.options.visual_stream], self.options.places)
-
-    def _segments(self, batch: Batch, n_segments: int) -> Tensor:
-        """Shares (C, S, T) of seconds in segments."""
-        like = batch.streams[self.options.streams[0]]
-        return segment_shares(batch.seconds, n_segments).to(like.dtype)
-
-    def _music(self, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        """What each encoder of rhythm or sources makes of its sense."""
-        if not len(self.music):
-            return {}
-        audio = batch.streams[self.options.audio_stream]
-        pictures = picture_vectors(batch.streams[self.options.visual_stream])
-        shares = self._segments(batch, self.options.n_segments)
-        if self.released:
-            moments = spread_seconds(batch.seconds, self.options.n_moments)
-            tokens = {"audio": shares @ audio, "visual": take_seconds(pictures, moments)}
-            both = [(kind, sense) for kind in self.music for sense in SENSES]
-            return {f"{kind}_{s}": self.music[kind](tokens[s], s) for kind, s in both}
-        tokens = {"audio": shares @ audio, "visual": shares @ pictures}
-        return {
-            name: encoder(tokens[name.partition("_")[2]]) for name, encoder in self.music.items()
-        }
-
-    def labels(self, batch: Batch) -> dict[str, Tensor]:
-        """Rhythm (C, S, 1) and sources (C, S, 22) of the clips, from the music streams.
-
-        As released, changes of tempo (C, 20) and counts of sources (C, 30).
-        """
-        found, options = {}, self.options
-        each = RELEASED_SEGMENTS if self.released else dict.fromkeys(N_LABELS, options.n_segments)
-        if options.rhythm:
-            rows = batch.streams["music_tempo"]
-            whole = tempo_of(rows, self._segments(batch, 1))[:, 0]
-            share = RELEASED_SHARE if self.released else options.tempo_share
-            tempo = tempo_of(rows, self._segments(batch, each["rhythm"]))
-            changes = rhythm_labels(tempo, whole, share, self.released)
-            found["rhythm"] = changes if self.released else changes[..., None]
-        if options.sources:
-            label = source_counts if self.released else source_labels
-            shares = self._segments(batch, each["source"])
-            found["source"] = label(batch.streams["music_tags"], shares, options.least_tag)
-        return found
-
-    def _music_losses(
-        self, batch: Batch, said: dict[str, tuple[Tensor, Tensor]], weight: float
-    ) -> dict[str, Tensor]:
-        """Mean squared errors, half for either sense."""
-        wanted = self.labels(batch) if said else {}
-        return {
-            name: 0.5 * weight * mse_loss(told, wanted[name.partition("_")[0]])
-            for name, (_, told) in said.items()
-        }
 
 
 PRINTED = Recipe(
@@ -489,3 +390,10 @@ REPRODUCTION = Reproduction(
         "It trains on the first question of each video; here all are asked.",
     ),
 )
+
+OFFICIAL_OPTIONS = {
+    "walk": "swin_v2_t", "sound_stream": "audio_fbank_256", "picture_stream": "visual_frames_256",
+    "audio_stream": "audio_htsat", "audio_width": 768, "visual_stream": "visual_swin_v2_tiny",
+    "visual_width": 768, "width": 768, "n_segments": 6,
+}  # fmt: skip
+"""Sizes and streams of the released network; its region is of a detector's map of 640 channels."""
