@@ -201,7 +201,9 @@ class Step(nn.Module):
         ]
 
 
-Read = tuple[dict[str, Tensor], Tensor, tuple[Tensor, Tensor] | None]
+Vectors = dict[str, Tensor]
+"""Of one kind of evidence each, (B, D)."""
+Sensed = tuple[Vectors, Tensor, tuple[Tensor, Tensor] | None]
 """Means (B, D) of sound and pictures, what gates are made of (B, D), and, but for the walk, the
 words (B, W, D) as they were before the steps, with which of them are there (B, W)."""
 
@@ -223,7 +225,7 @@ class Model(nn.Module):
             named = options.regions_stream is not None
             self.regions = RegionTokens(options.visual_width, width, named)
         if self.released:
-            self._ask(options)
+            self._add_towers(options)
         else:
             names = [*SENSES, *self.music, *(["regions"] if options.highway else [])]
             if options.highway:
@@ -234,7 +236,7 @@ class Model(nn.Module):
         self.dropout = nn.Dropout(0.0 if self.released else options.dropout)
         self.answer = nn.Linear(inner, N_ANSWERS)
 
-    def _ask(self, options: Options) -> None:
+    def _add_towers(self, options: Options) -> None:
         """As released: towers that read the question for each of the vectors that are added."""
         width, heads, dropout = options.width, options.n_heads, options.dropout
         if self.walk is None:
@@ -261,7 +263,9 @@ class Model(nn.Module):
         frozen = self.options.music == "frozen"
         tokens = {name: read.detach() if frozen else read for name, (read, _) in said.items()}
         if self.released:
-            gates = self._answer_asked(batch, vectors, question, tokens)
+            asked, gates = self._ask_towers(batch, tokens)
+            vectors |= asked
+            gates |= dict.fromkeys(SENSES, question)
         else:
             vectors |= self._in_seconds(batch, tokens)
             if self.options.highway:
@@ -274,12 +278,12 @@ class Model(nn.Module):
             losses = self.music.losses(batch, said, self.options.music_weight)
         return Output(self.answer(total), losses)
 
-    def _walk(self, batch: Batch) -> Read:
+    def _walk(self, batch: Batch) -> Sensed:
         assert self.walk is not None
         heard, seen, question = self.walk(batch)
         return {"audio": heard, "visual": seen}, question, None
 
-    def _senses(self, batch: Batch) -> Read:
+    def _senses(self, batch: Batch) -> Sensed:
         rows, valid = batch.clip_of, batch.seconds
         audio = self.audio_in(batch.streams[self.options.audio_stream])
         pixels = self.pixels(self._places(batch))
@@ -302,19 +306,18 @@ class Model(nn.Module):
         real = torch.ones_like(numbers, dtype=torch.bool) if self.released else real_words(numbers)
         return spelled + sinusoids(spelled.shape[1], spelled), real
 
-    def _answer_asked(
-        self, batch: Batch, vectors: dict[str, Tensor], question: Tensor, tokens: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Puts what was asked of music and region among the vectors; gives the gates (B, D)."""
-        gates = dict.fromkeys(SENSES, question)
+    def _ask_towers(self, batch: Batch, tokens: Vectors) -> tuple[Vectors, Vectors]:
+        """As released: what is asked of music (tokens (C, N, D)) and region, and their gates."""
         if self.options.highway:
             tokens = {**tokens, "regions": self._region(batch)}
         words = words_read(batch.words)
-        for name, asked in self.asked.items():
-            vectors[name], gates[name] = asked(tokens[name][batch.clip_of], words)
-        return gates
+        asked = {
+            name: part(tokens[name][batch.clip_of], words) for name, part in self.asked.items()
+        }
+        vectors = {name: vector for name, (vector, _) in asked.items()}
+        return vectors, {name: gate for name, (_, gate) in asked.items()}
 
-    def _in_seconds(self, batch: Batch, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _in_seconds(self, batch: Batch, tokens: Vectors) -> Vectors:
         """Means (B, D) over a clip's seconds, each of which has its segment's tokens (C, S, D)."""
         shares = segment_shares(batch.seconds, self.options.n_segments)  # (C, S, T)
         found = {}
