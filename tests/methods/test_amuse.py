@@ -239,6 +239,27 @@ def test_as_released_what_a_tower_says_is_the_gate_of_its_vector():
         assert (heard - shut).abs().max() > 1e-3, name
 
 
+def test_as_released_the_answer_is_of_the_sum_of_seven_vectors_times_their_gates():
+    model, said = amuse(compat="released").eval(), {}
+    towers = {"senses": model.ask, **{n: part.tower for n, part in model.asked.items()}}
+    adapters = {name: part.told for name, part in model.asked.items()}
+    for kind, parts in (("gate", towers), ("vector", adapters), ("step", {"": model.steps[-1]})):
+        for name, part in parts.items():
+            part.register_forward_hook(
+                lambda m, given, out, key=(kind, name): said.update({key: out})
+            )
+    batch = batch_for(model, lengths=[4, 2, 3, 1])
+    logits = model(batch).logits
+    gates = {name: said["gate", name].mean(1).sigmoid() for name in towers}
+    total = sum(said["vector", name].mean(1) * gates[name] for name in adapters)
+    for tokens, there in said["step", ""][:2]:
+        mean = (tokens * there[..., None]).sum(1) / there.sum(1, keepdim=True)
+        total = total + mean * gates["senses"]
+    wanted = model.answer(torch.nn.functional.gelu(model.fuse(total)))
+    assert len(adapters) + 2 == 7
+    torch.testing.assert_close(logits, wanted, atol=1e-6, rtol=1e-5)
+
+
 def test_as_released_the_one_region_is_the_middle_second_or_the_mean_of_those_named():
     for stream in (None, "visual_regions"):
         model = amuse(compat="released", regions_stream=stream).eval()
