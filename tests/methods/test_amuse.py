@@ -10,10 +10,13 @@ from musicavqa.methods.layers.channel_adapters import Adapter
 from musicavqa.methods.layers.music_labels import (
     rhythm_labels,
     segment_shares,
+    source_counts,
     source_labels,
     tempo_of,
 )
 from musicavqa.methods.layers.picture_regions import RegionTokens, inside_boxes
+from musicavqa.methods.layers.question_towers import words_read
+from musicavqa.methods.layers.seconds import spread_seconds
 from musicavqa.questions import INSTRUMENTS
 
 TEMPO = torch.tensor([[100.0, 100.0, 130.0, 130.0]])
@@ -66,6 +69,48 @@ def test_an_instrument_is_there_where_both_taggers_hear_it_in_some_second():
     shares = segment_shares(torch.ones(1, 4, dtype=torch.bool), 2)
     found = source_labels(rows, shares, least=0.2)
     assert found.nonzero().tolist() == [[0, 0, 3]]
+
+
+def test_sources_are_counted_in_each_part_of_a_clip():
+    rows = torch.zeros(2, 6, 2, len(INSTRUMENTS))
+    rows[:, 0, :, 3] = 0.3
+    rows[:, 1, :, 4:7] = 0.2
+    rows[:, 1, 0, 8] = 0.3  # one tagger of two
+    rows[:, 5, :] = 0.9  # which the second clip has not
+    valid = torch.arange(6) < torch.tensor([6, 2])[:, None]
+    counts = source_counts(rows, segment_shares(valid, 3), least=0.2)
+    assert counts.tolist() == [[4, 0, 22], [1, 4, 3]]  # parts of two seconds, and of two thirds
+
+
+def test_moments_are_spread_from_the_first_second_to_the_last():
+    valid = torch.arange(60) < torch.tensor([60, 5, 2, 1])[:, None]
+    wanted = [[0, 14, 29, 44, 59], [0, 1, 2, 3, 4], [0, 0, 0, 0, 1], [0] * 5]
+    assert spread_seconds(valid, 5).tolist() == wanted
+    assert spread_seconds(valid, 1).tolist() == [[0]] * 4
+
+
+def test_as_released_a_clips_mean_tells_of_all_its_parts():
+    model = amuse(compat="released", music_weight=1.0).eval()
+    assert set(model.music) == {"rhythm", "source"}
+    batch = batch_for(model, lengths=[4, 2, 3, 1])
+    batch.streams["music_tempo"][..., -1] = 1.0  # sure of a tempo
+    batch.streams["music_tempo"][..., -2] = torch.tensor([90.0, 90.0, 180.0, 180.0])
+    batch.streams["music_tags"].abs_()
+    labels = model.music.labels(batch)
+    assert {kind: label.shape for kind, label in labels.items()} == {
+        "rhythm": (4, 20),
+        "source": (4, 30),
+    }
+    # two of three seconds end within part 13 of 20, two thirds of which are faster
+    assert labels["rhythm"].nonzero().tolist() == [[0, 10], [2, 13]]
+    losses, said = model(batch).losses, model.music(batch)
+    n_tokens = {name: tokens.shape[1] for name, (tokens, _) in said.items()}
+    assert (n_tokens["rhythm_audio"], n_tokens["rhythm_visual"]) == (10, 5)
+    for name, (tokens, told) in said.items():
+        kind = name.partition("_")[0]
+        torch.testing.assert_close(told, model.music[kind].labels(tokens.mean(1)))
+        wanted = 0.5 * (told - labels[kind]).square().mean()
+        torch.testing.assert_close(losses[name], wanted)
 
 
 def test_cells_count_by_what_of_them_lies_in_a_box():
@@ -157,6 +202,80 @@ def test_as_released_the_question_tells_and_is_told_nothing():
     assert not torch.equal(before[1], other_sound[1])
     assert torch.equal(before[2], other_sound[2])
     assert {"asked", "music"} <= {name.split(".")[0] for name, _ in model.named_parameters()}
+
+
+def test_as_released_fourteen_words_are_read_with_their_padding():
+    words = torch.arange(1, 21)[None]
+    assert words_read(words).tolist() == [list(range(1, 15))]
+    assert words_read(words[:, :3]).tolist() == [[1, 2, 3, *[0] * 11]]
+    model = amuse(compat="released").eval()
+    batch = batch_for(model)
+    before = model(batch).logits
+    batch.words = torch.nn.functional.pad(batch.words, (0, 20))
+    torch.testing.assert_close(model(batch).logits, before, atol=0, rtol=0)
+    with torch.no_grad():
+        model.asked["regions"].tower.words.weight[0] += 1.0  # the padding's
+    assert not torch.allclose(model(batch).logits, before)
+
+
+def test_as_released_what_a_tower_says_is_the_gate_of_its_vector():
+    model = amuse(compat="released", music="frozen").eval()
+    music = {f"{kind}_{sense}" for kind in ("rhythm", "source") for sense in ("audio", "visual")}
+    assert set(model.asked) == {*music, "regions"}
+    batch = batch_for(model)
+
+    def with_gates(*towers):
+        for tower in (model.ask, *(asked.tower for asked in model.asked.values())):
+            tower.out.weight.data.zero_()
+            tower.out.bias.data.fill_(-100.0)
+        for tower in towers:
+            tower.out.bias.data.zero_()  # a gate of one half
+        return model(batch).logits
+
+    shut = with_gates()
+    torch.testing.assert_close(shut, shut[:1].expand_as(shut), atol=1e-6, rtol=0)
+    for part, name in [(model.ask, "both senses"), *((a.tower, n) for n, a in model.asked.items())]:
+        heard = with_gates(part)
+        assert (heard - shut).abs().max() > 1e-3, name
+
+
+def test_as_released_the_answer_is_of_the_sum_of_seven_vectors_times_their_gates():
+    model, said = amuse(compat="released").eval(), {}
+    towers = {"senses": model.ask, **{n: part.tower for n, part in model.asked.items()}}
+    adapters = {name: part.told for name, part in model.asked.items()}
+    for kind, parts in (("gate", towers), ("vector", adapters), ("step", {"": model.steps[-1]})):
+        for name, part in parts.items():
+            part.register_forward_hook(
+                lambda m, given, out, key=(kind, name): said.update({key: out})
+            )
+    batch = batch_for(model, lengths=[4, 2, 3, 1])
+    logits = model(batch).logits
+    gates = {name: said["gate", name].mean(1).sigmoid() for name in towers}
+    total = sum(said["vector", name].mean(1) * gates[name] for name in adapters)
+    for tokens, there in said["step", ""][:2]:
+        mean = (tokens * there[..., None]).sum(1) / there.sum(1, keepdim=True)
+        total = total + mean * gates["senses"]
+    wanted = model.answer(torch.nn.functional.gelu(model.fuse(total)))
+    assert len(adapters) + 2 == 7
+    torch.testing.assert_close(logits, wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_as_released_the_one_region_is_the_middle_second_or_the_mean_of_those_named():
+    for stream in (None, "visual_regions"):
+        model = amuse(compat="released", regions_stream=stream).eval()
+        batch, seen = batch_for(model, lengths=[4, 2, 3, 1]), []
+        model.asked["regions"].register_forward_hook(
+            lambda m, given, out, seen=seen: seen.append(given[0])
+        )
+        model(batch)
+        maps = batch.streams["visual_effnet"]
+        if stream is None:
+            middle = maps[torch.arange(4), torch.tensor([2, 1, 1, 0])].flatten(2).mean(-1)
+            wanted = model.regions.look(middle)
+        else:
+            tokens, shares = model.regions(maps, batch.streams[stream], batch.seconds)
+            wanted = (shares[..., None] * tokens).sum(1)
+        torch.testing.assert_close(seen[0], wanted[batch.clip_of][:, None], atol=1e-5, rtol=1e-4)
 
 
 def test_channels_are_compared_over_all_tokens_and_shares_of_the_others_sum_to_one():

@@ -1,4 +1,8 @@
-"""Adapters of LAVisH, DG-SCT, AVMoE and Amuse against the numbers of their official code."""
+"""Adapters of LAVisH, DG-SCT, AVMoE and Amuse against the numbers of their official code.
+
+And what else Amuse's release has: towers that read the question which tells its adapters, and the
+encoder of rhythm and sources.
+"""
 
 import pytest
 import torch
@@ -12,7 +16,9 @@ from musicavqa.methods.layers.adapters import (
     Shape,
     official_adapter,
 )
-from musicavqa.methods.layers.channel_adapters import Adapter, WordsAs
+from musicavqa.methods.layers.channel_adapters import Adapter, WordsAs, WordsAsOne
+from musicavqa.methods.layers.music_encoders import BothSenses
+from musicavqa.methods.layers.question_towers import QuestionTower, TowerSizes
 from parity import DTYPES, check, check_gradients, golden, said
 
 
@@ -90,12 +96,46 @@ def amuse(spec, weights, inputs):
     tokens = tokens.transpose(1, 2) if "type" in about else tokens
     if (mapped := weights.get("ques_emb.weight")) is None:
         return {"out": as_official(block(tokens, told[..., 0].transpose(1, 2)))}, parts
-    parts["words"] = WordsAs(len(mapped)).to(mapped.dtype)
+    pooled = tokens.shape[1] == 1  # one token is told by the means of the words
+    parts["words"] = (WordsAsOne if pooled else WordsAs)(len(mapped)).to(mapped.dtype)
     parts["words"].load_state_dict({"map.weight": mapped[..., 0, 0]})
-    real = torch.ones(told.shape[:2], dtype=torch.bool)
-    told = parts["words"](told, real, len(mapped))
+    told = parts["words"](told)
     told = told.repeat_interleave(len(tokens) // len(told), dim=0)  # the same for each picture
     return {"out": as_official(block(tokens, told))}, parts
+
+
+TOWER_KEYS = {"word2vec.": "words.", "transformer.layers.": "layers.layers.", "fc.": "out."}
+MUSIC_KEYS = {"transformer_v.layers.": "layers.layers.", "regressor.": "labels."}
+
+
+def renamed(key, names):
+    """The official key of a tensor -> ours, by its beginning."""
+    begin = next(begin for begin in names if key.startswith(begin))
+    return names[begin] + key.removeprefix(begin)
+
+
+def tower(spec, weights, inputs):
+    """With an embedding of its own, or behind another tower."""
+    about = said(spec)
+    names = ("word_embed_size", "embed_size", "hidden_size", "num_head")
+    sizes = TowerSizes(*(about[name] for name in names), dropout=0.1)
+    block = QuestionTower(sizes, about["qst_vocab_size"] if about["vecize"] else 0).eval()
+    block.load_state_dict({renamed(key, TOWER_KEYS): tensor for key, tensor in weights.items()})
+    block.to(weights["fc.weight"].dtype)
+    return {"out": block(inputs["words"])}, block
+
+
+def music(spec, weights, inputs):
+    """Behind the first layer of each sense, in whose place the release has frozen networks."""
+    about = said(spec)
+    senses, width = ("visual", "audio"), about["width"]
+    block = BothSenses(dict.fromkeys(senses, width), width, about["n_labels"], 0.1).eval()
+    block.tokens = torch.nn.ModuleDict({sense: torch.nn.Identity() for sense in senses})
+    block.load_state_dict({renamed(key, MUSIC_KEYS): tensor for key, tensor in weights.items()})
+    block.to(inputs["visual"].dtype)
+    (seen, seen_labels), (heard, heard_labels) = (block(inputs[sense], sense) for sense in senses)
+    labels = {"visual_labels": seen_labels, "audio_labels": heard_labels}
+    return {"f_v": seen, "f_a": heard, **labels}, block
 
 
 RUNS = {
@@ -107,6 +147,10 @@ RUNS = {
     "amuse_adapter": amuse,
     "amuse_adapter_question": amuse,
     "amuse_adapter_segments": amuse,
+    "amuse_adapter_region": amuse,
+    "amuse_tower": tower,
+    "amuse_tower_chained": tower,
+    "amuse_music": music,
 }
 
 
@@ -116,6 +160,10 @@ def our_name(name):
     def rename(key):
         if not name.startswith("amuse"):
             return official_adapter(key, torch.zeros(1))[0]
+        if name.startswith("amuse_tower"):
+            return renamed(key, TOWER_KEYS)
+        if name == "amuse_music":
+            return renamed(key, MUSIC_KEYS)
         return "words.map.weight" if key == "ques_emb.weight" else f"block.{amuse_key(key)}"
 
     return rename

@@ -22,27 +22,26 @@ Where we differ from the paper:
 * `interactive`, `rhythm`, `sources` and `highway` are the paper's ablation.
 
 The released code (xid32/Amuse_code, commit 67e53ea) is a later stage of the model and another one
-than the paper prints. What it has, and whether compat="released" has it:
-* Adapters that project nothing and compare channel with channel; the question tells the senses and
-  is told nothing. **Built and checked**: the module gives the numbers of the released one to 1e-9
-  of their size in double precision (tests/methods/test_parity_adapters.py). A row is a second here,
-  a frame there; padding of the question counts as nothing here and is read there.
-* Rhythm and sources told by the question, six tokens by six, before they are added. **Built and
-  checked** likewise, with `n_segments` tokens.
-* A change of tempo is one from 30 % of the clip's on, against the segment before, on twenty
-  segments of 3 s. **Built and checked** on 20,000 made series: of 400,000 labels 19 differ, where
-  the change is the limit itself but for rounding. The number of segments stays `n_segments`.
-* Counts of separated sources on thirty segments of 2 s, from the mean of a clip; one transformer
-  and one regressor for both senses. Not built: labels and networks are as above.
-* One frozen Swin-V2-tiny for five frames and for five spectra of a second each. In each of its
-  twelve blocks one adapter is added behind the attention, told by the question in the first four,
-  and one behind the MLP. Not built: ours stand behind each of `n_layers` layers.
-* A tower of two layers reads the question for each of the seven vectors, and the mean of what it
-  says is the gate. Here the mean of the question goes through a linear layer for each.
-* The map of a detector of the middle frame, averaged, is the one region; without `regions_stream`
-  we have one of each second.
-* Its masking (off in its settings), InfoBatch and key subset are not built, nor is its merging of
-  tokens, which gives zeros, as the weights that it looks for outliers in are all one.
+than the paper prints. compat="released" has it, **built and checked**: modules give its numbers to
+1e-9 of their size in double precision (test_parity_adapters.py); the whole network, run outside
+this project at its full size, gave our logits to 2e-14 (test_amuse_walk.py).
+* `walk`: one Swin-V2-tiny, frozen but for its norms, sees pictures and spectra of `n_moments`
+  seconds. In each of its twelve blocks one adapter is added behind the attention, told by the
+  question in the first four, and one behind the MLP. They project nothing and compare channel with
+  channel. Without `walk` they stand behind our layers, on features.
+* Towers of two layers read the question, fourteen words with their padding: one for each vector of
+  rhythm, sources and region, which tells what it gates, and one for both senses. Its mean gates.
+* Encoders of rhythm and sources, one of each for both senses (`n_segments` tokens of sound, six
+  there, and `n_moments` pictures), tell all labels from a clip's mean: changes of tempo from 30 %
+  of the clip's on against the twentieth of it before (of 400,000 made labels 19 differ, where it
+  is 30 % but for rounding), and instruments of `music_tags` in thirtieths (separated sounds there).
+* The one region is the middle second's whole map (a detector's there), or what is named, averaged.
+* Of its parameters 55,178,956 learn; 12,256,313 of those reach no output, and all others are here.
+* Not as there: what rhythm and sources are read from is a feature, and does not learn with them;
+  the walked network has no stochastic depth; pictures are kept every sixth second unless extracted
+  with every_s=1, and then so are the rows of the music streams.
+* Not built: masking (off in its settings), InfoBatch, key subset, and merging of tokens, which
+  looks for outliers among sums of shares, all one but for rounding: what it leaves is chance.
 * Its evaluation takes the first question of each video, compares the answer's number with a row of
   zeros and a one, and chooses the epoch on test: it cannot have given the published figures.
 """
@@ -54,24 +53,22 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, mse_loss
+from torch.nn.functional import gelu
 
 from musicavqa.methods.card import USUAL, Card, Recipe, Reproduction
 from musicavqa.methods.layers import N_ANSWERS, N_WORDS
-from musicavqa.methods.layers.channel_adapters import Adapter, SecondsTold, WordsAs
+from musicavqa.methods.layers.asked_tokens import AskedTokens
+from musicavqa.methods.layers.asked_walk import AskedWalk
+from musicavqa.methods.layers.channel_adapters import SecondsTold, WordsAs, WordsAsOne
 from musicavqa.methods.layers.grouping import Attend
-from musicavqa.methods.layers.multi_head import MultiHead
-from musicavqa.methods.layers.music_labels import (
-    rhythm_labels,
-    segment_shares,
-    source_labels,
-    tempo_of,
-)
+from musicavqa.methods.layers.music_encoders import SENSES, MusicEncoders
+from musicavqa.methods.layers.music_labels import segment_shares
 from musicavqa.methods.layers.picture_regions import RegionTokens
-from musicavqa.methods.layers.seconds import mean_of_seconds, picture_vectors
+from musicavqa.methods.layers.question_towers import QuestionTower, TowerSizes, words_read
+from musicavqa.methods.layers.seconds import mean_of_seconds
 from musicavqa.methods.layers.tokens import place_vectors, sinusoids
+from musicavqa.methods.layers.told_streams import Teller, Told
 from musicavqa.methods.layers.words import real_words
-from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Batch, Output
 
 CARD = Card(
@@ -86,11 +83,8 @@ CARD = Card(
     reference="paper only",
     official_scores="Amuse",
     missing="its own encoders (Swin-V2-L, HTS-AT) and counts of separated sources; of the released "
-    "code, which is another model, only adapters and labels of tempo",
+    "code, which is another model, its detector and InfoBatch",
 )
-
-SENSES = ("audio", "visual")
-RELEASED_SHARE = 0.30
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,9 @@ class Options:
     n_layers: int = 2
     """Layers, after each of which the senses and the question tell each other."""
     n_segments: int = 10
-    """Segments of a clip, in which tempo and instruments are told."""
+    """Segments of a clip, in which tempo and instruments are told; as released those are heard."""
+    n_moments: int = 5
+    """Seconds, from a clip's first to its last, in which music is seen, and which are walked."""
     tempo_share: float = 0.25
     """A change is one of more than this share of the clip's tempo."""
     least_tag: float = 0.2
@@ -133,13 +129,38 @@ class Options:
     drop_path: float = 0.1
     """Share of clips for which a residual branch is skipped while training."""
     n_words: int = N_WORDS
+    word_width: int = 512
+    """Of the words that towers embed, as released, and of the layer before the answer there."""
     compat: Literal["paper", "released"] = "paper"
+    walk: Literal["", "tiny", "swin_v2_t"] = ""
+    """As released: the network that is walked block by block for sound and pictures, in the place
+    of features and layers; those are left to rhythm, sources and the region."""
+    sound_stream: str = "audio_fbank_192"
+    """A spectrum (frames, bands) per second, which is walked like a picture."""
+    picture_stream: str = "visual_frames"
+    """A picture (3, rows, columns) per second, values 0 to 255, which is walked."""
+    n_asked: int = 4
+    """Blocks of the walk that the question tells, the first ones."""
+    frozen: bool = True
+    """Of the walked network only the norms learn; else all of it."""
+
+    def __post_init__(self) -> None:
+        if self.walk and self.compat != "released":
+            raise ValueError(f"walk={self.walk!r} is what was released: set compat='released'.")
+        if self.walk and not self.interactive:
+            raise ValueError(
+                "In the walk sound, pictures and question tell each other: set interactive=True."
+            )
 
     @property
     def streams(self) -> tuple[str, ...]:
+        music = self.rhythm or self.sources
+        walked = (self.sound_stream, self.picture_stream) if self.walk else ()
+        heard = (self.audio_stream,) if music or not self.walk else ()
+        seen = (self.visual_stream,) if music or self.highway or not self.walk else ()
         more = (self.regions_stream,) if self.regions_stream and self.highway else ()
         told = ("music_tempo",) * self.rhythm + ("music_tags",) * self.sources
-        return self.audio_stream, self.visual_stream, *more, *told
+        return *walked, *heard, *seen, *more, *told
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -151,36 +172,6 @@ PUBLISHED = Options(
     visual_stream="visual_resnet18_map", visual_width=512, width=512, music="frozen",
 )  # fmt: skip
 """On the features of MUSIC-AVQA; the paper's own encoders are not at hand as features."""
-
-
-class Teller(nn.Module):
-    """What one stream (R, N, D) is told by another (R, M, D): attention, linear, GELU, linear."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.attention = MultiHead(width, 1, 0.0, merge=False)
-        self.inner = nn.Linear(width, width)
-        self.outer = nn.Linear(width, width)
-
-    def forward(self, tokens: Tensor, told: Tensor, there: Tensor) -> Tensor:
-        return self.outer(gelu(self.inner(self.attention(tokens, told, there))))
-
-
-class Told(nn.Module):
-    """A stream with what two others tell it, weighed token by token by an attention to both."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.tellers = nn.ModuleList(Teller(width) for _ in range(2))
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-
-    def forward(self, tokens: Tensor, others: list[tuple[Tensor, Tensor]]) -> Tensor:
-        told = [tell(tokens, *other) for tell, other in zip(self.tellers, others, strict=True)]
-        both = torch.stack(told, dim=-2)  # (R, N, 2, D)
-        scores = torch.einsum("rnd,rnkd->rnk", self.query(tokens), self.key(both))
-        weights = (scores / tokens.shape[-1] ** 0.5).softmax(-1)
-        return tokens + torch.einsum("rnk,rnkd->rnd", weights, both)
 
 
 class Step(nn.Module):
@@ -210,37 +201,11 @@ class Step(nn.Module):
         ]
 
 
-class MusicEncoder(nn.Module):
-    """Segments (C, S, E) of one sense -> what they are read as (C, S, D), and labels (C, S, L)."""
-
-    def __init__(self, width_in: int, n_labels: int, options: Options) -> None:
-        super().__init__()
-        width = options.width
-        self.segments = nn.Linear(width_in, width)
-        self.layer = Attend(width, options.n_heads, options.drop_path, "self")
-        self.labels = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width // 2), nn.ReLU(),
-            nn.Linear(width // 2, n_labels),
-        )  # fmt: skip
-
-    def forward(self, segments: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = self.segments(segments)
-        tokens = tokens + sinusoids(tokens.shape[1], tokens)
-        there = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
-        tokens = self.layer(tokens, tokens, there)
-        return tokens, self.labels(tokens)
-
-
-class MusicAsked(nn.Module):
-    """As released: segments (B, S, D) told by the question's words, and their mean (B, D)."""
-
-    def __init__(self, options: Options) -> None:
-        super().__init__()
-        self.words = WordsAs(options.n_segments)
-        self.told = Adapter(options.width, "tokens")
-
-    def forward(self, segments: Tensor, words: Tensor, real: Tensor) -> Tensor:
-        return self.told(segments, self.words(words, real, segments.shape[1])).mean(1)
+Vectors = dict[str, Tensor]
+"""Of one kind of evidence each, (B, D)."""
+Sensed = tuple[Vectors, Tensor, tuple[Tensor, Tensor] | None]
+"""Means (B, D) of sound and pictures, what gates are made of (B, D), and, but for the walk, the
+words (B, W, D) as they were before the steps, with which of them are there (B, W)."""
 
 
 class Model(nn.Module):
@@ -248,127 +213,151 @@ class Model(nn.Module):
         super().__init__()
         self.options = options
         width = options.width
-        self.audio_in = nn.Linear(options.audio_width, width)
-        self.pixels = nn.Linear(options.visual_width, width)
-        self.words = nn.Embedding(options.n_words, width)
-        self.steps = nn.ModuleList(Step(options) for _ in range(options.n_layers))
-        widths = {"audio": options.audio_width, "visual": options.visual_width}
-        n_labels = {"rhythm": 1} if options.rhythm else {}
-        n_labels |= {"source": len(INSTRUMENTS)} if options.sources else {}
-        self.music = nn.ModuleDict(
-            {
-                f"{kind}_{sense}": MusicEncoder(widths[sense], n, options)
-                for kind, n in n_labels.items()
-                for sense in SENSES
-            }
-        )
-        released = self.music if options.compat == "released" else ()
-        self.asked = nn.ModuleDict({name: MusicAsked(options) for name in released})
+        self.released = options.compat == "released"
+        self.walk = AskedWalk(options) if options.walk else None
+        if self.walk is None:
+            self.audio_in = nn.Linear(options.audio_width, width)
+            self.pixels = nn.Linear(options.visual_width, width)
+            self.words = nn.Embedding(options.n_words, width)
+            self.steps = nn.ModuleList(Step(options) for _ in range(options.n_layers))
+        self.music = MusicEncoders(options)
         if options.highway:
             named = options.regions_stream is not None
             self.regions = RegionTokens(options.visual_width, width, named)
-            self.regions_told = Teller(width)
-        names = [*SENSES, *self.music, *(["regions"] if options.highway else [])]
-        self.gates = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
-        self.fuse = nn.Linear(width, width)
-        self.dropout = nn.Dropout(options.dropout)
-        self.answer = nn.Linear(width, N_ANSWERS)
+        if self.released:
+            self._add_towers(options)
+        else:
+            names = [*SENSES, *self.music, *(["regions"] if options.highway else [])]
+            if options.highway:
+                self.regions_told = Teller(width)
+            self.gates = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
+        inner = options.word_width if self.released else width
+        self.fuse = nn.Linear(width, inner)
+        self.dropout = nn.Dropout(0.0 if self.released else options.dropout)
+        self.answer = nn.Linear(inner, N_ANSWERS)
+
+    def _add_towers(self, options: Options) -> None:
+        """As released: towers that read the question for each of the vectors that are added."""
+        width, heads, dropout = options.width, options.n_heads, options.dropout
+        if self.walk is None:
+            self.ask = QuestionTower(TowerSizes(width, width, width, heads, dropout))
+        sizes = TowerSizes(options.word_width, width, width, heads, dropout)
+        words_as: dict[str, nn.Module] = {
+            name: WordsAs(n_tokens) for name, n_tokens in self.music.n_tokens.items()
+        }
+        if options.highway:
+            words_as["regions"] = WordsAsOne(width)
+        self.asked = nn.ModuleDict(
+            {name: AskedTokens(part, sizes, options.n_words) for name, part in words_as.items()}
+        )
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Where official weights belong, and which."""
+        walk = self.options.walk
+        return {} if walk in ("", "tiny") else {"walk.eye.tower.network": walk}
 
     def forward(self, batch: Batch) -> Output:
+        vectors, question, words = self._senses(batch) if self.walk is None else self._walk(batch)
+        said = self.music(batch)
+        frozen = self.options.music == "frozen"
+        tokens = {name: read.detach() if frozen else read for name, (read, _) in said.items()}
+        if self.released:
+            asked, gates = self._ask_towers(batch, tokens)
+            vectors |= asked
+            gates |= dict.fromkeys(SENSES, question)
+        else:
+            vectors |= self._in_seconds(batch, tokens)
+            if self.options.highway:
+                vectors["regions"] = self._highway(batch, words)
+            gates = {name: gate(question) for name, gate in self.gates.items()}
+        gated = [v * gates[name].sigmoid() for name, v in vectors.items()]
+        total = self.dropout(gelu(self.fuse(torch.stack(gated).sum(0))))
+        losses = {}
+        if self.options.music == "learning":
+            losses = self.music.losses(batch, said, self.options.music_weight)
+        return Output(self.answer(total), losses)
+
+    def _walk(self, batch: Batch) -> Sensed:
+        assert self.walk is not None
+        heard, seen, question = self.walk(batch)
+        return {"audio": heard, "visual": seen}, question, None
+
+    def _senses(self, batch: Batch) -> Sensed:
         rows, valid = batch.clip_of, batch.seconds
         audio = self.audio_in(batch.streams[self.options.audio_stream])
         pixels = self.pixels(self._places(batch))
         n_places = pixels.shape[2]
         moments = sinusoids(audio.shape[1], audio)
         pixels = (pixels + moments[:, None]).flatten(1, 2)
-        spelled = self.words(batch.words)
-        words = spelled + sinusoids(spelled.shape[1], spelled), real_words(batch.words)
+        words = self._words(batch)
         seen = valid.repeat_interleave(n_places, 1)
         streams = [((audio + moments)[rows], valid[rows]), (pixels[rows], seen[rows]), words]
         for step in self.steps:
             streams = step(streams)
-
         means = [mean_of_seconds(tokens, there) for tokens, there in streams]
-        vectors = dict(zip(SENSES, means, strict=False))
-        said = self._music(batch)
-        shares = self._segments(batch)
-        for name, (tokens, _) in said.items():
-            read = tokens.detach() if self.options.music == "frozen" else tokens
-            if name in self.asked:
-                vectors[name] = self.asked[name](read[rows], *words)
-                continue
-            in_seconds = shares.transpose(1, 2) @ read  # (C, T, D): each second has its segment
-            vectors[name] = mean_of_seconds(in_seconds + moments, valid)[rows]
+        question = self.ask(streams[2][0]).mean(1) if self.released else means[2]
+        return dict(zip(SENSES, means, strict=False)), question, words
+
+    def _words(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Words (B, W, D) and which are there: as released fourteen, padding among them."""
+        numbers = words_read(batch.words) if self.released else batch.words
+        spelled = self.words(numbers)
+        real = torch.ones_like(numbers, dtype=torch.bool) if self.released else real_words(numbers)
+        return spelled + sinusoids(spelled.shape[1], spelled), real
+
+    def _ask_towers(self, batch: Batch, tokens: Vectors) -> tuple[Vectors, Vectors]:
+        """As released: what is asked of music (tokens (C, N, D)) and region, and their gates."""
         if self.options.highway:
-            vectors["regions"] = self._highway(batch, words)
-        question = means[2]
-        gated = [v * self.gates[name](question).sigmoid() for name, v in vectors.items()]
-        total = self.dropout(gelu(self.fuse(torch.stack(gated).sum(0))))
-        losses = {}
-        if self.options.music == "learning":
-            losses = self._music_losses(batch, said, self.options.music_weight)
-        return Output(self.answer(total), losses)
+            tokens = {**tokens, "regions": self._region(batch)}
+        words = words_read(batch.words)
+        asked = {
+            name: part(tokens[name][batch.clip_of], words) for name, part in self.asked.items()
+        }
+        vectors = {name: vector for name, (vector, _) in asked.items()}
+        return vectors, {name: gate for name, (_, gate) in asked.items()}
+
+    def _in_seconds(self, batch: Batch, tokens: Vectors) -> Vectors:
+        """Means (B, D) over a clip's seconds, each of which has its segment's tokens (C, S, D)."""
+        shares = segment_shares(batch.seconds, self.options.n_segments)  # (C, S, T)
+        found = {}
+        for name, read in tokens.items():
+            in_seconds = shares.transpose(1, 2).to(read.dtype) @ read
+            moments = sinusoids(in_seconds.shape[1], in_seconds)
+            found[name] = mean_of_seconds(in_seconds + moments, batch.seconds)[batch.clip_of]
+        return found
 
     def stage_losses(self, stage: str, batch: Batch) -> dict[str, Tensor]:
         """Stages 'rhythm' and 'sources': the labels of one kind from either sense."""
         kind = {"rhythm": "rhythm", "sources": "source"}[stage]
-        said = {name: found for name, found in self._music(batch).items() if kind in name}
-        return self._music_losses(batch, said, 1.0)
+        said = {name: found for name, found in self.music(batch).items() if kind in name}
+        return self.music.losses(batch, said, 1.0)
 
-    def _highway(self, batch: Batch, words: tuple[Tensor, Tensor]) -> Tensor:
+    def _highway(self, batch: Batch, words: tuple[Tensor, Tensor] | None) -> Tensor:
         """Regions (B, D) as the question's words tell them, the mean by their shares."""
-        maps = batch.streams[self.options.visual_stream]
-        boxes = self.options.regions_stream
-        tokens, shares = self.regions(maps, batch.streams[boxes] if boxes else None, batch.seconds)
+        assert words is not None
+        tokens, shares = self._regions(batch, batch.seconds)
         tokens = tokens[batch.clip_of]
         tokens = tokens + self.regions_told(tokens, *words)
         return torch.einsum("bn,bnd->bd", shares[batch.clip_of], tokens)
 
+    def _region(self, batch: Batch) -> Tensor:
+        """As released, one region (C, 1, D): the map of the middle second, where none are named."""
+        valid = batch.seconds
+        if self.options.regions_stream is None:
+            seconds = torch.arange(valid.shape[1], device=valid.device)
+            valid = seconds == (valid.sum(1, keepdim=True) // 2)
+        tokens, shares = self._regions(batch, valid)
+        return torch.einsum("cn,cnd->cd", shares, tokens)[:, None]
+
+    def _regions(self, batch: Batch, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (C, N, D) and shares (C, N) of the regions of these seconds (C, T)."""
+        maps = batch.streams[self.options.visual_stream]
+        boxes = self.options.regions_stream
+        return self.regions(maps, batch.streams[boxes] if boxes else None, valid)
+
     def _places(self, batch: Batch) -> Tensor:
         return place_vectors(batch.streams[self.options.visual_stream], self.options.places)
-
-    def _segments(self, batch: Batch) -> Tensor:
-        """Shares (C, S, T) of seconds in segments."""
-        like = batch.streams[self.options.audio_stream]
-        return segment_shares(batch.seconds, self.options.n_segments).to(like.dtype)
-
-    def _music(self, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        """What each encoder of rhythm or sources makes of its sense."""
-        if not len(self.music):
-            return {}
-        shares = self._segments(batch)
-        seconds = {
-            "audio": batch.streams[self.options.audio_stream],
-            "visual": picture_vectors(batch.streams[self.options.visual_stream]),
-        }
-        segments = {sense: shares @ rows for sense, rows in seconds.items()}
-        return {
-            name: encoder(segments[name.partition("_")[2]]) for name, encoder in self.music.items()
-        }
-
-    def labels(self, batch: Batch) -> dict[str, Tensor]:
-        """Rhythm (C, S, 1) and sources (C, S, 22) of the clips, from the music streams."""
-        found, options, shares = {}, self.options, self._segments(batch)
-        if options.rhythm:
-            rows, released = batch.streams["music_tempo"], options.compat == "released"
-            whole = batch.seconds[:, None].to(rows.dtype)
-            whole = tempo_of(rows, whole / whole.sum(-1, keepdim=True))[:, 0]
-            share = RELEASED_SHARE if released else options.tempo_share
-            tempo = tempo_of(rows, shares)
-            found["rhythm"] = rhythm_labels(tempo, whole, share, released)[..., None]
-        if options.sources:
-            found["source"] = source_labels(batch.streams["music_tags"], shares, options.least_tag)
-        return found
-
-    def _music_losses(
-        self, batch: Batch, said: dict[str, tuple[Tensor, Tensor]], weight: float
-    ) -> dict[str, Tensor]:
-        """Mean squared errors, half for either sense."""
-        wanted = self.labels(batch) if said else {}
-        return {
-            name: 0.5 * weight * mse_loss(told, wanted[name.partition("_")[0]])
-            for name, (_, told) in said.items()
-        }
 
 
 PRINTED = Recipe(
@@ -404,3 +393,10 @@ REPRODUCTION = Reproduction(
         "It trains on the first question of each video; here all are asked.",
     ),
 )
+
+OFFICIAL_OPTIONS = {
+    "walk": "swin_v2_t", "sound_stream": "audio_fbank_256", "picture_stream": "visual_frames_256",
+    "audio_stream": "audio_htsat", "audio_width": 768, "visual_stream": "visual_swin_v2_tiny",
+    "visual_width": 768, "width": 768, "n_segments": 6,
+}  # fmt: skip
+"""Sizes and streams of the released network; its region is of a detector's map of 640 channels."""

@@ -1,8 +1,8 @@
 """The adapters that Amuse's release has in place of the paper's attention between streams.
 
-Read in xid32/Amuse_code (commit 67e53ea, iwla/models.py: CAL, CAL_weak_label), which is the code of
-a later stage of the model. Nothing is projected and nothing is scaled: two streams are compared as
-they are, channel with channel or token with token.
+Read in xid32/Amuse_code (commit 67e53ea, iwla/models.py: CAL, CAL_weak_label, CAL_yolo), which is
+the code of a later stage of the model. Nothing is projected and nothing is scaled: two streams are
+compared as they are, channel with channel or token with token.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-N_WORDS_READ = 14
-"""Words of a question that the release reads; of longer ones the first."""
+from musicavqa.methods.layers.question_towers import N_WORDS_READ
 
 
 class Adapter(nn.Module):
@@ -44,17 +43,26 @@ class Adapter(nn.Module):
 
 
 class WordsAs(nn.Module):
-    """The words (R, W, D) of questions mapped along W to as many tokens (R, n, D) as are asked."""
+    """The words (R, 14, D) of questions mapped along the words to at most `most` tokens."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self.map = nn.Linear(N_WORDS_READ, most, bias=False)
 
-    def forward(self, words: Tensor, real: Tensor, n_tokens: int) -> Tensor:
-        """`real` (R, W) words; padding counts as zero (the release embeds and reads it)."""
-        words = words.masked_fill(~real[..., None], 0.0)[:, :N_WORDS_READ]
-        weight = self.map.weight[:n_tokens, : words.shape[1]]
-        return torch.einsum("nw,rwd->rnd", weight, words)
+    def forward(self, words: Tensor, n_tokens: int | None = None) -> Tensor:
+        """Tokens (R, n_tokens, D); as many as there can be where nothing is asked."""
+        return torch.einsum("nw,rwd->rnd", self.map.weight[:n_tokens], words)
+
+
+class WordsAsOne(nn.Module):
+    """One token (R, 1, width) of the words (R, 14, D): the mean of each word, mapped along them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.map = nn.Linear(N_WORDS_READ, width, bias=False)
+
+    def forward(self, words: Tensor) -> Tensor:
+        return self.map(words.mean(-1))[:, None]
 
 
 class SecondsTold(nn.Module):
@@ -73,15 +81,15 @@ class SecondsTold(nn.Module):
 
     def forward(self, streams: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
         """Tokens (R, N, D) of sound, pictures and words, and which are there (R, N)."""
-        (audio, valid), (pixels, seen), (words, real) = streams
+        (audio, valid), (pixels, seen), (words, _) = streams
         by_second = pixels.unflatten(1, (audio.shape[1], -1))  # (R, T, P, D)
         n_places = by_second.shape[2]
         row = valid.nonzero()[:, 0]  # of each second that is there
         ear = audio[valid][:, None].expand(-1, n_places, -1)  # (V, P, D)
         eye = by_second[valid]
-        asking = [part(words, real, n_places)[row] for part in self.words]
+        asking = [part(words, n_places)[row] for part in self.words]
         ear, eye = ear + self.asked[0](ear, asking[0]), eye + self.asked[1](eye, asking[1])
         ear, eye = ear + self.other[0](ear, eye), eye + self.other[1](eye, ear)
         heard = audio.index_put((valid,), ear.mean(1))
         pictures = by_second.index_put((valid,), eye).flatten(1, 2)
-        return [(heard, valid), (pictures, seen), (words, real)]
+        return [(heard, valid), (pictures, seen), streams[2]]

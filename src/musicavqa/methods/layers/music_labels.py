@@ -63,3 +63,8 @@ def source_labels(rows: Tensor, shares: Tensor, least: float) -> Tensor:
     inside = shares[..., None] > 0
     highest = tags[:, None].masked_fill(~inside, 0.0).amax(2)
     return (highest >= least).to(rows.dtype)
+
+
+def source_counts(rows: Tensor, shares: Tensor, least: float) -> Tensor:
+    """How many instruments (C, S) `source_labels` tells of in each segment."""
+    return source_labels(rows, shares, least).sum(-1)

@@ -26,6 +26,15 @@ def spaced_seconds(valid: torch.Tensor, n_places: int) -> torch.Tensor:
     return (middles * valid.sum(1, keepdim=True)).long()
 
 
+def spread_seconds(valid: torch.Tensor, n_places: int) -> torch.Tensor:
+    """Indices (C, n_places) at equal distances from each clip's first second to its last.
+
+    Where a distance is no whole number it is rounded down; a shorter clip repeats some.
+    """
+    steps = torch.arange(n_places, device=valid.device)
+    return steps * (valid.sum(1, keepdim=True) - 1) // max(n_places - 1, 1)
+
+
 def take_seconds(sequence: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Rows `index` (C, N) of `sequence` (C, T, ...), as (C, N, ...)."""
     return sequence[torch.arange(len(sequence), device=index.device)[:, None], index]
