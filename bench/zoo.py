@@ -55,7 +55,8 @@ def main() -> None:
     if settings.results is not None:
         found = results(json.loads(as_json.stdout), settings)
         for run in taught:
-            found["methods"][about(Path(run))["method"]]["note"] = "Taught with another budget."
+            row = found["methods"][about(Path(run))["method"]]
+            row |= {"note": "Taught with another budget.", "seeds": 1}
         found["runs"] = rows
         found["grounding"] = measured.compact(json.loads(said(*grounded, "--json")))
         for name, options in settings.options.items():
@@ -176,7 +177,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="float32", help="bfloat16: fast with AMX")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--beside", type=Path, nargs="+", default=[], help="runs made otherwise")
-    parser.add_argument("--results", type=Path, help="for the pages of methods: docs/zoo.json")
+    parser.add_argument("--results", type=Path, help="for the pages of methods: docs/zoo*.json")
     parser.add_argument("--shortcuts", action="store_true", help="answer disturbed, too: ten times")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     settings = parser.parse_args()

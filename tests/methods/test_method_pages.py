@@ -50,20 +50,27 @@ def test_a_page_follows_its_card():
     assert "Marks of the survey" not in page(method, {})
 
 
-def test_a_page_shows_what_was_measured():
-    found = {
-        "first": "template_prior",
-        "questions": 2466,
-        "seeds": 3,
-        "budget": "1 pass",
-        "methods": {
-            "avst": {"accuracy": {"overall": [38.14, 36.3, 39.9]}, "minus_first": [-0.4, -2, 1, 1]}
-        },
-    }
-    text = page(load_method("avst"), found)
+STUDY = {"first": "template_prior", "questions": 2466, "seeds": 3, "budget": "1 pass"}
+FOUND = {"accuracy": {"overall": [38.14, 36.3, 39.9]}, "minus_first": [-0.4, -2, 1, 1]}
+
+
+def test_a_page_shows_what_was_measured(tmp_path):
+    (tmp_path / "zoo.json").write_text(json.dumps({**STUDY, "methods": {"avst": FOUND}}))
+    text = page(load_method("avst"), on_record(tmp_path))
+    assert "1 pass; 3 seeds, 2,466 questions." in text
     assert "| overall | 38.1 | 36.3 to 39.9 |" in text
     assert "Minus template_prior: -0.4 (-2.0 to +1.0; p 1 after" in text
-    assert "On bandstand" not in page(load_method("gru"), found)
+    assert "On bandstand" not in page(load_method("gru"), on_record(tmp_path))
+
+
+def test_of_several_studies_the_zoo_itself_stands_and_the_others_fill_its_gaps(tmp_path):
+    longer = {**STUDY, "budget": "3 CPU minutes", "methods": {"avst": {**FOUND, "seeds": 1}}}
+    (tmp_path / "zoo.json").write_text(json.dumps(longer))
+    both = {"avst": FOUND, "gru": FOUND}
+    (tmp_path / "zoo_one_pass.json").write_text(json.dumps({**STUDY, "methods": both}))
+    found = on_record(tmp_path)
+    assert "3 CPU minutes; 1 seed, 2,466" in page(load_method("avst"), found)
+    assert "1 pass; 3 seeds, 2,466" in page(load_method("gru"), found)
 
 
 def test_pages_are_written_where_asked(tmp_path, capsys):

@@ -1,8 +1,8 @@
 """What was measured of a method, as parts of its page: does it listen, does its evidence point.
 
-Nothing here is written by hand: docs/zoo.json is what bench/zoo.py found, docs/shortcuts.json what
-`musicavqa shortcuts --json` prints, and docs/grounding.json what `musicavqa grounding --json` does.
-Of a method in the zoo, the zoo's numbers stand.
+Nothing here is written by hand: docs/zoo.json and docs/zoo_*.json are what bench/zoo.py found, with
+a budget each, docs/shortcuts.json what `musicavqa shortcuts --json` prints, and docs/grounding.json
+what `musicavqa grounding --json` does. Where a method is in several, zoo.json stands.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from typing import Any
 from musicavqa.files import read_json
 
 DOCS = Path("docs")
-_ALIKE = ("set", "questions", "clips")
-"""What a record of `shortcuts` says once for all its methods."""
 
 
 def on_record(folder: Path = DOCS) -> dict[str, Any]:
-    """The zoo, with 'shortcuts' and 'grounding' by method, from the files that are there."""
-    zoo = _read(folder / "zoo.json", {})
-    shortcuts = _badges(_read(folder / "shortcuts.json", {})) | _badges(zoo.get("shortcuts", {}))
-    grounding = compact(_read(folder / "grounding.json", [])) | zoo.get("grounding", {})
-    return {**zoo, "shortcuts": shortcuts, "grounding": grounding}
+    """Method -> its numbers in 'studies', 'shortcuts' and 'grounding', from the files there are."""
+    found = {
+        "studies": {},
+        "shortcuts": _badges(_read(folder / "shortcuts.json", {})),
+        "grounding": compact(_read(folder / "grounding.json", [])),
+    }
+    for path in sorted(folder.glob("zoo*.json"), reverse=True):  # zoo.json last, so it stands
+        zoo = read_json(path)
+        found["studies"] |= _each(zoo, ("first", "questions", "seeds", "budget"))
+        found["shortcuts"] |= _badges(zoo.get("shortcuts", {}))
+        found["grounding"] |= zoo.get("grounding", {})
+    return found
 
 
 def _read(path: Path, nothing: Any) -> Any:
@@ -31,8 +36,12 @@ def _read(path: Path, nothing: Any) -> Any:
 
 
 def _badges(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Method -> its part of a record, with what is said of all."""
-    facts = {name: record[name] for name in _ALIKE if name in record}
+    return _each(record, ("set", "questions", "clips"))
+
+
+def _each(record: Mapping[str, Any], alike: Sequence[str]) -> dict[str, Any]:
+    """Method -> its part of a record, with what the record says once for all."""
+    facts = {name: record[name] for name in alike if name in record}
     return {name: {**facts, **found} for name, found in record.get("methods", {}).items()}
 
 

@@ -2,7 +2,7 @@
 
 Nothing is written twice: the docstring is the text, CARD and options give the facts, parameters are
 counted on the meta device (no memory, no numbers), published scores come from the catalogue, what
-was measured from docs/zoo.json and beside it (`measured.py`). tests/methods/test_method_pages.py
+was measured from docs/zoo*.json and beside them (`measured.py`). tests/methods/test_method_pages.py
 says when a page is out of date.
 """
 
@@ -160,7 +160,7 @@ def _unfilled(method: Method) -> list[str]:
 
 def _measured(name: str, measured: Mapping[str, Any]) -> str:
     """Accuracies on bandstand with their intervals; nothing for a method that was not run."""
-    found = measured.get("methods", {}).get(name)
+    found = measured.get("studies", {}).get(name)
     if found is None:
         return ""
     rows = ["| questions | accuracy, % | 95 % interval |", "|---|---|---|"]
@@ -169,13 +169,14 @@ def _measured(name: str, measured: Mapping[str, Any]) -> str:
     note = f" **{found['note']}**" if "note" in found else ""
     text = (
         "## On bandstand\n\nRendered clips: nothing follows for real footage. The budget of all: "
-        f"{measured['budget']}; {measured['seeds']} seeds, {measured['questions']:,} questions. "
+        f"{found['budget']}; {found['seeds']} seed{'' if found['seeds'] == 1 else 's'}, "
+        f"{found['questions']:,} questions. "
         f"[All methods](../zoo.md).{note}\n\n{_lines(rows)}"
     )
     if difference := found.get("minus_first"):
         mean, low, high, p = difference
         text += (
-            f"\nMinus {measured['first']}: {mean:+.1f} ({low:+.1f} to {high:+.1f}; p {p:.2g} after "
+            f"\nMinus {found['first']}: {mean:+.1f} ({low:+.1f} to {high:+.1f}; p {p:.2g} after "
             "Holm's correction).\n"
         )
     return text
