@@ -291,6 +291,23 @@ def test_a_reading_has_the_shapes_that_the_record_says(performers_there):
     draw_tables(reading, 5, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("sure", [0.9, 0.3])
+def test_level_and_rate_are_those_of_playing_however_sure_the_ear_is(sure):
+    """Half of the clip it plays: -6 dB, two notes a second; else faint, fast and loud noise."""
+    given = glimpse([[]])
+    n_ticks = len(given.hearing.activity)
+    plays = torch.arange(n_ticks) < n_ticks // 2
+    activity, onsets, level = (torch.full((n_ticks, 22), x) for x in (-9.0, -6.0, 0.0))
+    activity[:, 3] = torch.where(plays, sure, 0.1 * sure).logit()
+    onsets[:, 3] = torch.where(plays, 0.2, 0.9).log()
+    level[:, 3] = torch.where(plays, -6.0, 6.0)
+    hearing = replace(given.hearing, activity=activity, onsets=onsets, level_db=level)
+    given = replace(given, hearing=hearing)
+    reading = reading_of(given, Judgement(8, 0.0).eval()(given))
+    assert reading.level_db[3] == pytest.approx(-6, abs=0.01)
+    assert reading.onset_rate[3] == pytest.approx(2, rel=0.01)
+
+
 @pytest.mark.parametrize("item", TEMPLATES, ids=lambda item: str(item.number))
 def test_words_are_read_back_as_template_and_slots(item):
     rng = np.random.default_rng(item.number)

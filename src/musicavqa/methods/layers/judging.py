@@ -22,6 +22,9 @@ from musicavqa.rules.tables import SHORTEST_TICKS
 WINDOW = 600
 """Ticks of movement and sound that are held against each other at once."""
 
+SURER = 4
+"""Exponent of a tick's activity beside the likeliest half second: what level and rate rest on."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -111,10 +114,14 @@ def _over_time(fits: list[Fit], active: Tensor) -> Fit:
 def heard_by(hearing: Hearing) -> Tensor:
     """(22, 3) what an instrument's sounding at all is judged by: highest activity, its time."""
     sure = torch.sigmoid(hearing.activity)  # (K, 22)
-    smooth = F.avg_pool1d(sure.T[:, None], min(SHORTEST_TICKS, len(sure)), 1)[:, 0]  # (22, K')
-    highest = smooth.amax(1).clamp(1e-4, 1 - 1e-4).logit()
+    highest = _likeliest(sure).clamp(1e-4, 1 - 1e-4).logit()
     playing_s = (sure > 0.5).float().sum(0) / TICKS
     return torch.stack([highest, torch.log1p(playing_s), torch.log1p(sure.sum(0) / TICKS)], 1)
+
+
+def _likeliest(sure: Tensor) -> Tensor:
+    """(22,) activity of the half second in which each instrument is likeliest; sure (K, 22)."""
+    return F.avg_pool1d(sure.T[:, None], min(SHORTEST_TICKS, len(sure)), 1)[:, 0].amax(1)
 
 
 def spoken_by(hearing: Hearing) -> Tensor:
@@ -129,7 +136,8 @@ def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
     """The judgement as a record of plain numbers."""
     hearing, fit = glimpse.hearing, judged.fit
     activity = torch.sigmoid(hearing.activity).detach()
-    playing = (activity > 0.5).float() * activity + 1e-3 * activity
+    # level and rate are those of the surest ticks, however sure the ear is of the instrument
+    playing = (activity / _likeliest(activity)).clamp(max=1) ** SURER
     time = playing.sum(0)
     level = (hearing.level_db.detach() * playing).sum(0) / time
     rate = (hearing.onsets.detach().exp() * playing).sum(0) / time * TICKS
