@@ -56,6 +56,7 @@ in which key is the second piece
 when does it start
 when do you hear the violin
 what time is it
+which second violin starts
 what are the instruments made of
 what are the instruments on the left
 how long does the video last

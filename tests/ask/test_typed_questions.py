@@ -131,6 +131,7 @@ def test_what_is_near_to_them_is_declined(text):
     found = match(text)
     assert found.question is None
     assert all(parse(suggestion) for suggestion in found.alternatives)
+    assert "Is the violin louder than the violin?" not in found.alternatives
 
 
 if __name__ == "__main__":

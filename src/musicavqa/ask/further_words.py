@@ -26,7 +26,7 @@ _STARTS = (
     r"|(?:start|begin)s?(?: to play| playing| to sound| sounding)?))"
 )
 _STOPS = r"(?:(?:stop|finish|end|cease)s?(?: to play| playing| sounding)?|drops? out|goes silent)"
-_TIME = r"(?:when|(?:at )?(?:what|which) (?:time|second|moment|point))"
+_TIME = r"(?:when|what time|at (?:what|which) (?:time|second|moment|point))"
 _ONE = r"(?:do|can|could) (?:you|i|we|one)"
 _PART = r"(?: (?:over time|as it goes on|towards? the end|by the end|with time|in the end))?"
 _IN = rf"(?: (?:in|on|of|at|to) {_IT})?"

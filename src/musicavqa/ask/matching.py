@@ -232,6 +232,8 @@ def _example(number: int, found: Found) -> str:
     slots: list[str] = []
     for name in template(number).slots:
         said = next((v for kind in KINDS[name] if (v := _take(left, kind, name))), None)
+        if name == "Object" and number not in WITHOUT_PLACES and said in slots:
+            said = None
         spare = (v for v in EXAMPLES.get(name, SLOTS[name]) if v not in slots)
         slots.append(said or next(spare))
     return fill(number, slots)
