@@ -105,6 +105,15 @@ def test_lines_for_people_have_no_underscores_and_small_words_are_no_topic():
     assert "I cannot answer that. The closest" in answering._describe(declined)
 
 
+def test_the_other_reading_of_a_question_is_told_beside_the_answer():
+    said = asking.Reply("any banjo?", "Is there a banjo in the entire video?", 0.8, answer="yes",
+                        confidence=0.9, runner_up="no", runner_up_confidence=0.1, facts=("banjo",),
+                        suggestions=("Is there a banjo sound?",))  # fmt: skip
+    lines = answering._describe(said).splitlines()
+    assert lines[1].startswith("  understood as: Is there a banjo in the entire video?")
+    assert lines[2] == "  or did you mean: Is there a banjo sound?"
+
+
 def test_json_holds_answer_and_evidence_and_the_picture_is_drawn(command_line, clip, tmp_path):
     picture = tmp_path / "evidence.png"
     question = "How many instruments are sounding in the video?"

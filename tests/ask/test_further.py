@@ -23,6 +23,14 @@ ASKED = {
     "does it get louder?": Further("louder"),
     "Does the music get softer towards the end?": Further("louder", falling=True),
     "is there a crescendo": Further("louder"),
+    "does the volume go down towards the end": Further("louder", falling=True),
+    "when do we first hear the flute": Further("entry", "flute", "heard"),
+    "what time does the piano come in": Further("entry", "piano"),
+    "until when does the tuba play": Further("end", "tuba", "heard"),
+    "how long can you hear the violin": Further("duration", "violin", "heard"),
+    "tell me which instruments are being played": Further("instruments", sense="heard"),
+    "what are the instruments in the video?": Further("instruments"),
+    "is it in a major or a minor key": Further("key"),
     "how fast is it": Further("tempo"),
     "what's the tempo of the piece?": Further("tempo"),
     "how many bpm": Further("tempo"),
@@ -46,6 +54,11 @@ which instruments are in tune
 what is the tempo marking in italian
 in which key is the second piece
 when does it start
+when do you hear the violin
+what time is it
+which second violin starts
+what are the instruments made of
+what are the instruments on the left
 how long does the video last
 is there a key change""".splitlines()
 

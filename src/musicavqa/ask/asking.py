@@ -42,7 +42,7 @@ class Reply:
     `seconds` (T,) and `cells` (7, 7) say when and where the answer was found, each summing to one;
     `activity` (T, 22) how surely each instrument is heard. `facts` are those of the reading that
     the answer rests on, in words. `suggestions` are the closest questions that can be asked, when
-    this one cannot.
+    this one cannot; beside an answer, the other question that the same words may ask.
     """
 
     question: str
@@ -306,6 +306,7 @@ def _reply(
         activity=evidence.get("activity"),
         applies=float(evidence["applies"]) if "applies" in evidence else None,
         facts=() if score is None else told(score, match.template, match.slots, ANSWERS[best]),
+        suggestions=match.alternatives,
     )
 
 

@@ -23,7 +23,9 @@ from musicavqa.ask.slot_words import (
     CROSS,
     EXAMPLES,
     KINDS,
+    LEFT_OUT,
     MASKS,
+    PICKED,
     REVERSALS,
     REWORDINGS,
     WORDS,
@@ -41,6 +43,10 @@ N_ALTERNATIVES = 3
 WITHOUT_PLACES = {26: 4, 27: 5}
 """A comparison by place and instrument, and the same one by instrument alone."""
 
+OTHER_SENSE = {7: 1, 8: 20, 9: 21, 10: 3}
+"""A question about the picture, and the same one about the sound."""
+_IN_PICTURE = re.compile(r"\b(?:video|clip|film|footage|movie)\b")
+
 Found = dict[str, list[str]]
 """Slot values by kind, in order of mention; ordinals stand under 'TH'."""
 
@@ -50,8 +56,9 @@ class Match:
     """What a free question was understood as.
 
     `template` is None when it cannot be asked; `alternatives` then are the closest questions that
-    can, or those that the text asks one after the other. `similarity` is the cosine to the nearest
-    prototype that fits, 1 for a verbatim question.
+    can, or those that the text asks one after the other. Beside a template they hold the other way
+    to understand a text that asks neither of the sound nor of the picture. `similarity` is the
+    cosine to the nearest prototype that fits, 1 for a verbatim question.
     """
 
     text: str
@@ -107,7 +114,8 @@ class Heard:
 
 def _words(plain: str) -> question_words.Words:
     """The words beside those that fill slots."""
-    return question_words.look_up(mentions().sub(question_words.MENTION, plain))
+    picked = PICKED.sub("pick", plain)
+    return question_words.look_up(mentions().sub(question_words.MENTION, picked))
 
 
 def _lower(text: str) -> str:
@@ -116,7 +124,7 @@ def _lower(text: str) -> str:
 
 def _reworded(plain: str) -> tuple[str, bool]:
     """Without words that would be mistaken for slots, and whether a comparison was turned round."""
-    for pattern, replacement in REWORDINGS:
+    for pattern, replacement in (*REWORDINGS, *LEFT_OUT):
         plain = re.sub(pattern, replacement, plain)
     is_reversed = False
     for pattern, replacement in REVERSALS:
@@ -145,7 +153,10 @@ def read(text: str) -> tuple[str, Found]:
 
 
 def fit(number: int, found: Found) -> tuple[str, ...] | None:
-    """Slots of template `number` filled with every word found, or None when they do not fit."""
+    """Slots of template `number` filled with every word found, or None when they do not fit.
+
+    Nor do they where an instrument would be told from itself: a violin louder than the violin.
+    """
     left = {kind: list(values) for kind, values in found.items()}
     slots = []
     for name in template(number).slots:
@@ -153,7 +164,9 @@ def fit(number: int, found: Found) -> tuple[str, ...] | None:
         if value is None:
             return None
         slots.append(value)
-    return None if any(left.values()) else tuple(slots)
+    names = [v for name, v in zip(template(number).slots, slots, strict=True) if name == "Object"]
+    alike = number not in WITHOUT_PLACES and len(set(names)) < len(names)
+    return None if alike or any(left.values()) else tuple(slots)
 
 
 def _take(left: Found, kind: str, name: str) -> str | None:
@@ -180,7 +193,7 @@ def _decide(heard: Heard, best: dict[int, float], threshold: float) -> Match:
     if placed:
         number, slots = placed[0]
         if best[number] >= max(threshold, best[0]):
-            return Match(text, number, slots, best[number])
+            return Match(text, number, slots, best[number], _otherwise(heard, number, slots))
     near = next((n for n in ranked if words.have_place(n)), ranked[0])
     simpler = _without_places(near, found) if words.have_place(near) else None
     if simpler and best[near] >= max(threshold, best[0]):
@@ -189,6 +202,14 @@ def _decide(heard: Heard, best: dict[int, float], threshold: float) -> Match:
     alternatives = tuple(_example(n, found) for n in near_by[:N_ALTERNATIVES])
     similarity = best[fitting[0][0]] if fitting else 0.0
     return Match(text, None, (), similarity, alternatives, words.unknown)
+
+
+def _otherwise(heard: Heard, number: int, slots: tuple[str, ...]) -> tuple[str, ...]:
+    """The same question of the other sense, where the text does not say which it means."""
+    other = OTHER_SENSE.get(number)
+    if other is None or not heard.words.name_no_sense or _IN_PICTURE.search(heard.plain):
+        return ()
+    return (fill(other, slots),)
 
 
 def _without_places(number: int, found: Found) -> tuple[int, tuple[str, ...]] | None:
@@ -211,6 +232,8 @@ def _example(number: int, found: Found) -> str:
     slots: list[str] = []
     for name in template(number).slots:
         said = next((v for kind in KINDS[name] if (v := _take(left, kind, name))), None)
+        if name == "Object" and number not in WITHOUT_PLACES and said in slots:
+            said = None
         spare = (v for v in EXAMPLES.get(name, SLOTS[name]) if v not in slots)
         slots.append(said or next(spare))
     return fill(number, slots)

@@ -35,15 +35,16 @@ _WORDS = {
     "tell": "tell",
     "where": "where whereabouts",
     "count": "howmany number count total altogether amount",
-    "sound": "sound noise hear heard audible audibly listen listener ear audio soundtrack play "
-    "perform active notice catch",
+    "sound": "sound noise play perform active notice catch",
+    "hear": "hear heard audible audibly listen listener ear audio soundtrack",
     "make": "make made produce emit create cause come coming originate give given gave giving",
     "see": "see seen show shown visible visually appear look display picture image screen view "
-    "viewer eye camera frame onscreen anywhere somewhere ever find notice catch",
+    "viewer eye camera frame onscreen anywhere somewhere find notice catch spot",
+    "ever": "ever anywhere somewhere",
     "contain": "contain include present",
     "instrument": "instrument",
     "single": "instrument!",
-    "event": "performance concert music record film performer perform play",
+    "event": "performance concert music record film shot! performer perform play",
     "type": "type kind sort variety varieties different distinct various",
     "loud": "louder loud loudly loudness volume noisier",
     "rhythm": "rhythm rhythmic rhythmical rhythmically beat",
@@ -57,6 +58,9 @@ _WORDS = {
     "voice": "voice voiceover voice-over narrator narration narrate narrating comment commentary "
     "commentator speak spoken speech speaker talk announcer",
     "someone": "someone somebody anyone anybody person people human",
+    "figure": "man woman guy lady girl boy fellow bloke chap dude gentleman men women",
+    "who": "whoplays!",
+    "pick": "pick!",
     "player": "player musician performer",
     "offscreen": "background offscreen unseen",
     "belong": "match belong fit source together really due stem responsible trace traced agree",
@@ -66,7 +70,7 @@ _WORDS = {
     "side": "side stand stood locate location place position sit sat sitting find found spot "
     "directly hand next beside where",
     "stage": "place setting set location take taking held hold happen indoor outdoor indoors "
-    "outdoors inside outside surroundings environment scene building or show stage",
+    "outdoors inside outside surroundings environment venue scene building or show stage",
     "enter": "come coming came enter entry entries start begin began beginning begun join",
     "stay": "stay go going keep kept last continue carry still on",
     "together": "together simultaneously along alongside while accompany accompanies accompanied "
@@ -78,48 +82,76 @@ _WORDS = {
 
 # Meanings that a question must have, any one of those between bars, and others that it may have.
 _RULES = {
-    1: ("sound", "make from instrument contain"),
-    2: ("count instrument sound", "type while which from contain"),
-    3: ("sound", "make someone from instrument contain"),
-    4: ("loud than|more", "more sound make see"),
-    5: ("rhythm than|more", "more sound part see from"),
-    6: ("long sound|stay than|more", "more stay make"),
-    7: ("", "see instrument while someone contain"),
-    8: ("count", "see while which instrument"),
-    9: ("count instrument type", "see while which"),
-    10: ("", "see while someone instrument contain"),
+    1: ("sound|hear", "make from instrument contain ever"),
+    2: ("count instrument sound|hear", "type while which from contain"),
+    3: ("sound|hear", "make someone from instrument contain ever"),
+    4: ("loud than|more", "more sound hear make see"),
+    5: ("rhythm than|more", "more sound hear part see from"),
+    6: ("long sound|hear|stay than|more", "more stay make"),
+    7: ("", "see instrument while someone contain ever"),
+    8: ("count", "see while which instrument ever"),
+    9: ("count instrument type", "see while which ever"),
+    10: ("", "see while someone instrument contain ever"),
     11: ("which|tell side|which", "instrument see type from"),
-    12: ("which|tell", "instrument side type see player someone sound make"),
-    13: ("which|tell instrument single", "type see sound called make player"),
+    12: ("which|tell", "instrument side type see sound hear make"),
+    13: ("which|tell instrument single", "type see sound hear called make player"),
     14: ("where|stage event|player|stage", "which see side someone type make contain"),
-    15: ("always sound", "stay see while make from not"),
-    16: ("voice", "someone sound offscreen make see from together"),
-    17: ("sound instrument", "see make from belong"),
+    15: ("always sound|hear", "stay see while make from not"),
+    16: ("voice", "someone sound hear offscreen make see from together"),
+    17: ("sound|hear instrument", "see make from belong"),
     18: ("count sound instrument|player|someone", "make see which from"),
-    19: ("count instrument silent|not silent|sound", "make while always see which from"),
-    20: ("count sound", "make see which from instrument"),
-    21: ("count instrument type sound", "make see which from"),
-    22: ("sound", "instrument make from side enter belong"),
-    23: ("which|tell sound|enter", "instrument side make enter type see from"),
-    24: ("where|side instrument|sound|player", "see from which make"),
-    25: ("which|tell together", "instrument sound other type make"),
-    26: ("loud than|more", "more sound side make see"),
-    27: ("rhythm than|more", "more sound side part see from"),
-    28: ("loud than|more", "more sound side instrument player make see"),
-    29: ("rhythm than|more", "more sound side instrument player part see from"),
-    30: ("which|tell instrument sound|enter", "make type"),
-    31: ("where|side sound|enter", "instrument side make enter player from which see"),
-    32: ("which|tell sound|enter", "make enter instrument from"),
-    33: ("which|tell sound|enter", "instrument make enter soon type other"),
+    19: ("count instrument silent|not silent|sound|hear", "make while always see which from ever"),
+    20: ("count sound|hear", "make see which from instrument"),
+    21: ("count instrument type sound|hear", "make see which from"),
+    22: ("sound|hear|enter", "instrument make from side enter belong player someone figure"),
+    23: ("which|tell sound|hear|enter", "instrument side make enter type see from"),
+    24: ("where|side instrument|sound|hear|player", "see from which make"),
+    25: ("which|tell|who together", "instrument sound hear other type make"),
+    26: ("loud than|more", "more sound hear side make see"),
+    27: ("rhythm than|more", "more sound hear side part see from"),
+    28: ("loud than|more", "more sound hear side instrument player someone figure make see"),
+    29: ("rhythm than|more", "more sound hear side instrument player someone figure part see from"),
+    30: ("which|tell|who instrument|who sound|hear|enter", "make type"),
+    31: ("where|side sound|hear|enter", "instrument side make enter player from which see"),
+    32: ("which|tell|pick sound|hear|enter", "make enter instrument from"),
+    33: ("which|tell|who sound|hear|enter", "instrument make enter soon type other"),
 }  # fmt: skip
+# A second way to ask them: by who plays, by match, by what is both heard and seen.
+_ALSO = {
+    12: ("which|tell instrument|sound player|someone|figure", "side type see make"),
+    17: ("sound|hear see belong", "make from"),
+    18: ("count hear see instrument|player|someone", "sound make which from"),
+}
+
+_SENSES = frozenset({"sound", "hear", "see", "make", "contain", "silent", "while"})
+_ENTERS = "(?:start|begin|enter|join|come|play|sound)(?:s|ing|ed)?|began|came|heard"
+# What follows where 'who' asks for a person: who played it first, who came to the concert first.
+_AN_OBJECT = "it|this|that|these|those|an?|the(?! •)|to(?! (?:play|sound))|from|for"
 
 # Phrases that mean one of the words above, nothing, or (as 'equally') what has no place anywhere.
 _PHRASES = (
     (r"\bhow many\b|\bhow large is the (?:number|variety)\b", "howmany"),
     (r"\bis it true that\b", "is"),
     (r"^(?:are|do|did|were|have) all\b", "everybody"),
-    (r"^(?:which|what) (?:musical )?instruments (?:\w+ ){0,4}?(?:on|at|to|in) (?:the )?•",
-     "several"),
+    (r"^(?:which|what) (?:are (?:all )?the )?(?:musical )?instruments (?:\w+ ){0,4}?"
+     r"(?:on|at|to|in) (?:the )?•", "several"),
+    (r"^(?:which|what) (?:musical )?instruments (?:\w+ ){0,4}?(?=• (?:the )?•)", "several "),
+    (r"^(?:i(?:'d| would) like to know|would you say|do you (?:know|think))(?: if| whether| that)?"
+     r"\b", ""),
+    (rf"\bwho(?: is|'s|s)?(?= (?:{_ENTERS})\b(?! (?:{_AN_OBJECT})\b)| (?:the )?• (?:one )?to"
+     rf" (?:{_ENTERS})\b(?! (?:{_AN_OBJECT})\b))", "whoplays"),
+    (r"^(?:what|which(?: one)?)(?= (?:(?:plays?|starts?|begins?|enters?|sounds?) •"
+     r"|(?:comes in|is heard) •))", "which instrument"),
+    (r"^which(?: is|'s)? the (?=• one to\b)", "which instrument "),
+    (r"^where(?: is|'s) the • one\b", "where is the • instrument"),
+    (r"^(?:which|what) (?:musical )?(?:instrument|player) (?:on|at) (?:the )?• (?!of\b)(?=.*•)",
+     "which of several "),
+    (r"^(?:the )?(?=• instrument\b(?!.* than ))", "which "),
+    (r"^(?:can|could|may|might|should|would|will)(?= (?:the |an? )?•)"
+     r"(?!.*\b(?:hear|heard|see|seen|found|noticed?|traced|make|made|pick(?:ed)?)\b)", "ability"),
+    (r"\byou (?:also )?(?:play|perform)\b", "yourself"),
+    (r"\bmade (?:out )?of\b", "material"),
+    (r"\bon (?:the )?stage\b", "onscreen"),
     (r"\bin terms of\b|\bpart of what\b", ""),
     (r"\bin the order of (?:their )?(?:sounding|playing|entries|entry)\b", "sound"),
     (r"\bvoice[ -]over\b", "voiceover"),
@@ -147,7 +179,7 @@ _PHRASES = (
     (r"\bwhile the (?:video|clip|music) (?:runs|plays|lasts)\b", "throughout"),
     (r"\b(?:all (?:of )?the|the (?:whole|entire|full)|all that) (?:time|while)\b", "always"),
     (r"\bat (?:all times|every (?:moment|second|time))\b|\bnon[ -]?stop\b", "always"),
-    (r"\ball (?:the way )?(?:through|along)\b", "throughout"),
+    (r"\ball (?:the way )?(?:through|along)\b", "constantly"),
     (r"\bin constant use\b", "always sound"),
     (r"\bwithout (?:a |any |ever )?(?:break|pause|interruption|rest|stop|pausing|stopping)s?\b",
      "always"),
@@ -166,7 +198,7 @@ _PHRASES = (
     (r"n't\b|\bnt\b", " n't"),
 )  # fmt: skip
 _QUESTION = r"(?:is|are|does|do|did|how|which|what|where|who|when|why|whose)\b"
-_RELATIVE = r"(•|\b(?:instrument|player|person|musician|one)s?),? (?:which|who)\b"
+_RELATIVE = r"(•|\b(?:instrument|player|person|musician|one|guy|man|woman)s?),? (?:which|who)\b"
 _TOKEN = re.compile(r"•|'\w+|n't|[^\W_]+(?:-[^\W_]+)*")
 _ENDINGS = ("", "s", "es", "ed", "d", "ing")
 
@@ -181,16 +213,20 @@ class Words:
 
     def have_place(self, number: int) -> bool:
         """Whether template `number` has a place for every word, and needs none that is missing."""
-        needs, may = (part.split() for part in _RULES[number])
-        groups = [set(group.split("|")) for group in needs]
-        allowed = set(may).union(*groups)
+        ways = [_RULES[number], *([_ALSO[number]] if number in _ALSO else [])]
+        return not self.unknown and any(self._fit(needs, may) for needs, may in ways)
+
+    def _fit(self, needs: str, may: str) -> bool:
+        groups = [set(group.split("|")) for group in needs.split()]
+        allowed = set(may.split()).union(*groups)
         said = set().union(*self.known.values())
         bound = (meant for word, meant in self.known.items() if word not in _anywhere())
-        return (
-            not self.unknown
-            and all(meant & allowed for meant in bound)
-            and all(group & said for group in groups)
-        )
+        return all(meant & allowed for meant in bound) and all(group & said for group in groups)
+
+    @property
+    def name_no_sense(self) -> bool:
+        """Whether nothing says if it is asked of the sound or of the picture."""
+        return not any(meant & _SENSES for meant in self.known.values())
 
 
 def look_up(plain: str) -> Words:
@@ -221,6 +257,7 @@ def spelt(text: str, mentions: Iterable[str], is_word: Callable[[str], bool]) ->
 
     `mentions` are the words for instruments and the like; what `is_word` says is a word stays.
     """
+    mentions = tuple(mentions)
     names = {word for mention in mentions for word in mention.split()}
     known = {*_meanings(), *names, *_anywhere()}
 
@@ -231,7 +268,13 @@ def spelt(text: str, mentions: Iterable[str], is_word: Callable[[str], bool]) ->
         near = get_close_matches(word, [name for name in known if len(name) > 3], 1, 0.8)
         return near[0] if near else word
 
-    return re.sub(r"[a-z]{4,}", put_right, text)
+    return re.sub(r"[a-z]{4,}", put_right, _joined(text, frozenset(mentions)))
+
+
+def _joined(text: str, mentions: frozenset[str]) -> str:
+    """With names that were written as two words in one: 'bag pipe' is 'bagpipe'."""
+    pair = r"\b([a-z]{3,})[ -](?=([a-z]{3,})\b)"
+    return re.sub(pair, lambda two: two[1] if two[1] + two[2] in mentions else two[0], text)
 
 
 @cache

@@ -35,7 +35,21 @@ EXAMPLES = {"Object": ("violin", "flute"), "LR": ("left", "right")}
 
 # Words that would be mistaken for slots.
 _PLACE = r"(?:in |on |at |to )?(?:the )?(?:left|right|middle|center|centre)"
+_COMPARED = (
+    r"(?:loud|quiet|soft|faint|nois|long|short)i?er|(?:loud|quiet|soft)ly|rhythmic(?:al(?:ly)?)?"
+    r"|rhythm|volume"
+)
+_FIGURE = "(?:man|woman|guy|lady|girl|boy|fellow|bloke|chap|dude|gentleman|person)"
 REWORDINGS = (
+    (
+        rf"\b{_FIGURE}(?= (?:on|at|to|in) (?:the )?(?:far |extreme )?(?:left|right|middle))",
+        "player",
+    ),
+    (rf"\b({_COMPARED}) then(?= \w)", r"\1 than"),
+    (r"\b(?:is|gets|are) followed by\b", "plays before"),
+    (r"\b(?:is|gets|are) preceded by\b", "plays after"),
+    (r"\bfollows\b", "plays after"),
+    (r"\bprecedes\b", "plays before"),
     (rf"\b{_PLACE},? (?:{_PLACE},? )?or {_PLACE}\b(?! \w)", "where"),
     (
         r"\bfrom (?:the |its )?first(?: second| moment| note)? (?:up )?to the last"
@@ -53,7 +67,11 @@ REWORDINGS = (
 # Comparisons the other way round.
 REVERSALS = (
     (r"^(?:when )?(?:set )?(?:compared (?:to|with)|against) (?=[^,]*,)", "than "),
-    (r"\b(?:quieter|softer|fainter|less loud)(?= (?:\w+ ){0,6}?(?:than|compared))", "louder"),
+    (
+        r"\b(?:quieter|softer|fainter|less loud(?:ly)?|more (?:quietly|softly|faintly))"
+        r"(?= (?:\w+ ){0,6}?(?:than|compared))",
+        "louder",
+    ),
     (r"\bless rhythmic(?:al|ally)?\b", "more rhythmic"),
     (r"\bshorter(?= (?:\w+ ){0,4}?than)", "longer"),
     (r"\bless long\b", "longer"),
@@ -130,11 +148,41 @@ def _words() -> dict[str, tuple[str, str]]:
     for kind, synonyms in _SYNONYMS.items():
         for value, phrases in synonyms.items():
             words |= {phrase: (kind, value) for phrase in phrases.split("|")}
+    words |= {f"{w} player": v for w, v in words.items() if v[0] in ("Object", "Other")}
     plurals = {f"{w}s": v for w, v in words.items() if v[0] in ("Object", "Other") and w[-1] != "s"}
     return plurals | words
 
 
+def _any_of(*kinds: str) -> str:
+    """A pattern of every word or phrase of these kinds, the longest first."""
+    phrases = sorted((w for w, (kind, _) in WORDS.items() if kind in kinds), key=len, reverse=True)
+    return f"(?:{'|'.join(map(re.escape, phrases))})"
+
+
 WORDS = _words()
+_NAME = rf"\b{_any_of('Object')}\b"
+_OTHERS = rf"(?:(?!{_NAME}).)*"
+_MUSIC = "(?:piece|music|song|tune|performance|concert|video|clip|recording)"
+
+# Words that are left out where they can be told from the rest of the question.
+LEFT_OUT = (
+    # 'Is the sax on the left louder than the one on the right?'
+    (
+        rf"^({_OTHERS})({_NAME})({_OTHERS}\bthan (?:the |that )?(?:{_any_of('LR')} )?)one\b"
+        rf"(?!.*{_NAME})",
+        r"\1\2\3\2",
+    ),
+    # 'Which instrument starts?': who starts is the first, unless another order is spoken of.
+    (
+        rf"^(?!.*\b{_any_of('TH', 'BA')}\b)(?!.*\b(?:it|sound|{_MUSIC}) (?:start|beg[ai]n))(.*)"
+        rf"\b(start(?:s|ed)?|begins?|began)(?= *[?.!]*$| (?:the |this ){_MUSIC}| off\b"
+        r"| to play\b| playing\b)",
+        r"\1\2 first",
+    ),
+)
+"""Pattern and replacement, after REWORDINGS."""
+PICKED = re.compile(rf"\b(?:which|what)(?: one)?(?: of the(?: two| three| four)?)?(?= {_NAME})")
+"""'Which violin', where one of several equal instruments is asked for."""
 
 
 @cache

@@ -236,6 +236,7 @@ def _lines_of_answer(reply: Any) -> list[str]:
         unused = f"; without: {', '.join(reply.unused)}" if reply.unused else ""
         match = f"match {reply.similarity:.2f}{unused}"
         lines.insert(1, f"  understood as: {reply.understood}  ({match})")
+        lines[2:2] = [f"  or did you mean: {text.strip()}" for text in reply.suggestions]
     if doubted:
         lines.append(f"  what was perceived hardly allows this question ({reply.applies:.0%})")
     if reply.facts:

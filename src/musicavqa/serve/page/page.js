@@ -205,6 +205,7 @@ function card(reply, truth) {
     return box;
   }
   if (reply.understood !== reply.question) box.append(make("p", { className: "note" }, `Understood as: ${reply.understood}${reply.rule ? " (beyond the benchmark)" : ""}`));
+  if (reply.suggestions.length) box.append(make("p", { className: "note" }, "Or did you mean:"), pills(reply.suggestions));
   box.append(make("p", { className: "said" }, spoken(reply.answer)));
   if (reply.confidence !== null) {
     const hasNext = reply.runner_up !== null && reply.runner_up_confidence >= LEAST_TOLD;
