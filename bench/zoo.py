@@ -151,7 +151,7 @@ def answered_by(run: Path, settings: argparse.Namespace) -> Path:
 
 def span(interval: dict[str, Any]) -> list[float]:
     """Mean and both ends."""
-    return [round(interval[end], 2) for end in ("mean", "low", "high")]
+    return [round(interval[end], 4) for end in ("mean", "low", "high")]
 
 
 def arguments() -> argparse.Namespace:
