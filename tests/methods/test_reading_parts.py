@@ -30,7 +30,7 @@ from musicavqa.methods.layers.judging import Judged, Judgement, reading_of
 from musicavqa.methods.layers.listening import REACHES, TICKS, Hearing, Listener
 from musicavqa.methods.layers.performer_map import COLUMNS, ROWS, PerformerMap, Sight, targets
 from musicavqa.methods.layers.question_reader import QuestionReader
-from musicavqa.methods.layers.rhythm import Rhythm
+from musicavqa.methods.layers.rhythm import Rhythm, standardised
 from musicavqa.methods.layers.tables_chosen import answers_likelier, log_likelihood
 from musicavqa.questions import INSTRUMENTS, SLOTS, TEMPLATES, fill
 from musicavqa.rules.photographs import GROUPS
@@ -128,6 +128,12 @@ def test_rhythm_is_that_of_the_one_who_moves_with_the_sound(gain):
     assert found.shape == (2, 8)
     assert found.abs().max() <= 1.001
     assert found[0, :6].max() > 0.6 > 0.4 > found[1, :6].max()
+
+
+def test_who_does_not_move_at_all_can_be_learned_from():
+    curves = torch.zeros(1, 20, 3, requires_grad=True)
+    standardised(curves, 1).sum().backward()
+    assert torch.isfinite(curves.grad).all()
 
 
 def test_who_sounds_beside_equals_does_not_depend_on_their_order_or_on_strangers():

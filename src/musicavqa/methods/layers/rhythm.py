@@ -97,4 +97,5 @@ def _lags() -> Tensor:
 def standardised(curves: Tensor, time: int) -> Tensor:
     """Curves with mean 0 and deviation 1 over their axis `time`."""
     centred = curves - curves.mean(time, keepdim=True)
-    return centred / centred.square().mean(time, keepdim=True).sqrt().clamp(min=LEAST)
+    # clamped before the root, whose slope at nothing is infinite
+    return centred / centred.square().mean(time, keepdim=True).clamp(min=LEAST**2).sqrt()
