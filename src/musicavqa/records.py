@@ -184,11 +184,17 @@ class Seen:
     x_spread: float
     """Standard deviation of `x`."""
     plays: np.ndarray
-    """(K,) that he is the one who sounds at each tick, where his instrument is heard."""
+    """(K,) that he is the one who sounds at each tick, where his instrument is heard; of several
+    with one instrument, where `times` are not known."""
     sounds: float
     """That he is heard at all, where his instrument is."""
     moves: float
     """That he moves as players do, whether or not it fits the sound."""
+    times: np.ndarray | None = None
+    """(K,) that he sounds at each tick, if he sounds at all, by movement and sound together; None
+    where only the sound tells."""
+    in_step: float = 0.0
+    """Log odds that what sounds, whatever its name, goes with his movements; 0 tells nothing."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:

@@ -26,7 +26,7 @@ from musicavqa.methods.layers.glimpses import (
     listen_again,
     perceive,
 )
-from musicavqa.methods.layers.judging import Judged, Judgement, reading_of
+from musicavqa.methods.layers.judging import Judged, Judgement, Playing, reading_of
 from musicavqa.methods.layers.listening import REACHES, TICKS, Hearing, Listener
 from musicavqa.methods.layers.performer_map import COLUMNS, ROWS, PerformerMap, Sight, targets
 from musicavqa.methods.layers.question_reader import QuestionReader
@@ -291,7 +291,7 @@ def test_a_reading_has_the_shapes_that_the_record_says(performers_there):
         assert values.shape == (22,)
         assert np.isfinite(values).all()
     for seen in reading.seen:
-        assert seen.plays.shape == (40,)
+        assert seen.plays.shape == seen.times.shape == (40,)
         assert seen.instruments.sum() == pytest.approx(1)
         assert 0 <= seen.sounds <= 1
     draw_tables(reading, 5, np.random.default_rng(0))
@@ -331,8 +331,9 @@ def judged(share, heard) -> Judged:
     nobody = Fit(torch.zeros(1, 40), torch.zeros(1), torch.zeros(1))
     names = torch.full((1, 22), 1 / 22).log()
     other = torch.tensor(-2.0)
+    playing = Playing(torch.zeros(1, 40), torch.zeros(1), torch.zeros(1, 2, 40))
     return Judged(performers.gather(performers.peaks(planted(DUO[:1]))), share, names, nobody,
-                  heard, other, other)  # fmt: skip
+                  playing, heard, other, other)  # fmt: skip
 
 
 def test_a_step_along_the_loss_makes_the_right_table_likelier():

@@ -202,3 +202,40 @@ def test_where_few_performances_fit_more_are_drawn_and_all_weigh_the_same():
         drawn(reading, 20_000, seed=1), lambda f: any(p.instrument == "erhu" for p in f.seen)
     )
     assert agreed == pytest.approx(exact, abs=0.12)
+
+
+def test_who_moves_while_he_plays_sounds_when_both_say():
+    """The ear hears a violin all the time; its player moves in the first four seconds only."""
+    times = np.where(np.arange(100) < 40, 0.999, 0.001)
+    player = replace(seen_at(0.3, violin=1.0), times=times)
+    for ear in (0.6, 1.0):
+        activity = np.full((100, 22), 1e-6)
+        activity[:, INSTRUMENTS.index("violin")] = ear
+        reading = made_reading([player], {"violin": (1.0, WHOLE)}, activity=activity)
+        table = drawn(reading, 1, replace(CERTAIN, threshold_spread=0.0))[0]
+        # an ear that is certain is believed less than movement and ear together
+        assert table.facts.players[0].intervals[-1][1] == pytest.approx(4.0)
+
+
+def test_two_with_one_instrument_have_times_of_their_own():
+    early = np.where(np.arange(100) < 40, 0.999, 0.001)
+    seen = [
+        replace(seen_at(0.2, violin=1.0), times=early),
+        replace(seen_at(0.8, violin=1.0), times=early[::-1].copy()),
+    ]
+    reading = made_reading(seen, {"violin": (1.0, WHOLE)})
+    first, second = drawn(reading, 1, CERTAIN)[0].facts.players
+    assert first.intervals[0] == pytest.approx((0.0, 4.0))
+    assert second.intervals[0] == pytest.approx((6.0, 10.0))
+
+
+@pytest.mark.parametrize("in_step", [-2.0, 0.0, 2.0])
+def test_who_is_in_step_with_the_sound_is_heard_more_often(in_step):
+    """His odds are those without movement, times what movement says for him."""
+    player = replace(seen_at(0.5, cello=1.0), in_step=in_step)
+    heard = {"cello": (RENDERED.usual, [])}  # by ear nothing can be told
+    reading = made_reading([player], heard, activity=np.full((100, 22), RENDERED.usual))
+    beliefs = replace(RENDERED, ear_misses=0.0, in_step=1.0)
+    sounds = share(drawn(reading, 4000, beliefs), lambda facts: any(p.heard for p in facts.seen))
+    odds = np.exp(in_step) * beliefs.if_seen / (1 - beliefs.if_seen)
+    assert sounds == pytest.approx(odds / (1 + odds), abs=0.03)

@@ -34,6 +34,12 @@ def teach(
     ] = 8_500,
     fit_scenes: Annotated[int, typer.Option(min=1, help="Scenes with equal instruments.")] = 700,
     fit_passes: Annotated[int, typer.Option(min=1, help="How often each of these is seen.")] = 36,
+    takes: Annotated[int, typer.Option(min=1, help="Scenes, filmed and recorded.")] = 1500,
+    gesture_steps: Annotated[int, typer.Option(min=1, help="Steps of gestures on them.")] = 5_000,
+    time_steps: Annotated[int, typer.Option(min=1, help="Steps of who sounds when.")] = 3_000,
+    in_step_steps: Annotated[
+        int, typer.Option(min=1, help="Steps of whether sound goes with movement.")
+    ] = 3_000,
     clips: Annotated[int, typer.Option(min=1, help="Rendered clips to weigh all on.")] = 300,
     fonts: Annotated[
         Path | None, typer.Option(help="Folder of soundfonts, beside /usr/share/sounds/sf2.")
@@ -55,6 +61,10 @@ def teach(
         ear_fine_steps=ear_fine_steps,
         fit_scenes=fit_scenes,
         fit_passes=fit_passes,
+        takes=takes,
+        gesture_steps=gesture_steps,
+        time_steps=time_steps,
+        in_step_steps=in_step_steps,
         clips=clips,
         seed=seed,
     )

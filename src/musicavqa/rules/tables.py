@@ -3,7 +3,8 @@
 A reading is unsure; a rule wants facts. So tables are drawn: who is there, with which instrument,
 who sounds and when. Sight and hearing are joined by Bayes' rule: an instrument that is seen sounds
 more often than one that is not, so what is heard weighs what may be seen, and what is seen shifts
-what may be heard. Of several equal instruments those sound whose movements fit.
+what may be heard, the more so where movements are in step with the sound. Of several equal
+instruments those sound whose movements fit.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ FAINTEST = 1e-4
 SUREST = 1 - 1e-9
 MOST_ROUNDS = 16
 """Times as many choices as tables are drawn at most."""
+EAR_SHARE, LEAST_SURE = 0.3, 1e-3
+"""Weight of the ear alone beside movement and ear together; no tick is less or more sure."""
 EQUAL_LEVEL_DB = 4.0
 """Spread of the levels of equal instruments, which hearing cannot tell apart."""
 
@@ -61,6 +64,8 @@ class Beliefs:
     """Exponent of the eye's shares of instruments; below 1 they are flattened."""
     ear_sureness: float = 1.0
     """Likewise of what the ear says for or against an instrument, where there is a picture."""
+    in_step: float = 1.0
+    """Exponent of how much likelier movements in step with the sound are for a player."""
     ear_misses: float = 0.0
     """Logit that is added to it: how much more often the ear misses than it invents."""
 
@@ -157,16 +162,32 @@ class _Stretches:
         self.known: dict[tuple[int, int, int], tuple[Interval, ...]] = {}
 
     def of(self, instrument: int, threshold: int, performer: int = -1) -> tuple[Interval, ...]:
-        """Intervals of an instrument, or of one of several performers who have it."""
+        """Intervals of an instrument, or of a performer who has it."""
         key = instrument, threshold, performer
         if key not in self.known:
-            if instrument not in self.sure:
-                self.sure[instrument] = activity_if_heard(self.reading, instrument)
-            sure = self.sure[instrument]
-            if performer >= 0:
-                sure = np.minimum(sure, self.reading.seen[performer].plays)
+            sure = self._sure(instrument, performer)
             self.known[key] = intervals(sure, float(THRESHOLDS[threshold]), self.reading)
         return self.known[key]
+
+    def _sure(self, instrument: int, performer: int) -> np.ndarray:
+        """(K,) that he sounds at each tick, if he sounds at all."""
+        if instrument not in self.sure:
+            self.sure[instrument] = activity_if_heard(self.reading, instrument)
+        sure = self.sure[instrument]
+        if performer < 0:
+            return sure
+        seen = self.reading.seen[performer]
+        return np.minimum(sure, seen.plays) if seen.times is None else _pooled(sure, seen.times)
+
+
+def _pooled(by_ear: np.ndarray, by_both: np.ndarray) -> np.ndarray:
+    """Weighed mean of two judgements of the same ticks, as log odds.
+
+    The ear is there twice, as it is sharper at the edges of what it knows.
+    """
+    ear, both = (np.clip(p, LEAST_SURE, 1 - LEAST_SURE) for p in (by_ear, by_both))
+    odds = (ear / (1 - ear)) ** EAR_SHARE * (both / (1 - both)) ** (1 - EAR_SHARE)
+    return odds / (1 + odds)
 
 
 def activity_if_heard(reading: Reading, instrument: int) -> np.ndarray:
@@ -197,7 +218,7 @@ def _choose(
 ) -> tuple[Choices, float]:
     """What is there and sounds in one table, and the logarithm of its weight."""
     there, names = _look(reading, rng, beliefs)
-    heard, log_weight = _listen(reading, trusted, names, rng, beliefs)
+    heard, log_weight = _listen(reading, trusted, there, names, rng, beliefs)
     sounding = _who_sounds(reading, there, names, heard, rng)
     outdoor, voiceover = rng.random(2) < (reading.outdoor, reading.voiceover)
     choices = Choices(
@@ -227,7 +248,8 @@ def _facts(
         player = _silent(INSTRUMENTS[name], x, seen, float(rng.random()))
         if index in choices.sounding:
             several = n_equal[name] > 1
-            times = stretches.of(name, thresholds[name], index if several else -1)
+            alone = not several and seen.times is None
+            times = stretches.of(name, thresholds[name], -1 if alone else index)
             level = levels[name] + several * rng.normal(0, EQUAL_LEVEL_DB)
             player = _sounding(player, times, float(level), float(rates[name]))
         players.append(player)
@@ -260,6 +282,7 @@ def _look(
 def _listen(
     reading: Reading,
     trusted: np.ndarray,
+    there: Sequence[int],
     names: Sequence[int],
     rng: np.random.Generator,
     beliefs: Beliefs,
@@ -273,6 +296,7 @@ def _listen(
     if not reading.has_sound:
         return np.zeros(N, bool), 0.0
     expected = _expected(reading, names, rng, beliefs)
+    expected = _in_step(reading, there, names, expected, beliefs)
     yes = trusted * expected / beliefs.usual
     no = (1 - trusted) * (1 - expected) / (1 - beliefs.usual)
     heard = rng.random(N) * (yes + no) < yes
@@ -302,6 +326,26 @@ def _expected(
     expected = np.full(N, unseen)
     expected[list(names)] = beliefs.if_unseen if dubbed else beliefs.if_seen
     return expected
+
+
+def _in_step(
+    reading: Reading,
+    there: Sequence[int],
+    names: Sequence[int],
+    expected: np.ndarray,
+    beliefs: Beliefs,
+) -> np.ndarray:
+    """The same once movements were held against all that sounds, whatever its name.
+
+    One of those who have an instrument plays it, if any does, each as likely as another.
+    """
+    ratios: dict[int, list[float]] = {}
+    for index, name in zip(there, names, strict=True):
+        ratios.setdefault(name, []).append(np.exp(beliefs.in_step * reading.seen[index].in_step))
+    ratio = np.ones(N)
+    for name, found in ratios.items():
+        ratio[name] = np.mean(found)
+    return expected * ratio / (expected * ratio + 1 - expected)
 
 
 def _who_sounds(

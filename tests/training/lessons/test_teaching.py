@@ -37,6 +37,10 @@ TINY = Lessons(
     ear_fine_steps=2,
     fit_scenes=1,
     fit_passes=8,
+    takes=2,
+    gesture_steps=2,
+    time_steps=2,
+    in_step_steps=2,
     clips=N_CLIPS,
     options=Options(eye_width=8, eye_blocks=1, ear_width=8, fit_width=8),
 )
@@ -83,7 +87,8 @@ def test_a_killed_course_goes_on_to_a_run_folder_that_answers(tmp_path, rehearsa
     stages = []
     check_course(course(tmp_path), TINY)
     folder = teach(course(tmp_path, lambda d, t, remark: stages.append(remark)), TINY, rehearsal)
-    assert set(stages) == {"ear", "scenes", "fit", "looking", "weighing"}
+    gestures = {"takes", "gestures", "times", "in_step"}
+    assert set(stages) == {"ear", "scenes", "fit", "looking", "weighing"} | gestures
     _is_a_run(folder, rehearsal)
     shutil.rmtree(tmp_path / "lessons")  # a finished course needs it no more
     check_course(course(tmp_path), TINY)
@@ -103,13 +108,25 @@ def _is_a_run(folder, rehearsal):
         "ear-whole",
         "ear",
         "fit",
+        "gestures",
+        "times",
+        "in_step",
         "calibration",
     ]
     checkpoint = load_checkpoint(folder)
     learned = checkpoint.model.state_dict()
     torch.manual_seed(TINY.seed)
     newborn = Model(TINY.options).state_dict()
-    for part in ("eye.", "ear.", "judge.fitting.", "judge.there.", "judge.audible.", "prior"):
+    judged = ("judge.gestures.", "judge.times.", "judge.in_step.")
+    for part in (
+        *judged,
+        "eye.",
+        "ear.",
+        "judge.fitting.",
+        "judge.there.",
+        "judge.audible.",
+        "prior",
+    ):
         names = [name for name in learned if name.startswith(part)]
         assert any(not torch.equal(learned[name], newborn[name]) for name in names), part
     assert not checkpoint.model.pictures.usual.isinf()
@@ -184,6 +201,7 @@ def test_the_command_teaches_from_nothing(tmp_path, command_line, few_rounds):
     sizes = {
         "stills": 56, "eye-passes": 1, "stem-scenes": 3, "speeches": 1, "ear-short-steps": 1,
         "ear-steps": 1, "ear-fine-steps": 1, "fit-scenes": 1, "fit-passes": 8, "clips": 5,
+        "takes": 1, "gesture-steps": 1, "time-steps": 1, "in-step-steps": 1,
     }  # fmt: skip
     given = [part for name, size in sizes.items() for part in (f"--{name}", size)]
     code, out, err = command_line("teach", tmp_path / "run", *given)

@@ -12,7 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicavqa.methods.layers.fitting import Fit, Fitting, points_around, sound_of
+from musicavqa.methods.layers.fitting import POINTS, Fit, Fitting, points_around, sound_of
+from musicavqa.methods.layers.gestures import (
+    BANDS,
+    Gestures,
+    InStep,
+    Times,
+    bands_of,
+    flux_of,
+    heard_at,
+)
 from musicavqa.methods.layers.glimpses import Glimpse
 from musicavqa.methods.layers.listening import TICKS, Hearing
 from musicavqa.methods.layers.performers import Performer, evidence, gather
@@ -27,6 +36,18 @@ SURER = 4
 
 
 @dataclass(frozen=True)
+class Playing:
+    """What is said of P performers of one clip by their gestures, as logits."""
+
+    times: Tensor
+    """(P, K) that he sounds at this tick, if he sounds at all."""
+    in_step: Tensor
+    """(P,) that what sounds goes with his movements, whatever its name; 0 tells nothing."""
+    gestures: Tensor
+    """(P, 2, K) what his movements alone say: that he plays, and the logarithm of onsets."""
+
+
+@dataclass(frozen=True)
 class Judged:
     """A reading as tensors, so that gradients reach the senses; shares are logits."""
 
@@ -36,6 +57,7 @@ class Judged:
     names: Tensor
     """(P, 22) log-probabilities."""
     fit: Fit
+    playing: Playing
     heard: Tensor
     """(22,)"""
     voiceover: Tensor
@@ -48,6 +70,9 @@ class Judgement(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.fitting = Fitting(width, dropout)
+        self.gestures = Gestures(POINTS, width, dropout)
+        self.times = Times(width // 2, dropout)
+        self.in_step = InStep(dropout)
         self.there = nn.Linear(3, 1)
         self.sureness = nn.Parameter(torch.zeros(2))
         self.audible = nn.Linear(3, 1)
@@ -67,27 +92,35 @@ class Judgement(nn.Module):
             named * self.sureness[0].exp() / n_frames ** torch.sigmoid(self.sureness[1])
         ).log_softmax(1)
         hearing = glimpse.hearing
+        share = self.there(seen)[:, 0]
+        fit, playing = self.watch(glimpse, found, names, share)
         return Judged(
             found=found,
-            share=self.there(seen)[:, 0],
+            share=share,
             names=names,
-            fit=self.fit(glimpse, found, names),
+            fit=fit,
+            playing=playing,
             heard=self.audible(heard_by(hearing))[:, 0],
             voiceover=self.spoken(spoken_by(hearing))[0],
             outdoor=self.outside(glimpse.outdoor.mean()[None])[0],
         )
 
-    def fit(self, glimpse: Glimpse, found: list[Performer], names: Tensor) -> Fit:
-        """Who of the performers plays; see `fitting`."""
+    def watch(
+        self, glimpse: Glimpse, found: list[Performer], names: Tensor, share: Tensor
+    ) -> tuple[Fit, Playing]:
+        """Who of the performers plays, and when; see `fitting` and `gestures`."""
         n_ticks = len(glimpse.movement)
         if not found:
-            return Fit(torch.zeros(0, n_ticks), torch.zeros(0), torch.zeros(0))
+            nobody = torch.zeros(0, n_ticks)
+            return Fit(nobody, *nobody.new_zeros(2, 0)), Playing(
+                nobody, nobody.new_zeros(0), nobody.new_zeros(0, 2, n_ticks)
+            )
         x, y, height = (
             torch.tensor([p.mean(f) for p in found], device=names.device)
             for f in ("x", "y", "height")
         )
         shares, hearing = names.detach().exp(), glimpse.hearing
-        fits, active = [], []
+        fits, playings, active = [], [], []
         for start in range(0, n_ticks, WINDOW):  # of hours, all performers at once would not fit
             part = slice(start, start + WINDOW)
             activity = torch.sigmoid(hearing.activity[part]).detach()
@@ -96,7 +129,33 @@ class Judgement(nn.Module):
             points = points_around(glimpse.movement[part].float(), x, y, height)
             fits.append(self.fitting(points, sound, shares))
             active.append(sound[..., 0].sum(1))
-        return _over_time(fits, torch.stack(active))
+            moves = torch.sigmoid(fits[-1].moves).detach()
+            logmel = glimpse.logmel[start // TICKS : (start + WINDOW) // TICKS]
+            heard = heard_at(sound[..., 0], sound[..., 1], shares @ likeliest(activity))
+            there = moves * torch.sigmoid(share).detach()
+            playings.append(self.play(self.gestures(points, shares), heard, moves, there, logmel))
+        return _over_time(fits, torch.stack(active)), _joined(playings)
+
+    def play(
+        self, gestures: Tensor, heard: Tensor, moves: Tensor, there: Tensor, logmel: Tensor
+    ) -> Playing:
+        """What gestures (P, 2, K) say beside the ear (P, 3, K) and the whole sound (T, 1, 50, 64).
+
+        moves (P,) that each moves as players do; there (P,) likewise, and is there at all.
+        """
+        return Playing(
+            self.times(gestures, heard, moves, flux_of(logmel)),
+            self.in_step(gestures, there, bands_of(logmel, BANDS)),
+            gestures,
+        )
+
+
+def _joined(playings: list[Playing]) -> Playing:
+    return Playing(
+        torch.cat([playing.times for playing in playings], 1),
+        torch.stack([playing.in_step for playing in playings]).mean(0),
+        torch.cat([playing.gestures for playing in playings], 2),
+    )
 
 
 def _over_time(fits: list[Fit], active: Tensor) -> Fit:
@@ -114,12 +173,12 @@ def _over_time(fits: list[Fit], active: Tensor) -> Fit:
 def heard_by(hearing: Hearing) -> Tensor:
     """(22, 3) what an instrument's sounding at all is judged by: highest activity, its time."""
     sure = torch.sigmoid(hearing.activity)  # (K, 22)
-    highest = _likeliest(sure).clamp(1e-4, 1 - 1e-4).logit()
+    highest = likeliest(sure).clamp(1e-4, 1 - 1e-4).logit()
     playing_s = (sure > 0.5).float().sum(0) / TICKS
     return torch.stack([highest, torch.log1p(playing_s), torch.log1p(sure.sum(0) / TICKS)], 1)
 
 
-def _likeliest(sure: Tensor) -> Tensor:
+def likeliest(sure: Tensor) -> Tensor:
     """(22,) activity of the half second in which each instrument is likeliest; sure (K, 22)."""
     return F.avg_pool1d(sure.T[:, None], min(SHORTEST_TICKS, len(sure)), 1)[:, 0].amax(1)
 
@@ -137,12 +196,14 @@ def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
     hearing, fit = glimpse.hearing, judged.fit
     activity = torch.sigmoid(hearing.activity).detach()
     # level and rate are those of the surest ticks, however sure the ear is of the instrument
-    playing = (activity / _likeliest(activity)).clamp(max=1) ** SURER
+    playing = (activity / likeliest(activity)).clamp(max=1) ** SURER
     time = playing.sum(0)
     level = (hearing.level_db.detach() * playing).sum(0) / time
     rate = (hearing.onsets.detach().exp() * playing).sum(0) / time * TICKS
     share, heard = torch.sigmoid(judged.share).detach(), torch.sigmoid(judged.heard).detach()
     plays, sounds, moves = (torch.sigmoid(t).detach() for t in (fit.plays, fit.sounds, fit.moves))
+    times = torch.sigmoid(judged.playing.times).detach().float().cpu().numpy()
+    in_step = judged.playing.in_step.detach().cpu().tolist()
     seen = tuple(
         Seen(
             share=float(share[i]),
@@ -154,6 +215,8 @@ def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
             plays=plays[i].float().cpu().numpy(),
             sounds=float(sounds[i]),
             moves=float(moves[i]),
+            times=times[i],
+            in_step=in_step[i],
         )
         for i, performer in enumerate(judged.found)
     )

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from musicavqa.methods.layers import fitting, listening, performer_map
+from musicavqa.methods.layers import fitting, gestures, listening, performer_map
 from musicavqa.methods.layers.glimpses import Glimpse
-from musicavqa.methods.layers.judging import Judged
+from musicavqa.methods.layers.judging import Judged, Playing
 from musicavqa.methods.layers.listening import Hearing
 
 APART_X = 0.05
@@ -54,11 +54,13 @@ def _of_clip(truth: dict[str, Tensor], glimpse: Glimpse, judged: Judged) -> dict
         outdoor = truth["outdoor"].expand(len(glimpse.frames))
         found |= performer_map.losses(glimpse.sight, wanted, outdoor)
     if judged.found and len(there):
-        found |= _of_performers(there, ear["activity"], judged)
+        found |= _of_performers(there, ear["activity"], ear["onsets"], judged)
     return found
 
 
-def _of_performers(there: Tensor, activity: Tensor, judged: Judged) -> dict[str, Tensor]:
+def _of_performers(
+    there: Tensor, activity: Tensor, onsets: Tensor, judged: Judged
+) -> dict[str, Tensor]:
     x = torch.tensor([performer.mean("x") for performer in judged.found], device=there.device)
     distance, who = (x[:, None] - there[:, 1]).abs().min(1)
     real = distance < APART_X
@@ -72,4 +74,19 @@ def _of_performers(there: Tensor, activity: Tensor, judged: Judged) -> dict[str,
         heard, moves = matched[:, 4], matched[:, 5]
         said = fitting.losses(fit, heard, active, active * heard[:, None], moves)
         found |= {key: said[key] for key in ("sounds", "moves")}
+        own = Playing(*(value[real] for value in vars(judged.playing).values()))
+        alone = (there[:, 0] == matched[:, :1]).sum(1) == 1
+        found |= _of_playing(own, active, onsets[:, name].T, heard, moves, heard * alone)
     return found
+
+
+def _of_playing(
+    playing: Playing, active: Tensor, onsets: Tensor, heard: Tensor, moves: Tensor, line: Tensor
+) -> dict[str, Tensor]:
+    """active, onsets (P, K) of the instrument of each; these are his own where `line` (P,) is 1."""
+    times = F.binary_cross_entropy_with_logits(playing.times, active, reduction="none").mean(1)
+    in_step = F.binary_cross_entropy_with_logits(playing.in_step, heard, reduction="none")
+    return gestures.losses(playing.gestures, active, onsets, line * moves) | {
+        "times": (times * line).sum() / line.sum().clamp(min=1),
+        "in_step": (in_step * moves).sum() / moves.sum().clamp(min=1),
+    }

@@ -21,14 +21,15 @@ def log_likelihood(judged: Judged, tables: Sequence[Table]) -> Tensor:
     chosen = [table.choices for table in tables]
     n_found, names = len(judged.found), judged.names
     there = torch.zeros(len(tables), n_found, device=names.device)
-    sounds, with_sound = torch.zeros_like(there), torch.zeros_like(there)
+    sounds, with_sound, alone = (torch.zeros_like(there) for _ in range(3))
     named = torch.zeros(len(tables), n_found, names.shape[1], device=names.device)
     heard = torch.stack([torch.from_numpy(c.heard) for c in chosen]).to(names)
     for row, choices in enumerate(chosen):
         for index, name in zip(choices.there, choices.names, strict=True):
             there[row, index] = named[row, index, name] = 1.0
-            several = choices.names.count(name) > 1 and bool(choices.heard[name])
-            with_sound[row, index] = float(several)
+            several = choices.names.count(name) > 1
+            with_sound[row, index] = float(several and bool(choices.heard[name]))
+            alone[row, index] = float(not several)
             sounds[row, index] = float(index in choices.sounding)
     place = torch.tensor([[c.outdoor, c.voiceover] for c in chosen], device=names.device).to(names)
     spoken = torch.stack([judged.outdoor, judged.voiceover])
@@ -37,6 +38,7 @@ def log_likelihood(judged: Judged, tables: Sequence[Table]) -> Tensor:
         + (named * names).sum((1, 2))
         + _likely(judged.heard, heard).sum(1)
         + (_likely(judged.fit.sounds, sounds) * with_sound).sum(1)
+        + (_likely(judged.playing.in_step, sounds) * alone).sum(1)
         + _likely(spoken, place).sum(1)
     )
 

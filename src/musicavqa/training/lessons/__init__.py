@@ -26,10 +26,12 @@ from musicavqa.bandstand.fonts import Fonts
 from musicavqa.files import parse_json, read_json, write_json, write_text
 from musicavqa.methods.bandleader import Model, Options
 from musicavqa.methods.registry import load_method, save_checkpoint
+from musicavqa.training.lessons import gestures
 from musicavqa.training.lessons.calibration import Rehearsal, calibrate
 from musicavqa.training.lessons.ear import Steps, learn_ear
 from musicavqa.training.lessons.eye import learn_eye
 from musicavqa.training.lessons.fit import learn_fit, make_scenes
+from musicavqa.training.lessons.gestures import learn_gestures, make_takes
 from musicavqa.training.lessons.mixes import Bank
 from musicavqa.training.lessons.shards import Material, Tell
 from musicavqa.training.lessons.stems import make_speeches, make_stems
@@ -40,7 +42,7 @@ __all__ = ["Course", "Lessons", "Rehearsal", "teach"]
 
 METHOD = "bandleader"
 FIT_DROPOUT = 0.25
-STUDIES = ("eye", "ear-short", "ear-whole", "ear", "fit")
+STUDIES = ("eye", "ear-short", "ear-whole", "ear", "fit", "gestures", "times", "in_step")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,14 @@ class Lessons:
     """Scenes for fit."""
     fit_passes: int = 36
     """Over all of these."""
+    takes: int = 1500
+    """Scenes for gestures."""
+    gesture_steps: int = 5000
+    """Of gestures, on 32 performers each."""
+    time_steps: int = 3000
+    """Likewise of who sounds when."""
+    in_step_steps: int = 3000
+    """Likewise of whether sound goes with movement."""
     clips: int = 300
     """Rendered clips on which all is weighed."""
     seed: int = 0
@@ -111,6 +121,7 @@ def teach(course: Course, lessons: Lessons, rehearsal: Rehearsal) -> Path:
         stills = _teach_eye(model, course, lessons, desk)
         _teach_ear(model, course, lessons, desk)
         _teach_fit(model, course, lessons, desk)
+        _teach_gestures(model, course, lessons, desk)
         rounds = calibrate(model, rehearsal, looks_of(stills), course.tell)
     _write_log(course, rounds)
     save_checkpoint(course.folder / "checkpoint.safetensors", load_method(METHOD), model)
@@ -179,6 +190,13 @@ def _teach_fit(model: Model, course: Course, lessons: Lessons, desk: Desk) -> No
     learn_fit(fit, scenes, lessons.fit_passes, desk)
     for part, share in usual:
         part.p = share
+
+
+def _teach_gestures(model: Model, course: Course, lessons: Lessons, desk: Desk) -> None:
+    folder = course.desk / "takes"
+    takes = make_takes(folder, lessons.takes, course.workers, _of(course, "takes"))
+    steps = gestures.Steps(lessons.gesture_steps, lessons.time_steps, lessons.in_step_steps)
+    learn_gestures(model.judge, model.ear, takes, steps, desk)
 
 
 def _of(course: Course, what: str) -> Tell:
