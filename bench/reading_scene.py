@@ -45,6 +45,7 @@ def measured(reading: Reading, scene: Scene) -> Pieces:
         "set": np.array([((reading.heard >= 0.5) == heard).all()]),
         "ear": np.stack([reading.heard, heard, np.arange(len(heard))], 1),
         **_of_performers(reading, targets["performers"]),
+        **_of_gestures(reading, scene),
         **_of_sounds(reading, targets),
         "voiceover": np.array([(reading.voiceover >= 0.5) == (targets["voiceover"][0] > 0)]),
         "outdoor": np.array([(reading.outdoor >= 0.5) == (targets["outdoor"][0] > 0)]),
@@ -75,6 +76,33 @@ def _of_performers(reading: Reading, performers: np.ndarray) -> Pieces:
         "equal": np.array(equal, float),
         "moves": np.array([(seen.moves, row[5]) for seen, row in pairs], float).reshape(-1, 2),
     }
+
+
+def _of_gestures(reading: Reading, scene: Scene) -> Pieces:
+    """Of performers who are found: the ticks of those who sound, and who of those who move sounds.
+
+    Nothing where movement was not judged.
+    """
+    players = [player for player in read_truth(scene).players if player.visible]
+    seen = reading.seen
+    found = _matched([(one.share, one.x) for one in seen], np.array([p.x for p in players]))
+    pairs = [(seen[i], players[j]) for i, j in found.items() if j is not None]
+    ticks = [
+        np.stack([one.times, _ticks(player.intervals, reading)], 1)
+        for one, player in pairs
+        if player.heard and one.times is not None
+    ]
+    moving = [(one.in_step, player.heard) for one, player in pairs if player.moves]
+    return {
+        "gestures": np.concatenate([np.zeros((0, 2)), *ticks]),
+        "in_step": np.array(moving, float).reshape(-1, 2),
+    }
+
+
+def _ticks(spans: Sequence[tuple[float, float]], reading: Reading) -> np.ndarray:
+    """(K,) whether the middle of each tick lies within the spans."""
+    middles = (np.arange(len(reading.activity)) + 0.5) * reading.tick_s
+    return np.any([(start <= middles) & (middles < stop) for start, stop in spans], axis=0)
 
 
 def _matched(said: Sequence[tuple[float, float]], true_x: np.ndarray) -> dict[int, int | None]:
@@ -180,6 +208,8 @@ MEASURES: dict[str, tuple[str, Callable[[Pieces], float]]] = {
     ),
     "which of two equal instruments sounds": ("equal", lambda p: mean(p["equal"])),
     "moves or stands still, AUC": ("moves", lambda p: auc(*p["moves"].T)),
+    "who plays or pretends, of those who move, AUC": ("in_step", lambda p: auc(*p["in_step"].T)),
+    "ticks of a performer who sounds, AUC": ("gestures", lambda p: auc(*p["gestures"].T)),
     f"louder of two, {LOUDER_DB} dB apart or more": ("level", lambda p: mean(p["level"])),
     f"faster of two, {MORE_RHYTHMIC} times or more": ("rate", lambda p: mean(p["rate"])),
     f"entry within {ENTRY_S} s": ("entry", lambda p: mean(p["entry"] <= ENTRY_S)),

@@ -89,6 +89,8 @@ def exact_reading(scene: Scene) -> Reading:
                 plays=plays,
                 sounds=float(player.heard),
                 moves=float(player.moves),
+                times=plays,
+                in_step=player.moves * (4.0 if player.heard else -4.0),
             )
         )
     return Reading(
