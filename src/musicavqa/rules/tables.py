@@ -64,10 +64,10 @@ class Beliefs:
     """Exponent of the eye's shares of instruments; below 1 they are flattened."""
     ear_sureness: float = 1.0
     """Likewise of what the ear says for or against an instrument, where there is a picture."""
-    in_step: float = 1.0
-    """Exponent of how much likelier movements in step with the sound are for a player."""
     ear_misses: float = 0.0
     """Logit that is added to it: how much more often the ear misses than it invents."""
+    in_step: float = 1.0
+    """Exponent of how much likelier movements in step with the sound are for a player."""
 
 
 RENDERED = Beliefs(ear_sureness=0.85, ear_misses=0.5)

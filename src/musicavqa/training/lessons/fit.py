@@ -71,13 +71,20 @@ def _chosen() -> Iterator[Scene]:
 
 
 def _truth(scene: Scene) -> dict[str, Any]:
-    """'performers' (name, x, y, height) P; 'heard', 'moves' P; 'line', 'line_onsets' (P, 100) what
-    each plays or, unheard, pretends to play; and 'activity', 'onsets', 'pan' (100, 22) of all who
-    are heard."""
-    from musicavqa.bandstand.stills import performers
-    from musicavqa.bandstand.truth import note_targets, read_truth, tick_targets
+    """`performed`, and 'activity', 'onsets', 'pan' (100, 22) of all who are heard."""
+    from musicavqa.bandstand.truth import tick_targets
 
     ticks = tick_targets(scene, LENGTH_S)
+    heard = {name: _written(ticks[f"{name}_10hz"]) for name in ("activity", "onsets", "pan")}
+    return performed(scene) | heard
+
+
+def performed(scene: Scene) -> dict[str, Any]:
+    """'performers' (name, x, y, height) P; 'heard', 'moves' P; 'line', 'line_onsets' (P, 100) what
+    each plays or, unheard, pretends to play."""
+    from musicavqa.bandstand.stills import performers
+    from musicavqa.bandstand.truth import note_targets, read_truth
+
     both = zip(scene["players"], read_truth(scene).players, strict=True)
     seen = [(player, facts) for player, facts in both if facts.visible]
     lines = [note_targets(player["notes"] or player["gestures"], LENGTH_S) for player, _ in seen]
@@ -87,7 +94,6 @@ def _truth(scene: Scene) -> dict[str, Any]:
         "moves": [float(facts.moves) for _, facts in seen],
         "line": [_written(played) for played, _ in lines],
         "line_onsets": [_written(counts) for _, counts in lines],
-        **{name: _written(ticks[f"{name}_10hz"]) for name in ("activity", "onsets", "pan")},
     }
 
 

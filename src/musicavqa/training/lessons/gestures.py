@@ -6,7 +6,7 @@ whether the whole sound goes with somebody's movements. Eye, ear and fit stay as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice
@@ -24,7 +24,7 @@ from musicavqa.methods.layers.fitting import COLUMNS, ROWS, ZONES, points_around
 from musicavqa.methods.layers.gestures import FRAMES, bands_of, heard_at
 from musicavqa.methods.layers.judging import Judgement, likeliest
 from musicavqa.methods.layers.listening import TICKS, Listener, N
-from musicavqa.training.lessons.fit import LENGTH_S, MIDDLE_S, SURE
+from musicavqa.training.lessons.fit import LENGTH_S, SURE, performed
 from musicavqa.training.lessons.shards import Made, Material, Tell, make_material
 from musicavqa.training.lessons.study import Desk, Plan, study
 
@@ -56,8 +56,8 @@ class Steps:
 
 def make_takes(folder: Path, n: int, workers: int, tell: Tell) -> Material:
     """`n` scenes in which somebody moves: rows (100, 1088) float16, of each tick the movement (24,
-    32) after the codec and five frames (5, 64) of the middle of `audio_logmel`; truth see `_truth`.
-    """
+    32) after the codec and five frames (5, 64) of the middle of `audio_logmel`; truth see
+    `fit.performed`."""
     return make_material(folder, n, PER_SHARD, _taken, workers, tell)
 
 
@@ -73,7 +73,7 @@ def _taken(start: int, stop: int) -> Made:
         level_db = power(mix(scene).mean(1)).astype(np.float32)
         heard = (level_db - CENTRE_DB) / SPREAD_DB
         rows.append(np.hstack([moved, heard.reshape(len(moved), -1)]).astype(np.float16))
-        truths.append(_truth(scene))
+        truths.append(performed(scene))
     return np.stack(rows), truths
 
 
@@ -85,24 +85,6 @@ def _chosen() -> Iterator[dict[str, Any]]:
         scene = sample_scene("train", FIRST_SCENE + index)
         if any(player.visible and player.moves for player in read_truth(scene).players):
             yield scene
-
-
-def _truth(scene: dict[str, Any]) -> dict[str, Any]:
-    """'performers' (name, x, y, height) P; 'heard', 'moves' P; 'line', 'line_onsets' (P, 100) what
-    each plays or, unheard, pretends to play."""
-    from musicavqa.bandstand.stills import performers
-    from musicavqa.bandstand.truth import note_targets, read_truth
-
-    both = zip(scene["players"], read_truth(scene).players, strict=True)
-    seen = [(player, facts) for player, facts in both if facts.visible]
-    lines = [note_targets(player["notes"] or player["gestures"], LENGTH_S) for player, _ in seen]
-    return {
-        "performers": performers(scene, MIDDLE_S),
-        "heard": [float(facts.heard) for _, facts in seen],
-        "moves": [float(facts.moves) for _, facts in seen],
-        "line": [played.astype(float).round(4).tolist() for played, _ in lines],
-        "line_onsets": [counts.astype(float).tolist() for _, counts in lines],
-    }
 
 
 @dataclass(frozen=True)
@@ -135,34 +117,23 @@ def learn_gestures(
     judge.fitting.eval()
     known = [_take(judge, ear, takes, place) for place in range(len(takes))]
     plan = partial(Plan, gradient_clip=1.0, n_warm=50, lowest=0.01)
+
+    def learn(plan: Plan, losses: Callable[..., dict[str, Tensor]], performers: Performers) -> None:
+        study(getattr(judge, plan.name), plan, partial(losses, judge, performers, desk.seed), desk)
+
     moving = _all(known, lambda take: take.moves > 0)
-    study(
-        judge.gestures,
-        plan("gestures", steps.gestures, 2e-3, weight_decay=0.03),
-        partial(_gesture_losses, judge, moving, desk.seed),
-        desk,
-    )
+    learn(plan("gestures", steps.gestures, 2e-3, 0.03), _gesture_losses, moving)
     with torch.no_grad():
         said = [judge.gestures(take.points.float(), take.shares) for take in known]
     sounding = _all(known, lambda take: take.heard > 0, said)
-    study(
-        judge.times,
-        plan("times", steps.times, 3e-3, weight_decay=0.02),
-        partial(_time_losses, judge, sounding, desk.seed),
-        desk,
-    )
+    learn(plan("times", steps.times, 3e-3, 0.02), _time_losses, sounding)
     with torch.no_grad():
         facts = [
             gestures.facts_of(own, take.moves_said, take.bands)
             for own, take in zip(said, known, strict=True)
         ]
     asked = _all(known, lambda take: take.moves_said > STILL, facts)
-    study(
-        judge.in_step,
-        plan("in_step", steps.in_step, 3e-3, weight_decay=0.1),
-        partial(_step_losses, judge, asked, desk.seed),
-        desk,
-    )
+    learn(plan("in_step", steps.in_step, 3e-3, 0.1), _step_losses, asked)
 
 
 @torch.no_grad()
