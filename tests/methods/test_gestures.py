@@ -158,3 +158,9 @@ def test_a_take_has_movement_sound_and_what_everybody_does(tmp_path):
     assert np.shape(truth["line"]) == (n, 100)
     moving = row[:, : 24 * 32].reshape(100, 24, 32)
     assert moving.max() > 0
+
+
+def test_silence_and_stillness_can_be_learned_from():
+    gestures = torch.randn(2, 2, 30, requires_grad=True)
+    facts_of(gestures, torch.tensor([1.0, 0.0]), torch.zeros(2, 30, BANDS)).sum().backward()
+    assert gestures.grad.isfinite().all()

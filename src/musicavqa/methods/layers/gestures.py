@@ -136,7 +136,8 @@ def facts_of(gestures: Tensor, moves: Tensor, bands: Tensor) -> Tensor:
 
 
 def _explained(curves: Tensor, bands: Tensor) -> Tensor:
-    """(P, 8) of curves (P, K) and bands (K, 16): what is lost without one, weights, correlations.
+    """(P, 8) of curves (P, K) and bands (K, 16): root of what is lost without one, weights,
+    correlations.
 
     By ridge regression of every band on all curves, and on all but one.
     """
@@ -146,8 +147,7 @@ def _explained(curves: Tensor, bands: Tensor) -> Tensor:
     inverse = torch.linalg.inv(alike + RIDGE * alone)
     weight = inverse @ with_bands
     # leaving one out of a ridge regression costs its squared weight by its share of the inverse
-    gain = weight**2 / inverse.diagonal()[:, None]
-    gain = gain.clamp(min=0).sqrt()
+    gain = weight.abs() / inverse.diagonal().sqrt()[:, None]
     fitting = gain * (weight > 0)
     return torch.stack(
         [
