@@ -117,16 +117,8 @@ def _is_a_run(folder, rehearsal):
     learned = checkpoint.model.state_dict()
     torch.manual_seed(TINY.seed)
     newborn = Model(TINY.options).state_dict()
-    judged = ("judge.gestures.", "judge.times.", "judge.in_step.")
-    for part in (
-        *judged,
-        "eye.",
-        "ear.",
-        "judge.fitting.",
-        "judge.there.",
-        "judge.audible.",
-        "prior",
-    ):
+    judged = ("fitting", "gestures", "times", "in_step", "there", "audible")
+    for part in ("eye.", "ear.", *(f"judge.{name}." for name in judged), "prior"):
         names = [name for name in learned if name.startswith(part)]
         assert any(not torch.equal(learned[name], newborn[name]) for name in names), part
     assert not checkpoint.model.pictures.usual.isinf()

@@ -13,17 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicavqa.methods.layers.fitting import N, zones_of
-from musicavqa.methods.layers.rhythm import standardised
+from musicavqa.methods.layers.fitting import MOVEMENTS, N, zones_of
+from musicavqa.methods.layers.listening import FRAMES_PER_TICK
+from musicavqa.methods.layers.rhythm import beside_the_most, moved_where, standardised
 
 HEADS = 12
 NAMES = 16
 """Numbers that stand for an instrument."""
 REACHES = (1, 2, 4, 1, 2, 4)
 """Ticks between the five that each layer over time reads."""
-ZONE_CURVES = 16
-FRAMES = 5
-"""Of log-mel to a tick."""
 BANDS, COARSE = 16, 8
 """Of the whole sound, for `InStep` and for `Times`."""
 LAGS = (-1, 0, 1)
@@ -45,7 +43,7 @@ class Gestures(nn.Module):
         self.where = nn.Parameter(0.5 * torch.randn(HEADS, n_points))
         self.where_by_name = nn.Parameter(torch.zeros(N, HEADS, n_points))
         self.names = nn.Linear(N, NAMES, bias=False)
-        self.read = nn.Conv1d(2 * HEADS + ZONE_CURVES + NAMES, width, 5, padding=2)
+        self.read = nn.Conv1d(2 * HEADS + MOVEMENTS + NAMES, width, 5, padding=2)
         self.norms = nn.ModuleList(nn.GroupNorm(4, width) for _ in REACHES)
         self.time = nn.ModuleList(
             nn.Conv1d(width, width, 5, padding=2 * apart, dilation=apart) for apart in REACHES
@@ -55,12 +53,11 @@ class Gestures(nn.Module):
 
     def forward(self, points: Tensor, shares: Tensor) -> Tensor:
         """points (P, K, 84) as `fitting.points_around`, shares (P, 22) of instruments."""
-        where = self.where + torch.einsum("pn,nhs->phs", shares, self.where_by_name)
-        moved = torch.einsum("pks,phs->phk", points, where.softmax(2))
-        most = moved.amax(2, keepdim=True).clamp(min=0.1)
+        moved = moved_where(points, shares, self.where, self.where_by_name)
         names = self.names(shares)[..., None].expand(-1, -1, points.shape[1])
         zones = zones_of(points).transpose(1, 2)
-        x = F.gelu(self.read(self.dropout(torch.cat([moved, moved / most, zones, names], 1))))
+        seen = torch.cat([moved, beside_the_most(moved), zones, names], 1)
+        x = F.gelu(self.read(self.dropout(seen)))
         for norm, layer in zip(self.norms, self.time, strict=True):
             x = x + self.dropout(F.gelu(layer(norm(x))))
         plays, onsets = self.out(x).unbind(1)
@@ -169,7 +166,7 @@ def bands_of(logmel: Tensor, n_bands: int) -> Tensor:
     level = frames.unflatten(1, (n_bands, -1)).amax(2)
     rise = (level[1:] - level[:-1]).clamp(min=0)
     rise = F.pad(rise, (0, 0, 1, 0))
-    ticks = (-1, FRAMES)
+    ticks = (-1, FRAMES_PER_TICK)
     return torch.stack([level.unflatten(0, ticks).mean(1), rise.unflatten(0, ticks).sum(1)])
 
 

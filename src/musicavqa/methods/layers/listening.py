@@ -17,7 +17,9 @@ from musicavqa.questions import INSTRUMENTS
 
 N = len(INSTRUMENTS)
 TICKS = 10
-"""A second; the log-mel has five frames to a tick."""
+"""A second."""
+FRAMES_PER_TICK = 5
+"""Of log-mel."""
 LEVEL_DB = 8.0
 """Unit of the levels that the network gives."""
 BANDS = 64

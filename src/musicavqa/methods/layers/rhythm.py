@@ -42,13 +42,23 @@ class Rhythm(nn.Module):
 
     def forward(self, points: Tensor, sound: Tensor, shares: Tensor) -> Tensor:
         """points (P, K, n), sound (P, K, 2) onsets and activity, shares (P, 22) of instruments."""
-        where = self.where + torch.einsum("pn,nhs->phs", shares, self.where_by_name)
-        moved = torch.einsum("pks,phs->phk", points, where.softmax(2))
-        moved = self.smooth(moved / moved.amax(2, keepdim=True).clamp(min=0.1))
+        moved = moved_where(points, shares, self.where, self.where_by_name)
+        moved = self.smooth(beside_the_most(moved))
         when = self.when + torch.einsum("pn,nhct->phct", shares, self.when_by_name)
         around = F.pad(sound.transpose(1, 2), (TAPS // 2, TAPS // 2)).unfold(2, TAPS, 1)
         awaited = torch.einsum("pckt,phct->phk", around, when)
         return (standardised(moved, 2) * standardised(awaited, 2)).mean(2)
+
+
+def moved_where(points: Tensor, shares: Tensor, where: Tensor, by_name: Tensor) -> Tensor:
+    """(P, H, K) movement where each of H heads looks: where (H, n) for all, by_name (22, H, n)."""
+    looked = where + torch.einsum("pn,nhs->phs", shares, by_name)
+    return torch.einsum("pks,phs->phk", points, looked.softmax(2))
+
+
+def beside_the_most(moved: Tensor) -> Tensor:
+    """Curves (P, H, K) as shares of the largest that each comes to."""
+    return moved / moved.amax(2, keepdim=True).clamp(min=0.1)
 
 
 class InTime(nn.Module):

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from musicavqa.features.encoders.audio_logmel import BANDS, CENTRE_DB, SPREAD_DB
 from musicavqa.methods.layers import gestures
 from musicavqa.methods.layers.fitting import COLUMNS, ROWS, ZONES, points_around, sound_of
-from musicavqa.methods.layers.gestures import FRAMES, bands_of, heard_at
+from musicavqa.methods.layers.gestures import bands_of, heard_at
 from musicavqa.methods.layers.judging import Judgement, likeliest
-from musicavqa.methods.layers.listening import TICKS, Listener, N
+from musicavqa.methods.layers.listening import FRAMES_PER_TICK, TICKS, Listener, N
 from musicavqa.training.lessons.fit import LENGTH_S, SURE, performed
 from musicavqa.training.lessons.shards import Made, Material, Tell, make_material
 from musicavqa.training.lessons.study import Desk, Plan, study
@@ -140,7 +140,7 @@ def learn_gestures(
 def _take(judge: Judgement, ear: Listener, takes: Material, place: int) -> Take:
     row, truth = torch.from_numpy(takes.rows([place])[0].astype(np.float32)), takes.truths[place]
     moved = row[:, :MAP].unflatten(1, (24, 32))
-    middle = row[:, MAP:].reshape(LENGTH_S, 1, TICKS * FRAMES, BANDS)
+    middle = row[:, MAP:].reshape(LENGTH_S, 1, TICKS * FRAMES_PER_TICK, BANDS)
     name, x, y, height = torch.tensor(truth["performers"]).T
     points = points_around(moved, x, y, height)
     shares = SURE * torch.eye(N)[name.long()] + (1 - SURE) / N

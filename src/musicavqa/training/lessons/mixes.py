@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from musicavqa.bandstand.scene import LEVELS_DB
-from musicavqa.methods.layers.listening import BANDS, TICKS, N
+from musicavqa.methods.layers.listening import BANDS, FRAMES_PER_TICK, TICKS, N
 from musicavqa.training.lessons.shards import Material
 from musicavqa.training.lessons.stems import LENGTH_S, N_FRAMES
 
-FRAMES_PER_TICK = 5
 MOST_PLAYERS = 5
 USUAL_FONT_RATE = 0.6
 """Share of mixes of the first font alone, without equalizer: what clips are rendered with."""
