@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -55,16 +56,26 @@ def learn_ear(ear: Listener, bank: Bank, steps: Steps, desk: Desk) -> None:
 
 @dataclass
 class Batches:
-    """The batch of each step; mixing takes a good part of a step, so many are heard twice."""
+    """The batch of each step; mixing takes a good part of a step, so many are heard twice.
+
+    One thread mixes what the next step hears while the network learns from this one.
+    """
 
     bank: Bank
     n_mixes: int
     n_seconds: int
     seed: int
     kept: dict[int, Heard] = field(default_factory=dict)
+    coming: dict[int, Future[Heard]] = field(default_factory=dict)
+    mixer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "mixes"))
 
     def of(self, step: int) -> Heard:
         """Always the same for a step, with a few bands silent now and then."""
+        now = self.coming.pop(step, None) or self.mixer.submit(self._drawn, step)
+        self.coming = {step + 1: self.mixer.submit(self._drawn, step + 1)}
+        return now.result()
+
+    def _drawn(self, step: int) -> Heard:
         rng = np.random.default_rng([self.seed, self.n_seconds, 1, step])
         made = n_made(step)
         fresh = step < FRESH or step % 2 == 0

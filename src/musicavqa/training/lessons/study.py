@@ -136,6 +136,7 @@ def _step(
 
 
 def in_short_numbers() -> torch.autocast:
-    """Autocast to bfloat16 where the processor multiplies tiles of it, else nothing."""
-    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return torch.autocast("cpu", torch.bfloat16, enabled=bool(has_tiles and has_tiles()))
+    """Autocast to bfloat16 where the processor multiplies it (AMX or AVX-512), else nothing."""
+    able = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    asked = [getattr(torch.cpu, name, None) for name in able]
+    return torch.autocast("cpu", torch.bfloat16, enabled=any(ask() for ask in asked if ask))
