@@ -16,17 +16,18 @@ the time. Guesses, from the performances that fit a reading:
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from further_questions import wilson
-from musicavqa.ask.lanes import tables_of
+from musicavqa.ask.lanes import N_TABLES
 from musicavqa.bandstand.patches import PERCUSSION, RANGES
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Reading
-from musicavqa.rules.tables import Table
+from musicavqa.rules.tables import Table, tables_of
 from reading_scene import options, readings
 
 CLEAR = 0.6
@@ -89,7 +90,11 @@ def by_notes(reading: Reading, notes: np.ndarray) -> np.ndarray:
 
 
 def votes(
-    tables: list[Table], means: np.ndarray, unsure: float, n_ticks: int, rng: np.random.Generator
+    tables: Sequence[Table],
+    means: np.ndarray,
+    unsure: float,
+    n_ticks: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """(22,) share of the performances in which each instrument is on top most of the time."""
     found = np.zeros(len(INSTRUMENTS))
@@ -123,7 +128,7 @@ def main() -> None:
         if truth is None or truth.n_pitched < 2 or truth.share < CLEAR:
             continue
         chance.append(1 / truth.n_pitched)
-        tables, rng = tables_of(reading), np.random.default_rng(0)
+        tables, rng = tables_of(reading, N_TABLES), np.random.default_rng(0)
         notes = np.asarray(store[clip.id], np.float64)
         guesses = {
             "range": (MIDDLE, UNSURE),

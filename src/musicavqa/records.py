@@ -202,7 +202,7 @@ class Seen:
         return figure_box(self.x, self.y, self.height)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is equal to itself alone, so that it can be a key
 class Reading:
     """What was perceived of a performance, before any question: who is there, who sounds when.
 

@@ -122,6 +122,18 @@ def test_the_path_is_checked_before_networks_are_loaded():
     assert "nowhere.mp4 does not exist" in done.stderr
 
 
+def test_torchs_compiler_is_not_loaded_for_an_answer(small_video):
+    code = (
+        f"import sys; sys.argv = ['musicavqa', 'ask', {str(small_video)!r}, {QUESTION!r}]\n"
+        "from musicavqa import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "print(*{'torch', 'torch._dynamo', 'sympy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "torch"
+
+
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help_is_short_and_long(command_line, option):
     for verb in ((), ("ask",), ("features", "extract")):

@@ -246,6 +246,24 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
         load_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize("width", [65, 10**7])
+def test_sizes_that_are_not_those_of_the_weights_are_refused_and_take_no_memory(tmp_path, width):
+    method = load_method("question_gru")
+    model = method.build(method.options({}))
+    model.options = method.options({"width": width})
+    save_checkpoint(tmp_path / "checkpoint.safetensors", method, model)
+    with pytest.raises(ValueError, match="is damaged: its options and its tensors differ in"):
+        load_checkpoint(tmp_path)
+
+
+def test_weights_of_sizes_of_ones_own_are_loaded(tmp_path):
+    method = load_method("question_gru")
+    model = method.build(method.options({"width": 8}))
+    save_checkpoint(tmp_path / "checkpoint.safetensors", method, model)
+    loaded = load_checkpoint(tmp_path).model.state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
+
+
 @pytest.mark.parametrize("changed", ["constant.py", "beside_it.py"])
 def test_a_method_file_with_another_content_does_not_run(own, changed):
     (own.parent / "beside_it.py").write_text("SIZE = 1\n")

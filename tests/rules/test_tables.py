@@ -10,7 +10,7 @@ from musicavqa.answers import ANSWERS, index
 from musicavqa.bandstand.asked import questions
 from musicavqa.bandstand.scene import sample_scene
 from musicavqa.questions import INSTRUMENTS
-from musicavqa.rules.tables import FOOTAGE, RENDERED, draw_tables, intervals
+from musicavqa.rules.tables import FOOTAGE, RENDERED, draw_tables, intervals, tables_of
 from musicavqa.rules.votes import votes
 
 WHOLE = [(0.0, 10.0)]
@@ -45,6 +45,15 @@ def test_exact_readings_give_the_answers_of_the_truth(scene):
         if number not in NEAR_A_MARGIN:
             assert ANSWERS[int(found.argmax())] == truth, (number, slots)
         assert not found.any() or found[index(truth)] > 0.3 * found.sum(), (number, slots)
+
+
+def test_tables_of_the_last_reading_are_kept_and_those_of_others_are_their_own():
+    one, other = (made_reading([seen_at(x)], heard=None) for x in (0.2, 0.8))
+    first = tables_of(one, 20)
+    assert tables_of(one, 20) is first
+    places = [np.mean([t.facts.players[0].x for t in tables_of(r, 20)]) for r in (other, one)]
+    assert places == pytest.approx([0.8, 0.2], abs=0.05)
+    assert len(tables_of(one, 30)) == 30
 
 
 @pytest.mark.parametrize("beliefs", [RENDERED, FOOTAGE])

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicavqa.ask.further_words import Further
-from musicavqa.ask.lanes import tables_of
+from musicavqa.ask.lanes import N_TABLES
 from musicavqa.ask.music import Music
 from musicavqa.records import Reading
 from musicavqa.rules.facts import Player, merged
-from musicavqa.rules.tables import Table
+from musicavqa.rules.tables import Table, tables_of
 
 LEAST = 0.5
 """With a smaller confidence it would rather be wrong: that is no answer."""
@@ -59,7 +59,7 @@ def answer_further(
         return _tempo(music())
     if asked.rule == "key":
         return _key(music())
-    tables = tables_of(reading)
+    tables = tables_of(reading, N_TABLES)
     if asked.rule == "instruments":
         return _instruments(tables, asked.sense)
     assert asked.instrument is not None

@@ -15,7 +15,7 @@ from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Reading, Seen
 from musicavqa.rules.answerer import entry_in_picture
 from musicavqa.rules.facts import Player, merged, names, region
-from musicavqa.rules.tables import Table, draw_tables
+from musicavqa.rules.tables import Table, tables_of
 
 N_TABLES = 200
 TOLD = 0.2
@@ -118,14 +118,9 @@ class Score:
         return max(levels, default=0.0)
 
 
-def tables_of(reading: Reading) -> list[Table]:
-    """The performances by which a reading is told; the same reading gives the same ones."""
-    return draw_tables(reading, N_TABLES, np.random.default_rng(0))
-
-
 def score_of(reading: Reading) -> Score:
     """The score of this reading; the same reading gives the same score."""
-    tables = tables_of(reading)
+    tables = tables_of(reading, N_TABLES)
     performers: list[Drawn] = [[] for _ in reading.seen]
     hidden: dict[str, Drawn] = {}
     for table in tables:
@@ -143,7 +138,7 @@ def score_of(reading: Reading) -> Score:
     likely = [x for x in seen if x.there >= LIKELY or x.named >= TOLD]
     kept = likely + [x for x in heard if x.sounds >= TOLD]
     found = {name: _lane(drawn, reading) for name, drawn in _by_instrument(tables).items()}
-    return Score(reading, tuple(kept), _fits(tables), found, tuple(tables))
+    return Score(reading, tuple(kept), _fits(tables), found, tables)
 
 
 def _by_instrument(tables: Sequence[Table]) -> dict[str, Drawn]:

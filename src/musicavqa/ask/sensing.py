@@ -6,11 +6,15 @@ Nothing is held of a piece but what eye and ear say of it, so hours take little 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from musicavqa.features.extraction.encoding import with_one_blas_thread
 
 if TYPE_CHECKING:
     from musicavqa.features.extraction.encoding import Encoder
@@ -95,20 +99,22 @@ def sense(
     return checkpoint.model.reading(joined(glimpses, give_back)), shown, account
 
 
+@with_one_blas_thread
 def _encode(piece: Piece, encoders: Sequence[Encoder]) -> dict[str, np.ndarray]:
-    """Rows of each stream, one for each second of the piece itself."""
+    """Rows of each stream, one for each second of the piece itself; two encoders at a time."""
+    with ThreadPoolExecutor(2) as threads:
+        rows = threads.map(partial(_rows, piece), encoders)
+        return {encoder.spec.stream: found for encoder, found in zip(encoders, rows, strict=True)}
+
+
+def _rows(piece: Piece, encoder: Encoder) -> np.ndarray:
     from musicavqa.features.encoders.spec import n_seconds
-    from musicavqa.features.extraction import encode_media
     from musicavqa.features.grids import on_grid
 
-    streams = {}
-    n = n_seconds(piece.around(0).duration_s)
-    for encoder in encoders:
-        spec, sees_s = encoder.spec, encoder.spec.sees_s or 0
-        rows = encode_media(piece.around(sees_s), [encoder])[spec.name]
-        before = piece.before_s(sees_s)
-        streams[spec.stream] = on_grid(rows, spec.rate_hz, spec.every_s, 1)[before : before + n]
-    return streams
+    spec, sees_s = encoder.spec, encoder.spec.sees_s or 0
+    n, before = n_seconds(piece.around(0).duration_s), piece.before_s(sees_s)
+    rows = encoder.encode(piece.around(sees_s))
+    return on_grid(rows, spec.rate_hz, spec.every_s, 1)[before : before + n]
 
 
 def _perceive(rows: dict[str, np.ndarray], checkpoint: Checkpoint) -> Glimpse:

@@ -39,7 +39,7 @@ from musicavqa.methods.layers.two_worlds import by_sense
 from musicavqa.questions import TEMPLATES
 from musicavqa.records import Batch, Output, Reading
 from musicavqa.rules.answerer import answer
-from musicavqa.rules.tables import Table, draw_tables
+from musicavqa.rules.tables import Table, draw_tables, tables_of
 
 CARD = Card(
     title="Bandleader: a reading of the scene, answered by rule",
@@ -120,11 +120,11 @@ class Model(nn.Module):
         with torch.autocast(batch.seconds.device.type, enabled=False):  # halves would tip tables
             readings = [self.reading(glimpse) for glimpse in self.glimpses(batch)]
         n = self.options.tables
-        tables = [draw_tables(reading, n, np.random.default_rng(0)) for reading in readings]
+        tables = [tables_of(reading, n) for reading in readings]
         return self._vote(batch, readings, tables)[0]
 
     def _vote(
-        self, batch: Batch, readings: Sequence[Reading], tables: Sequence[list[Table]]
+        self, batch: Batch, readings: Sequence[Reading], tables: Sequence[Sequence[Table]]
     ) -> tuple[Output, list[np.ndarray]]:
         """The questions put to the tables of their clips, and what each table says to each."""
         clips, asked = batch.clip_of.tolist(), self.questions(batch.words)
@@ -158,7 +158,7 @@ class Model(nn.Module):
         Evidence has 'applies' (B,) besides: how far the reading allows each question at all.
         """
         asked = self.questions(words)
-        tables = draw_tables(reading, self.options.tables, np.random.default_rng(0))
+        tables = tables_of(reading, self.options.tables)
         said = [_answers(tables, question) for question in asked]
         logits = self._logits(asked, [tables] * len(asked), said)
         evidence = grounds([0] * len(asked), [reading], asked, logits, int(reading.duration_s))
@@ -199,7 +199,7 @@ class Model(nn.Module):
     def _logits(
         self,
         asked: Sequence[Asked | None],
-        tables: Sequence[list[Table]],
+        tables: Sequence[Sequence[Table]],
         said: Sequence[np.ndarray],
     ) -> Tensor:
         """(B, 42) logarithms of the shares of the tables' answers, mixed with a little prior.
@@ -234,7 +234,7 @@ def _answers(tables: Sequence[Table], asked: Asked | None) -> np.ndarray:
 def _table_loss(
     batch: Batch,
     judged: Sequence[Judged],
-    tables: Sequence[list[Table]],
+    tables: Sequence[Sequence[Table]],
     said: Sequence[np.ndarray],
 ) -> Tensor:
     """Mean over the questions of what makes tables with the right answer likelier."""

@@ -349,23 +349,30 @@ def _method_of(path: Path, about: Mapping[str, str], method_file: Path | None) -
 def _rebuilt(
     path: Path, method: Method, values: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
 ) -> torch.nn.Module:
-    """The model with these weights; sizes are compared before memory is taken for them."""
+    """The model with these weights.
+
+    Sizes that are not the method's own are compared before memory is taken for them. Its own need
+    no such look, and for some of what is built on the device meta torch loads its compiler, which
+    lasts longer than all else here.
+    """
     import torch
 
     try:
         options = method.options(values)
-        with torch.device("meta" if method.file is None else "cpu"):
-            expected = method.build(options).state_dict()
+        unusual = method.file is None and options != method.options({})
+        with torch.device("meta" if unusual else "cpu"):
+            model = method.build(options)
     except Exception as error:  # values of any kind may stand where sizes should
         reason = " ".join(str(error).split())[:100]
         raise _damaged(path, f"its options do not make a {method.name}: {reason}") from error
+    expected = model.state_dict()
     if strange := sorted(expected.keys() ^ tensors.keys()):
         raise _damaged(path, f"its tensors are not those of {method.name}: {few(strange)}")
     if wrong := [key for key, wanted in expected.items() if not _alike(wanted, tensors[key])]:
         raise _damaged(path, f"its options and its tensors differ in {few(wrong)}")
     if void := [key for key, tensor in tensors.items() if tensor.isnan().any()]:
         raise _damaged(path, f"what is no number stands in {few(void)}")
-    model = method.build(options)
+    model = method.build(options) if unusual else model
     model.load_state_dict(tensors)
     return model
 

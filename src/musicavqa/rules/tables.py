@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -112,6 +113,13 @@ class Table:
     facts: Facts
     weight: float
     choices: Choices
+
+
+@lru_cache(maxsize=1)
+def tables_of(reading: Reading, n: int) -> tuple[Table, ...]:
+    """The `n` tables by which a reading is told and asked, always the same; those of the last
+    reading are kept."""
+    return tuple(draw_tables(reading, n, np.random.default_rng(0)))
 
 
 def draw_tables(
