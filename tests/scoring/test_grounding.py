@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from fixtures import SHAPES, TEXTS, small_options
-from musicavqa.bandstand import meant as truths
 from musicavqa.bandstand.exports import make_questions, write_questions
 from musicavqa.bandstand.meant import Meant, cells, meant, seconds
 from musicavqa.bandstand.scene import sample_scene
@@ -19,6 +18,7 @@ from musicavqa.files import write_json
 from musicavqa.methods.registry import list_methods, load_method, save_checkpoint
 from musicavqa.metrics.grounding import MEASURES, even, grounding, hill
 from musicavqa.records import Question
+from musicavqa.rules.meant import SINGLED_OUT
 from musicavqa.scoring import grounding as scoring
 from musicavqa.scoring.grounding import grounding_of
 
@@ -81,7 +81,7 @@ def test_time_and_place_are_those_of_whom_the_question_means(asked, time, place)
 
 
 def test_every_template_that_singles_out_is_one_that_uses_the_eye():
-    assert set(truths._SINGLED_OUT) <= set(range(7, 34))
+    assert set(SINGLED_OUT) <= set(range(7, 34))
 
 
 def test_seconds_and_cells_are_shares():

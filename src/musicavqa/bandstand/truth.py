@@ -7,14 +7,13 @@ single notes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from musicavqa.bandstand.scene import floor_y, player_scale
 from musicavqa.questions import INSTRUMENTS
-from musicavqa.rules.facts import Facts, Interval, Player, merged, names, region
+from musicavqa.rules.facts import Facts, Player, merged, names, region, share_of_steps
 
 CHORD_S = 0.03
 """Onsets closer than this are one chord, so one onset."""
@@ -46,15 +45,8 @@ def activity(scene: Scene, n_seconds: int, per_second: int = 1) -> np.ndarray:
     for name in names(truth.heard):
         intervals = merged(i for p in truth.heard if p.instrument == name for i in p.intervals)
         column = INSTRUMENTS.index(name)
-        fractions[:, column] = _share_of_steps(intervals, len(fractions), per_second)
+        fractions[:, column] = share_of_steps(intervals, len(fractions), per_second)
     return fractions
-
-
-def _share_of_steps(intervals: Iterable[Interval], n_steps: int, per_second: int) -> np.ndarray:
-    """How much of each step lies within the intervals (which do not overlap), 0 to 1."""
-    edges = np.arange(n_steps + 1) / per_second
-    inside = [np.minimum(edges[1:], b) - np.maximum(edges[:-1], a) for a, b in intervals]
-    return np.clip(inside, 0, None).sum(0) * per_second if inside else np.zeros(n_steps)
 
 
 def note_targets(notes: list[list[float]], n_seconds: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +54,7 @@ def note_targets(notes: list[list[float]], n_seconds: int) -> tuple[np.ndarray, 
     n = n_seconds * TICKS
     intervals = merged((note[0], note[1]) for note in notes)
     counts = np.histogram(_onsets(notes), np.arange(n + 1) / TICKS)[0]
-    return _share_of_steps(intervals, n, TICKS), counts
+    return share_of_steps(intervals, n, TICKS), counts
 
 
 def tick_targets(scene: Scene, n_seconds: int) -> dict[str, np.ndarray]:
@@ -78,7 +70,7 @@ def tick_targets(scene: Scene, n_seconds: int) -> dict[str, np.ndarray]:
             continue
         column = INSTRUMENTS.index(facts.instrument)
         onsets[:, column] += np.histogram(_onsets(player["notes"]), edges)[0]
-        power = _share_of_steps(facts.intervals, n, TICKS) * 10 ** (facts.level_db / 10)
+        power = share_of_steps(facts.intervals, n, TICKS) * 10 ** (facts.level_db / 10)
         pan[:, column] += power * player["pan"]
         loud[:, column] += power
     spoken = scene["voiceover"]
@@ -87,7 +79,7 @@ def tick_targets(scene: Scene, n_seconds: int) -> dict[str, np.ndarray]:
         "activity_10hz": activity(scene, n_seconds, TICKS),
         "onsets_10hz": onsets,
         "pan_10hz": np.divide(pan, loud, out=np.zeros_like(pan), where=loud > 0),
-        "speech_10hz": _share_of_steps(speech, n, TICKS),
+        "speech_10hz": share_of_steps(speech, n, TICKS),
     }
     return {name: np.asarray(value, dtype=np.float32) for name, value in targets.items()}
 

@@ -29,7 +29,7 @@ from musicavqa.methods.layers import scene_truth
 from musicavqa.methods.layers.familiarity import Familiarity
 from musicavqa.methods.layers.footage import read_footage
 from musicavqa.methods.layers.glimpses import Glimpse, perceive
-from musicavqa.methods.layers.grounds import grounds
+from musicavqa.methods.layers.grounds import Put, grounds
 from musicavqa.methods.layers.judging import Judged, Judgement, reading_of
 from musicavqa.methods.layers.listening import Listener
 from musicavqa.methods.layers.performer_map import PerformerMap
@@ -128,10 +128,13 @@ class Model(nn.Module):
     ) -> tuple[Output, list[np.ndarray]]:
         """The questions put to the tables of their clips, and what each table says to each."""
         clips, asked = batch.clip_of.tolist(), self.questions(batch.words)
-        said = [_answers(tables[clip], q) for clip, q in zip(clips, asked, strict=True)]
-        logits = self._logits(asked, [tables[clip] for clip in clips], said)
-        evidence = grounds(clips, readings, asked, logits, batch.seconds.shape[1])
-        return Output(logits, {}, evidence), said
+        put = [
+            _put(question, readings[clip], tables[clip])
+            for clip, question in zip(clips, asked, strict=True)
+        ]
+        logits = self._logits(put)
+        evidence = grounds(put, logits, batch.seconds.shape[1])
+        return Output(logits, {}, evidence), [one.said for one in put]
 
     def _learning(self, batch: Batch) -> Output:
         """As answering, by what was learned alone, with few tables and with losses."""
@@ -157,13 +160,12 @@ class Model(nn.Module):
 
         Evidence has 'applies' (B,) besides: how far the reading allows each question at all.
         """
-        asked = self.questions(words)
         tables = tables_of(reading, self.options.tables)
-        said = [_answers(tables, question) for question in asked]
-        logits = self._logits(asked, [tables] * len(asked), said)
-        evidence = grounds([0] * len(asked), [reading], asked, logits, int(reading.duration_s))
+        put = [_put(question, reading, tables) for question in self.questions(words)]
+        logits = self._logits(put)
+        evidence = grounds(put, logits, int(reading.duration_s))
         weights = np.array([table.weight for table in tables])
-        applies = [float(weights[found >= 0].sum()) for found in said]
+        applies = [float(weights[one.said >= 0].sum()) for one in put]
         return Output(logits, {}, evidence | {"applies": torch.tensor(applies)})
 
     def read(self, batch: Batch) -> list[Reading]:
@@ -196,22 +198,17 @@ class Model(nn.Module):
         known = read_footage(maps, yamnet, logmel, float(glimpse.n_seconds))
         return by_sense(learned, known, _share(picture), _share(sound))
 
-    def _logits(
-        self,
-        asked: Sequence[Asked | None],
-        tables: Sequence[Sequence[Table]],
-        said: Sequence[np.ndarray],
-    ) -> Tensor:
+    def _logits(self, put: Sequence[Put]) -> Tensor:
         """(B, 42) logarithms of the shares of the tables' answers, mixed with a little prior.
 
         A learned correction per template stands for what people judge otherwise than the rules.
         """
-        votes = torch.zeros(len(asked), len(ANSWERS))
-        for row, (drawn, answers) in enumerate(zip(tables, said, strict=True)):
-            for table, found in zip(drawn, answers, strict=True):
+        votes = torch.zeros(len(put), len(ANSWERS))
+        for row, one in enumerate(put):
+            for table, found in zip(one.tables, one.said, strict=True):
                 if found >= 0:
                     votes[row, found] += table.weight
-        known = [-1 if question is None else question[0] - 1 for question in asked]
+        known = [-1 if one.asked is None else one.asked[0] - 1 for one in put]
         prior = self.prior[known].softmax(1)
         votes = votes.to(prior)
         doubt = torch.sigmoid(self.doubt)
@@ -223,12 +220,13 @@ def _share(odds: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
-def _answers(tables: Sequence[Table], asked: Asked | None) -> np.ndarray:
-    """(n,) index of the answer of each table, -1 where its rule declines."""
+def _put(asked: Asked | None, reading: Reading, tables: Sequence[Table]) -> Put:
+    """A question put to all tables."""
     if asked is None:
-        return np.full(len(tables), -1)
+        return Put(asked, reading, tables, np.full(len(tables), -1))
     found = [answer(table.facts, *asked) for table in tables]
-    return np.array([-1 if text is None else index(text) for text in found])
+    said = np.array([-1 if text is None else index(text) for text in found])
+    return Put(asked, reading, tables, said)
 
 
 def _table_loss(

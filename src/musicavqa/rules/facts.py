@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 REST_S = 1.0
 """A rest shorter than this belongs to the playing."""
 LEFT_X, RIGHT_X = 0.4, 0.6
@@ -81,6 +83,13 @@ def overlap_s(first: Iterable[Interval], second: Iterable[Interval]) -> float:
     """Seconds that two sets of intervals share."""
     second = list(second)
     return sum(max(0.0, min(b, d) - max(a, c)) for a, b in first for c, d in second)
+
+
+def share_of_steps(intervals: Iterable[Interval], n_steps: int, per_second: int) -> np.ndarray:
+    """How much of each step lies within the intervals (which do not overlap), 0 to 1."""
+    edges = np.arange(n_steps + 1) / per_second
+    inside = [np.minimum(edges[1:], b) - np.maximum(edges[:-1], a) for a, b in intervals]
+    return np.clip(inside, 0, None).sum(0) * per_second if inside else np.zeros(n_steps)
 
 
 def names(players: Iterable[Player]) -> list[str]:

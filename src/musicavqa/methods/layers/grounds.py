@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,42 +12,46 @@ from torch import Tensor
 
 from musicavqa.answers import ANSWERS
 from musicavqa.methods.layers.question_reader import Asked
-from musicavqa.questions import INSTRUMENTS, SLOTS
+from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Reading, Seen
-from musicavqa.rules.facts import region
+from musicavqa.rules.facts import Interval, share_of_steps
+from musicavqa.rules.meant import whom
+from musicavqa.rules.tables import Table
 
 CELLS = 7
 """The picture has 7 x 7 cells."""
+LEAST = 1e-6
+"""Evidence of any second and cell."""
 
 
-def grounds(
-    clips: Sequence[int],
-    readings: Sequence[Reading],
-    asked: Sequence[Asked | None],
-    logits: Tensor,
-    n_seconds: int,
-) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Put:
+    """A question put to the tables of a reading; None in other words than the templates'."""
+
+    asked: Asked | None
+    reading: Reading
+    tables: Sequence[Table]
+    said: np.ndarray
+    """(n,) index of each table's answer, -1 where its rule declines."""
+
+
+def grounds(put: Sequence[Put], logits: Tensor, n_seconds: int) -> dict[str, Tensor]:
     """'time' (B, T) and 'space' (B, 49), each summing to one, and 'activity' (B, T, 22).
 
-    clips (B,) says which reading a question is about, logits (B, 42) what is answered.
+    Time and place are those of the players whom each question means, in the tables that say what
+    is answered, by logits (B, 42). Where that is nobody, they are everybody's.
     """
-    best = logits.argmax(1).tolist()
-    time, space = torch.zeros(len(asked), n_seconds), torch.zeros(len(asked), CELLS**2)
-    activity = torch.zeros(len(asked), n_seconds, len(INSTRUMENTS))
-    for row, (clip, question) in enumerate(zip(clips, asked, strict=True)):
-        reading = readings[clip]
-        n = int(reading.duration_s)
-        seconds = reading.activity.reshape(n, -1, len(INSTRUMENTS)).mean(1)
+    time, space = torch.zeros(len(put), n_seconds), torch.zeros(len(put), CELLS**2)
+    activity = torch.zeros(len(put), n_seconds, len(INSTRUMENTS))
+    for row, (one, best) in enumerate(zip(put, logits.argmax(1).tolist(), strict=True)):
+        n = int(one.reading.duration_s)
+        seconds = one.reading.activity.reshape(n, -1, len(INSTRUMENTS)).mean(1)
         activity[row, :n] = torch.from_numpy(seconds)
-        names, areas = named(question, ANSWERS[best[row]])
-        players = [(share, seen) for seen in reading.seen if (share := _share(seen, names, areas))]
-        weight = sum(
-            (share * seen.instruments for share, seen in players), start=np.zeros(len(INSTRUMENTS))
-        )
-        if names or not players:
-            weight = np.array([float(not names or name in names) for name in INSTRUMENTS])
-        time[row, :n] = torch.from_numpy(seconds @ weight).float() + 1e-6
-        space[row] = torch.from_numpy(_cells(players)).float()
+        played, stand = _meant(one, best)
+        when = _seconds(played, n) if played else seconds.sum(1)
+        stand = stand or {index: seen.share for index, seen in enumerate(one.reading.seen)}
+        time[row, :n] = torch.from_numpy(when).float() + LEAST
+        space[row] = torch.from_numpy(_cells(stand, one.reading.seen)).float()
     time, space, activity = (t.to(logits.device) for t in (time, space, activity))
     return {
         "time": time / time.sum(1, keepdim=True),
@@ -54,28 +60,36 @@ def grounds(
     }
 
 
-def named(asked: Asked | None, best: str) -> tuple[set[str], set[str]]:
-    """Instruments and areas that a question and its answer speak of."""
-    words = {*(asked[1] if asked else ()), best}
-    return words & set(INSTRUMENTS), words & set(SLOTS["LR"])
+def _meant(put: Put, best: int) -> tuple[dict[tuple[Interval, ...], float], dict[int, float]]:
+    """Weights of stretches of playing, and of performers by their place in the reading."""
+    played: defaultdict[tuple[Interval, ...], float] = defaultdict(float)
+    stand: defaultdict[int, float] = defaultdict(float)
+    for table, said in zip(put.tables, put.said, strict=True):
+        if put.asked is None or said != best:
+            continue
+        meant = {id(player) for player in whom(table.facts, *put.asked, ANSWERS[best])}
+        for index, player in enumerate(table.facts.players):
+            if id(player) in meant and player.heard:
+                played[player.intervals] += table.weight
+            if id(player) in meant and player.visible:  # they come first, as they were chosen
+                stand[table.choices.there[index]] += table.weight
+    return played, stand
 
 
-def _share(seen: Seen, names: set[str], areas: set[str]) -> float:
-    """How surely a performer is spoken of."""
-    if not names:
-        return seen.share * (not areas or region(seen.x) in areas)
-    share = sum(seen.instruments[INSTRUMENTS.index(name)] for name in names)
-    return seen.share * float(share)
+def _seconds(played: Mapping[tuple[Interval, ...], float], n: int) -> np.ndarray:
+    """(n,) how much of each second is played."""
+    parts = [weight * share_of_steps(times, n, 1) for times, weight in played.items()]
+    return np.sum(parts, axis=0)
 
 
-def _cells(players: Sequence[tuple[float, Seen]]) -> np.ndarray:
-    """(49,) share of each performer spread over the cells that his box covers."""
-    cells = np.full((CELLS, CELLS), 1e-6)
+def _cells(stand: Mapping[int, float], seen: Sequence[Seen]) -> np.ndarray:
+    """(49,) weight of each performer spread over the cells that his box covers."""
+    cells = np.full((CELLS, CELLS), LEAST)
     edges = np.arange(CELLS) / CELLS
-    for share, seen in players:
-        left, top, right, bottom = seen.box
+    for index, weight in stand.items():
+        left, top, right, bottom = seen[index].box
         across = np.clip(np.minimum(edges + 1 / CELLS, right) - np.maximum(edges, left), 0, None)
         down = np.clip(np.minimum(edges + 1 / CELLS, bottom) - np.maximum(edges, top), 0, None)
         area = down[:, None] * across
-        cells += share * area / max(area.sum(), 1e-9)
+        cells += weight * area / max(area.sum(), 1e-9)
     return cells.ravel()
