@@ -195,6 +195,8 @@ class Seen:
     where only the sound tells."""
     in_step: float = 0.0
     """Log odds that what sounds, whatever its name, goes with his movements; 0 tells nothing."""
+    onset_rate: float | None = None
+    """Notes per second of playing, by his movements alone; None where they were not judged."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:

@@ -56,6 +56,32 @@ def test_tables_of_the_last_reading_are_kept_and_those_of_others_are_their_own()
     assert len(tables_of(one, 30)) == 30
 
 
+def test_of_equals_movements_tell_the_rate_and_who_sits_still_may_have_any():
+    slow, fast, still = (
+        replace(seen_at(x, tuba=1.0), onset_rate=rate, moves=moves)
+        for x, rate, moves in ((0.1, 1.0, 1.0), (0.5, 3.0, 1.0), (0.9, 0.01, 0.0))
+    )
+    reading = made_reading([slow, fast, still], heard={"tuba": (1.0, WHOLE)})
+    tables = drawn(reading, beliefs=CERTAIN)
+    rates = np.array([[player.onset_rate for player in t.facts.players] for t in tables])
+    logs = np.log(rates)
+    assert logs.mean(0) == pytest.approx(np.log([1.0, 3.0, 2.0]), abs=0.15)
+    assert logs.std(0) == pytest.approx([0.35, 0.35, 0.5], abs=0.1)
+    shares = votes(tables, 29, ("middle", "left"))
+    assert shares[index("yes")] > 10 * shares[index("no")]
+    unknown = made_reading(
+        [replace(one, onset_rate=None) for one in reading.seen], heard={"tuba": (1.0, WHOLE)}
+    )
+    assert votes(drawn(unknown), 29, ("middle", "left")).sum() == 0
+
+
+def test_the_rate_of_the_only_one_is_what_is_heard():
+    one = replace(seen_at(0.3, cello=1.0), onset_rate=9.0)
+    reading = made_reading([one], heard={"cello": (1.0, WHOLE)})
+    rates = [t.facts.players[0].onset_rate for t in drawn(reading, beliefs=CERTAIN)]
+    assert rates == pytest.approx([2.0] * len(rates))
+
+
 @pytest.mark.parametrize("beliefs", [RENDERED, FOOTAGE])
 @pytest.mark.parametrize("seed", range(5))
 def test_weights_sum_to_one_whatever_is_read(beliefs, seed):

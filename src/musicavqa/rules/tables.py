@@ -35,6 +35,8 @@ EAR_SHARE, LEAST_SURE = 0.3, 1e-3
 """Weight of the ear alone beside movement and ear together; no tick is less or more sure."""
 EQUAL_LEVEL_DB = 4.0
 """Spread of the levels of equal instruments, which hearing cannot tell apart."""
+MOVED_RATE_SPREAD, STILL_RATE_SPREAD = 0.35, 0.5
+"""Likewise of the logarithms of their rates, by movements; and of one who sits still."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,8 @@ def _facts(
             alone = not several and seen.times is None
             times = stretches.of(name, thresholds[name], -1 if alone else index)
             level = levels[name] + several * rng.normal(0, EQUAL_LEVEL_DB)
-            player = _sounding(player, times, float(level), float(rates[name]))
+            rate = _rate_of_equal(player, seen, rates[name], rng) if several else rates[name]
+            player = _sounding(player, times, float(level), float(rate))
         players.append(player)
     for name in np.flatnonzero(choices.heard).tolist():
         if name not in choices.names:
@@ -373,6 +376,17 @@ def _who_sounds(
         row = kept[0] if len(kept) else shares == shares.max()
         sounding |= {i for i, plays in zip(equals, row, strict=True) if plays}
     return sounding
+
+
+def _rate_of_equal(player: Player, seen: Seen, heard: float, rng: np.random.Generator) -> float:
+    """The ear knows only the rate of all equals together: that of one is told by his movements, and
+    may be any near theirs where he sits still."""
+    if seen.onset_rate is None:
+        return heard
+    known, spread = heard, STILL_RATE_SPREAD
+    if player.moves:
+        known, spread = seen.onset_rate, MOVED_RATE_SPREAD
+    return known * float(np.exp(rng.normal(0, spread)))
 
 
 def _thresholds(rng: np.random.Generator, beliefs: Beliefs) -> np.ndarray:

@@ -31,6 +31,8 @@ from musicavqa.rules.tables import SHORTEST_TICKS
 WINDOW = 600
 """Ticks of movement and sound that are held against each other at once."""
 
+IN_STEP_TOO = 0.4
+"""Weight of being in step with all that sounds where it is decided who of equals sounds."""
 SURER = 4
 """Exponent of a tick's activity beside the likeliest half second: what level and rate rest on."""
 
@@ -62,6 +64,11 @@ class Judged:
     """(22,)"""
     voiceover: Tensor
     outdoor: Tensor
+
+    @property
+    def sounds(self) -> Tensor:
+        """(P,) logits that he sounds, if his instrument does and several have it."""
+        return self.fit.sounds + IN_STEP_TOO * self.playing.in_step
 
 
 class Judgement(nn.Module):
@@ -191,6 +198,12 @@ def spoken_by(hearing: Hearing) -> Tensor:
     return torch.stack([highest, torch.log1p(sure.sum() / TICKS)])
 
 
+def _rates(gestures: Tensor) -> Tensor:
+    """(P,) notes per second of playing, by gestures (P, 2, K)."""
+    plays, onsets = torch.sigmoid(gestures[:, 0]), gestures[:, 1].exp()
+    return (plays * onsets).sum(1) / plays.sum(1) * TICKS
+
+
 def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
     """The judgement as a record of plain numbers."""
     hearing, fit = glimpse.hearing, judged.fit
@@ -201,9 +214,11 @@ def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
     level = (hearing.level_db.detach() * playing).sum(0) / time
     rate = (hearing.onsets.detach().exp() * playing).sum(0) / time * TICKS
     share, heard = torch.sigmoid(judged.share).detach(), torch.sigmoid(judged.heard).detach()
-    plays, sounds, moves = (torch.sigmoid(t).detach() for t in (fit.plays, fit.sounds, fit.moves))
+    logits = fit.plays, judged.sounds, fit.moves
+    plays, sounds, moves = (torch.sigmoid(t).detach() for t in logits)
     times = torch.sigmoid(judged.playing.times).detach().float().cpu().numpy()
     in_step = judged.playing.in_step.detach().cpu().tolist()
+    strokes = _rates(judged.playing.gestures.detach()).cpu()
     seen = tuple(
         Seen(
             share=float(share[i]),
@@ -217,6 +232,7 @@ def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
             moves=float(moves[i]),
             times=times[i],
             in_step=in_step[i],
+            onset_rate=float(strokes[i]),
         )
         for i, performer in enumerate(judged.found)
     )

@@ -37,7 +37,7 @@ def log_likelihood(judged: Judged, tables: Sequence[Table]) -> Tensor:
         _likely(judged.share, there).sum(1)
         + (named * names).sum((1, 2))
         + _likely(judged.heard, heard).sum(1)
-        + (_likely(judged.fit.sounds, sounds) * with_sound).sum(1)
+        + (_likely(judged.sounds, sounds) * with_sound).sum(1)
         + (_likely(judged.playing.in_step, sounds) * alone).sum(1)
         + _likely(spoken, place).sum(1)
     )
