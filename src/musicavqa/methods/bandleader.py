@@ -36,10 +36,10 @@ from musicavqa.methods.layers.performer_map import PerformerMap
 from musicavqa.methods.layers.question_reader import Asked, QuestionReader
 from musicavqa.methods.layers.tables_chosen import answers_likelier, log_likelihood
 from musicavqa.methods.layers.two_worlds import by_sense
-from musicavqa.questions import TEMPLATES
+from musicavqa.questions import INSTRUMENTS, TEMPLATES
 from musicavqa.records import Batch, Output, Reading
 from musicavqa.rules.answerer import answer
-from musicavqa.rules.tables import Table, draw_tables, tables_of
+from musicavqa.rules.tables import Table, draw_tables, supposing, tables_of
 
 CARD = Card(
     title="Bandleader: a reading of the scene, answered by rule",
@@ -58,6 +58,8 @@ CORRECTION = 10.0
 """Unit of the learned corrections of logits."""
 MOST_ODDS = 6.0
 """Logit that one sense adds at most to what the other says of a clip: drawn, or filmed."""
+HARDLY = 0.1
+"""A question that fewer tables than this can answer takes for granted what they have not."""
 AUDIBLE = -1.0
 """Log-mel above this in any band (-75 dB) is no silence."""
 
@@ -132,6 +134,7 @@ class Model(nn.Module):
             _put(question, readings[clip], tables[clip])
             for clip, question in zip(clips, asked, strict=True)
         ]
+        put = put if self.training else [_supposing(one) for one in put]
         logits = self._logits(put)
         evidence = grounds(put, logits, batch.seconds.shape[1])
         return Output(logits, {}, evidence), [one.said for one in put]
@@ -162,10 +165,10 @@ class Model(nn.Module):
         """
         tables = tables_of(reading, self.options.tables)
         put = [_put(question, reading, tables) for question in self.questions(words)]
+        applies = [one.answered for one in put]
+        put = [_supposing(one) for one in put]
         logits = self._logits(put)
         evidence = grounds(put, logits, int(reading.duration_s))
-        weights = np.array([table.weight for table in tables])
-        applies = [float(weights[one.said >= 0].sum()) for one in put]
         return Output(logits, {}, evidence | {"applies": torch.tensor(applies)})
 
     def read(self, batch: Batch) -> list[Reading]:
@@ -218,6 +221,18 @@ class Model(nn.Module):
 
 def _share(odds: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+
+
+def _supposing(put: Put) -> Put:
+    """Where hardly any table answers, those are asked in which all sounds that the question names.
+
+    Whether one is louder than another can be asked only of two that are heard.
+    """
+    named = set(put.asked[1] if put.asked else ()) & set(INSTRUMENTS)
+    if not named or not put.reading.has_sound or put.answered >= HARDLY:
+        return put
+    reading = supposing(put.reading, named)
+    return _put(put.asked, reading, draw_tables(reading, len(put.tables), np.random.default_rng(0)))
 
 
 def _put(asked: Asked | None, reading: Reading, tables: Sequence[Table]) -> Put:

@@ -9,7 +9,7 @@ instruments those sound whose movements fit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -122,6 +122,13 @@ def tables_of(reading: Reading, n: int) -> tuple[Table, ...]:
     """The `n` tables by which a reading is told and asked, always the same; those of the last
     reading are kept."""
     return tuple(draw_tables(reading, n, np.random.default_rng(0)))
+
+
+def supposing(reading: Reading, instruments: Iterable[str]) -> Reading:
+    """The same reading, if it is known that these instruments sound."""
+    heard = reading.heard.copy()
+    heard[[INSTRUMENTS.index(name) for name in instruments]] = 1.0
+    return replace(reading, heard=heard)
 
 
 def draw_tables(

@@ -34,6 +34,12 @@ class Put:
     said: np.ndarray
     """(n,) index of each table's answer, -1 where its rule declines."""
 
+    @property
+    def answered(self) -> float:
+        """Weight of the tables that have an answer."""
+        weights = np.array([table.weight for table in self.tables])
+        return float(weights[self.said >= 0].sum())
+
 
 def grounds(put: Sequence[Put], logits: Tensor, n_seconds: int) -> dict[str, Tensor]:
     """'time' (B, T) and 'space' (B, 49), each summing to one, and 'activity' (B, T, 22).
