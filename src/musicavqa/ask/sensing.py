@@ -5,6 +5,7 @@ Nothing is held of a piece but what eye and ear say of it, so hours take little 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 PIECE_S = 60
 """Seconds that are decoded, encoded and perceived at once."""
+TOGETHER_S = 1800
+"""Of longer files one stream is encoded after the other: that is slower and takes less memory."""
 MOST_PICTURES = 64
 """Kept of a file to be shown; of a long one every second, fourth ... is dropped."""
 PEAKS_PER_S = 20
@@ -88,7 +91,7 @@ def sense(
         own = piece.around(0)
         shown.add(own, done_s)
         done_s, account = done_s + own.duration_s, own.account
-        rows = _encode(piece, encoders)
+        rows = _encode(piece, encoders, 1 if (expected_s or math.inf) > TOGETHER_S else 2)
         del piece, own  # a minute of pictures is not held while its rows are looked at
         glimpses.append(_perceive(rows, checkpoint))
         del rows
@@ -100,9 +103,9 @@ def sense(
 
 
 @with_one_blas_thread
-def _encode(piece: Piece, encoders: Sequence[Encoder]) -> dict[str, np.ndarray]:
-    """Rows of each stream, one for each second of the piece itself; two encoders at a time."""
-    with ThreadPoolExecutor(2) as threads:
+def _encode(piece: Piece, encoders: Sequence[Encoder], at_once: int) -> dict[str, np.ndarray]:
+    """Rows of each stream, one for each second of the piece itself; so many encoders at once."""
+    with ThreadPoolExecutor(at_once) as threads:
         rows = threads.map(partial(_rows, piece), encoders)
         return {encoder.spec.stream: found for encoder, found in zip(encoders, rows, strict=True)}
 
