@@ -71,10 +71,10 @@ def test_neither_pictures_nor_encoders_are_held_once_they_have_given_their_rows(
     encode, perceive, judged = sensing._encode, sensing._perceive, Judgement.forward
     pictures, networks, left = [], [], []
 
-    def encoded(piece, encoders):
+    def encoded(piece, encoders, at_once):
         pictures.append(weakref.ref(piece.media))
         networks[:] = map(weakref.ref, encoders)
-        return encode(piece, encoders)
+        return encode(piece, encoders, at_once)
 
     def perceived(rows, checkpoint):
         left.append(pictures[-1]())
@@ -90,6 +90,20 @@ def test_neither_pictures_nor_encoders_are_held_once_they_have_given_their_rows(
     musicavqa.read(black)
     assert len(networks) > 0
     assert left == [None] * (len(pictures) + len(networks))
+
+
+@pytest.mark.parametrize(("together_s", "expected"), [(1800, 2), (1, 1)])
+def test_of_long_files_streams_are_encoded_one_by_one(black, monkeypatch, together_s, expected):
+    encode, found = sensing._encode, []
+
+    def encoded(piece, encoders, at_once):
+        found.append(at_once)
+        return encode(piece, encoders, at_once)
+
+    monkeypatch.setattr(sensing, "_encode", encoded)
+    monkeypatch.setattr(sensing, "TOGETHER_S", together_s)
+    musicavqa.read(black)
+    assert set(found) == {expected}
 
 
 def test_pictures_without_sound_are_read(run_folder, tmp_path):
