@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
+from musicavqa.training.lessons import ear
 from musicavqa.training.lessons import study as studies
 from musicavqa.training.lessons.ear import Batches, n_made
 from musicavqa.training.lessons.shards import make_material
@@ -135,8 +136,22 @@ def test_what_the_ear_hears_at_a_step_does_not_depend_on_what_came_before(monkey
         return batches.kept.setdefault(number, (rows, {}))
 
     monkeypatch.setattr(Batches, "_mixed", mixed)
-    running = Batches(None, 1, 1, seed=3)
+    running = Batches(None, 1, 1, (3,))
     before = [running.of(step)[0] for step in range(90)]
     for step in (0, 59, 61, 75, 89):
-        assert (Batches(None, 1, 1, seed=3).of(step)[0] == before[step]).all()
+        assert (Batches(None, 1, 1, (3,)).of(step)[0] == before[step]).all()
     assert len(running.kept) <= 121
+
+
+def test_no_way_of_learning_hears_the_mixes_of_another(monkeypatch, tmp_path):
+    heard = []
+
+    def study(network, plan, losses, desk):
+        batches = losses.args[1]
+        heard.append((plan.name, batches.n_mixes, batches.n_seconds, batches.seed))
+
+    monkeypatch.setattr(ear, "study", study)
+    ear.learn_ear(None, None, ear.Steps(1, 1, 1), Desk(tmp_path, 5, silent))
+    assert heard == [
+        ("ear-short", 72, 2, (5, 0)), ("ear-whole", 16, 10, (5, 1)), ("ear", 16, 10, (5, 2))
+    ]  # fmt: skip

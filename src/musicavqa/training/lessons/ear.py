@@ -43,15 +43,15 @@ class Steps:
 
 def learn_ear(ear: Listener, bank: Bank, steps: Steps, desk: Desk) -> None:
     """One way after the other, each from what the one before came to."""
-    batches = {n: Batches(bank, mixes, n, desk.seed) for n, mixes in ((2, 72), (10, 16))}
-    ways: tuple[tuple[str, int, float, int, dict[str, float]], ...] = (
-        ("ear-short", steps.short, 1.5e-3, 2, {}),
-        ("ear-whole", steps.whole, 8e-4, 10, {}),
-        ("ear", steps.fine, 5e-4, 10, FINE),
+    ways: tuple[tuple[str, int, float, tuple[int, int], dict[str, float]], ...] = (
+        ("ear-short", steps.short, 1.5e-3, (72, 2), {}),
+        ("ear-whole", steps.whole, 8e-4, (16, 10), {}),
+        ("ear", steps.fine, 5e-4, (16, 10), FINE),
     )
-    for name, n_steps, rate, n_seconds, weights in ways:
+    for way, (name, n_steps, rate, size, weights) in enumerate(ways):
         plan = Plan(name, n_steps, rate, weight_decay=0.02, gradient_clip=5.0, n_warm=N_WARM)
-        study(ear, plan, partial(_losses, ear, batches[n_seconds], weights), desk)
+        batches = Batches(bank, *size, (desk.seed, way))  # mixes that no other way has heard
+        study(ear, plan, partial(_losses, ear, batches, weights), desk)
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Batches:
     bank: Bank
     n_mixes: int
     n_seconds: int
-    seed: int
+    seed: tuple[int, ...]
     kept: dict[int, Heard] = field(default_factory=dict)
     coming: dict[int, Future[Heard]] = field(default_factory=dict)
     mixer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "mixes"))
@@ -76,7 +76,7 @@ class Batches:
         return now.result()
 
     def _drawn(self, step: int) -> Heard:
-        rng = np.random.default_rng([self.seed, self.n_seconds, 1, step])
+        rng = np.random.default_rng([*self.seed, 1, step])
         made = n_made(step)
         fresh = step < FRESH or step % 2 == 0
         rows, wanted = self._mixed(made if fresh else made - 1 - int(rng.integers(min(KEPT, made))))
@@ -89,7 +89,7 @@ class Batches:
     def _mixed(self, number: int) -> Heard:
         """The batch with this number, which alone decides what is in it."""
         if number not in self.kept:
-            rng = np.random.default_rng([self.seed, self.n_seconds, 0, number])
+            rng = np.random.default_rng([*self.seed, 0, number])
             mixes = [draw_mix(self.bank, self.n_seconds, rng) for _ in range(self.n_mixes)]
             truths = [truth(self.bank, mix) for mix in mixes]
             rows = recorded(np.stack([powers(self.bank, mix) for mix in mixes]), rng)
