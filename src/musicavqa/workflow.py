@@ -236,7 +236,7 @@ def teach(
 ) -> Path:
     """Teach bandleader from renderings to a checkpoint; returns `out`, a run folder.
 
-    `lessons` says how much of what (None: as the shipped checkpoint). `fonts` is a folder of
+    `lessons` says how much of what (None: some two hours on two cores). `fonts` is a folder of
     soundfonts beside the system's. A killed run goes on where it stopped; ValueError where `out`
     was begun with other lessons. `tell` is told what is done, of how much, and of what.
     """

@@ -17,30 +17,30 @@ from musicavqa.terminal import say
 @app.command()
 def teach(
     out: Annotated[Path, typer.Argument(help="The run folder; the same again goes on.")],
-    stills: Annotated[int, typer.Option(min=1, help="Pictures for the eye.")] = 4900,
-    eye_passes: Annotated[int, typer.Option(min=1, help="How often each still is seen.")] = 7,
+    stills: Annotated[int, typer.Option(min=1, help="Pictures for the eye.")] = 4000,
+    eye_passes: Annotated[int, typer.Option(min=1, help="How often each still is seen.")] = 4,
     stem_scenes: Annotated[
         int, typer.Option(min=1, help="Scenes whose players the ear hears one by one.")
-    ] = 5000,
+    ] = 4500,
     speeches: Annotated[int, typer.Option(min=1, help="Announcements for the ear.")] = 250,
     ear_short_steps: Annotated[
         int, typer.Option(min=1, help="Steps of the ear on mixes of two seconds.")
-    ] = 16_000,
+    ] = 12_000,
     ear_steps: Annotated[
         int, typer.Option(min=1, help="Steps of the ear on mixes of ten seconds.")
-    ] = 5_000,
+    ] = 3_000,
     ear_fine_steps: Annotated[
         int, typer.Option(min=1, help="Likewise, with more weight on onsets and levels.")
-    ] = 8_500,
+    ] = 5_000,
     fit_scenes: Annotated[int, typer.Option(min=1, help="Scenes with equal instruments.")] = 700,
-    fit_passes: Annotated[int, typer.Option(min=1, help="How often each of these is seen.")] = 36,
-    takes: Annotated[int, typer.Option(min=1, help="Scenes, filmed and recorded.")] = 1500,
-    gesture_steps: Annotated[int, typer.Option(min=1, help="Steps of gestures on them.")] = 5_000,
-    time_steps: Annotated[int, typer.Option(min=1, help="Steps of who sounds when.")] = 3_000,
+    fit_passes: Annotated[int, typer.Option(min=1, help="How often each of these is seen.")] = 30,
+    takes: Annotated[int, typer.Option(min=1, help="Scenes, filmed and recorded.")] = 800,
+    gesture_steps: Annotated[int, typer.Option(min=1, help="Steps of gestures on them.")] = 3_000,
+    time_steps: Annotated[int, typer.Option(min=1, help="Steps of who sounds when.")] = 2_000,
     in_step_steps: Annotated[
         int, typer.Option(min=1, help="Steps of whether sound goes with movement.")
-    ] = 3_000,
-    clips: Annotated[int, typer.Option(min=1, help="Rendered clips to weigh all on.")] = 300,
+    ] = 2_000,
+    clips: Annotated[int, typer.Option(min=1, help="Rendered clips to weigh all on.")] = 250,
     fonts: Annotated[
         Path | None, typer.Option(help="Folder of soundfonts, beside /usr/share/sounds/sf2.")
     ] = None,

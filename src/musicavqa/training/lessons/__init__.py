@@ -49,33 +49,33 @@ STUDIES = ("eye", "ear-short", "ear-whole", "ear", "fit", "gestures", "times", "
 class Lessons:
     """How much is rendered, and how long each sense learns."""
 
-    stills: int = 4900
+    stills: int = 4000
     """Pictures for the eye."""
-    eye_passes: int = 7
+    eye_passes: int = 4
     """Over all stills."""
-    stem_scenes: int = 5000
+    stem_scenes: int = 4500
     """Scenes whose players the ear hears one by one; about three stems each."""
     speeches: int = 250
     """Announcements."""
-    ear_short_steps: int = 16_000
+    ear_short_steps: int = 12_000
     """Of the ear, on mixes of two seconds."""
-    ear_steps: int = 5_000
+    ear_steps: int = 3_000
     """Of the ear, on mixes of ten seconds."""
-    ear_fine_steps: int = 8_500
+    ear_fine_steps: int = 5_000
     """Likewise, with more weight on onsets and levels."""
     fit_scenes: int = 700
     """Scenes for fit."""
-    fit_passes: int = 36
+    fit_passes: int = 30
     """Over all of these."""
-    takes: int = 1500
+    takes: int = 800
     """Scenes for gestures."""
-    gesture_steps: int = 5000
+    gesture_steps: int = 3000
     """Of gestures, on 32 performers each."""
-    time_steps: int = 3000
+    time_steps: int = 2000
     """Likewise of who sounds when."""
-    in_step_steps: int = 3000
+    in_step_steps: int = 2000
     """Likewise of whether sound goes with movement."""
-    clips: int = 300
+    clips: int = 250
     """Rendered clips on which all is weighed."""
     seed: int = 0
     """Of weights, order and chance; equal seeds give equal files on one machine."""
