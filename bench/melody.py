@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 
 from further_questions import wilson
-from musicavqa.ask.lanes import N_TABLES
 from musicavqa.bandstand.patches import PERCUSSION, RANGES
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Reading
-from musicavqa.rules.tables import Table, tables_of
+from musicavqa.rules.tables import N_TABLES, Table, tables_of
 from reading_scene import options, readings
 
 CLEAR = 0.6

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicavqa.ask.further_words import Further
-from musicavqa.ask.lanes import N_TABLES
 from musicavqa.ask.music import Music
 from musicavqa.records import Reading
 from musicavqa.rules.facts import Player, merged
-from musicavqa.rules.tables import Table, tables_of
+from musicavqa.rules.tables import N_TABLES, Table, tables_of
 
 LEAST = 0.5
 """With a smaller confidence it would rather be wrong: that is no answer."""

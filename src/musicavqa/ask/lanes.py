@@ -15,9 +15,8 @@ from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Reading, Seen
 from musicavqa.rules.answerer import entry_in_picture
 from musicavqa.rules.facts import Player, merged, names, region
-from musicavqa.rules.tables import Table, tables_of
+from musicavqa.rules.tables import N_TABLES, Table, tables_of
 
-N_TABLES = 200
 TOLD = 0.2
 """Who is there under one name, or sounds, with a smaller share has no lane."""
 LIKELY = 0.5

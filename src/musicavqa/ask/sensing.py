@@ -5,7 +5,6 @@ Nothing is held of a piece but what eye and ear say of it, so hours take little 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
 PIECE_S = 60
 """Seconds that are decoded, encoded and perceived at once."""
-TOGETHER_S = 1800
-"""Of longer files one stream is encoded after the other: that is slower and takes less memory."""
+TOGETHER, TOGETHER_S = 2, 1800
+"""So many streams are encoded at once; of a longer file one, which takes less memory."""
 MOST_PICTURES = 64
 """Kept of a file to be shown; of a long one every second, fourth ... is dropped."""
 PEAKS_PER_S = 20
@@ -87,11 +86,12 @@ def sense(
     shown, glimpses, done_s, account = Shown(), [], 0.0, None
     announced = announced_s(path)
     expected_s = None if announced is None else min(announced, limits.seconds)
+    at_once = TOGETHER if expected_s and expected_s <= TOGETHER_S else 1
     for piece in read_pieces(path, wanted, PIECE_S, around_s, require="any", limits=limits):
         own = piece.around(0)
         shown.add(own, done_s)
         done_s, account = done_s + own.duration_s, own.account
-        rows = _encode(piece, encoders, 1 if (expected_s or math.inf) > TOGETHER_S else 2)
+        rows = _encode(piece, encoders, at_once)
         del piece, own  # a minute of pictures is not held while its rows are looked at
         glimpses.append(_perceive(rows, checkpoint))
         del rows

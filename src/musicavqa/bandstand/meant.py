@@ -14,7 +14,7 @@ import numpy as np
 
 from musicavqa.bandstand.truth import Scene, figure, read_truth
 from musicavqa.records import Question, figure_box
-from musicavqa.rules.facts import Interval, merged
+from musicavqa.rules.facts import Interval, merged, share_of_steps
 from musicavqa.rules.meant import whom
 
 Box = tuple[float, float, float, float]
@@ -50,12 +50,7 @@ def meant(scene: Scene, question: Question) -> Meant:
 
 def seconds(found: Meant, n_rows: int, step_s: int = 1) -> np.ndarray:
     """(T,) share of the second at 0, step_s, 2 step_s ... that lies in the time that is meant."""
-    starts = np.arange(n_rows) * float(step_s)
-    inside = [
-        np.clip(np.minimum(starts + 1, end) - np.maximum(starts, begin), 0, 1)
-        for begin, end in found.intervals
-    ]
-    return np.sum(inside, axis=0) if inside else np.zeros(n_rows)
+    return share_of_steps(found.intervals, n_rows * step_s, 1)[::step_s]
 
 
 def cells(found: Meant, n_rows: int, n_columns: int) -> np.ndarray:

@@ -39,7 +39,7 @@ from musicavqa.methods.layers.two_worlds import by_sense
 from musicavqa.questions import INSTRUMENTS, TEMPLATES
 from musicavqa.records import Batch, Output, Reading
 from musicavqa.rules.answerer import answer
-from musicavqa.rules.tables import Table, draw_tables, supposing, tables_of
+from musicavqa.rules.tables import N_TABLES, Table, draw_tables, supposing, tables_of
 
 CARD = Card(
     title="Bandleader: a reading of the scene, answered by rule",
@@ -78,7 +78,7 @@ class Options:
     """Channels of the network that holds movement against sound."""
     dropout: float = 0.1
     """In all three."""
-    tables: int = 200
+    tables: int = N_TABLES
     """Tables drawn of each clip to answer from."""
     tables_training: int = 32
     """Likewise while training."""
@@ -134,10 +134,7 @@ class Model(nn.Module):
             _put(question, readings[clip], tables[clip])
             for clip, question in zip(clips, asked, strict=True)
         ]
-        put = put if self.training else [_supposing(one) for one in put]
-        logits = self._logits(put)
-        evidence = grounds(put, logits, batch.seconds.shape[1])
-        return Output(logits, {}, evidence), [one.said for one in put]
+        return self._said(put, batch.seconds.shape[1]), [one.said for one in put]
 
     def _learning(self, batch: Batch) -> Output:
         """As answering, by what was learned alone, with few tables and with losses."""
@@ -165,11 +162,9 @@ class Model(nn.Module):
         """
         tables = tables_of(reading, self.options.tables)
         put = [_put(question, reading, tables) for question in self.questions(words)]
-        applies = [one.answered for one in put]
-        put = [_supposing(one) for one in put]
-        logits = self._logits(put)
-        evidence = grounds(put, logits, int(reading.duration_s))
-        return Output(logits, {}, evidence | {"applies": torch.tensor(applies)})
+        said = self._said(put, int(reading.duration_s))
+        applies = torch.tensor([one.answered for one in put])
+        return Output(said.logits, {}, said.evidence | {"applies": applies})
 
     def read(self, batch: Batch) -> list[Reading]:
         """What is perceived of each clip of the batch; its questions are not looked at."""
@@ -200,6 +195,13 @@ class Model(nn.Module):
         maps = glimpse.photo_maps.float().cpu().numpy()
         known = read_footage(maps, yamnet, logmel, float(glimpse.n_seconds))
         return by_sense(learned, known, _share(picture), _share(sound))
+
+    def _said(self, put: Sequence[Put], n_seconds: int) -> Output:
+        """What the tables answer, and when and where those are of whom that is said."""
+        if not self.training:
+            put = [_supposing(one) for one in put]
+        logits = self._logits(put)
+        return Output(logits, {}, grounds(put, logits, n_seconds))
 
     def _logits(self, put: Sequence[Put]) -> Tensor:
         """(B, 42) logarithms of the shares of the tables' answers, mixed with a little prior.

@@ -16,7 +16,7 @@ from musicavqa.rules.facts import Facts, Player
 def whom(facts: Facts, number: int, slots: Sequence[str], answer: str) -> list[Player]:
     """The players that a question of template `number` means, when this is its answer.
 
-    None where it means everybody, the whole picture, or nobody who is there.
+    Nobody where it means everybody, the whole picture, or somebody who is not there.
     """
     words = (*slots, answer)
     special = SINGLED_OUT.get(number)

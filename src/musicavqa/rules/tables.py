@@ -20,6 +20,8 @@ from musicavqa.records import Reading, Seen
 from musicavqa.rules.facts import Facts, Interval, Player, merged, region
 
 N = len(INSTRUMENTS)
+N_TABLES = 200
+"""By so many a reading is told, and asked."""
 THRESHOLDS = np.linspace(0.2, 0.8, 13)
 """Of activity; each table draws one for each instrument."""
 SHORTEST_S = 0.15

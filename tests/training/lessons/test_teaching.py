@@ -1,6 +1,7 @@
 """From renderings to a checkpoint that answers, at tiny sizes; killed on the way, it goes on."""
 
 import dataclasses
+import inspect
 import json
 import shutil
 import sys
@@ -13,7 +14,7 @@ import typer
 from musicavqa.bandstand.exports import make_questions
 from musicavqa.bandstand.fonts import Fonts
 from musicavqa.bandstand.scene import sample_scene
-from musicavqa.cli import app
+from musicavqa.cli import app, teaching
 from musicavqa.methods.bandleader import Model, Options
 from musicavqa.methods.registry import load_checkpoint
 from musicavqa.records import Clip
@@ -148,6 +149,14 @@ def test_too_few_clips_are_told_with_their_number(rehearsal, few_rounds):
     few = Rehearsal(rehearsal.clips, asked, rehearsal.streams)
     with pytest.raises(ValueError, match="3 rows are too few for 64 directions"):
         calibration.calibrate(Model(TINY.options), few, torch.zeros(0, 640), lambda *_: None)
+
+
+def test_the_command_does_by_default_what_python_does():
+    options = inspect.signature(teaching.teach).parameters
+    ours = {item.name: item.default for item in dataclasses.fields(Lessons)}
+    assert {name: options[name].default for name in ours.keys() - {"options"}} == {
+        name: value for name, value in ours.items() if name != "options"
+    }
 
 
 def test_a_folder_of_other_lessons_is_not_taken(tmp_path):

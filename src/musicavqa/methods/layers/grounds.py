@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from musicavqa.answers import ANSWERS
 from musicavqa.methods.layers.question_reader import Asked
 from musicavqa.questions import INSTRUMENTS
 from musicavqa.records import Reading, Seen
-from musicavqa.rules.facts import Interval, share_of_steps
+from musicavqa.rules.facts import Interval, Player, share_of_steps
 from musicavqa.rules.meant import whom
 from musicavqa.rules.tables import Table
 
@@ -70,16 +70,24 @@ def _meant(put: Put, best: int) -> tuple[dict[tuple[Interval, ...], float], dict
     """Weights of stretches of playing, and of performers by their place in the reading."""
     played: defaultdict[tuple[Interval, ...], float] = defaultdict(float)
     stand: defaultdict[int, float] = defaultdict(float)
-    for table, said in zip(put.tables, put.said, strict=True):
-        if put.asked is None or said != best:
-            continue
-        meant = {id(player) for player in whom(table.facts, *put.asked, ANSWERS[best])}
-        for index, player in enumerate(table.facts.players):
-            if id(player) in meant and player.heard:
-                played[player.intervals] += table.weight
-            if id(player) in meant and player.visible:  # they come first, as they were chosen
-                stand[table.choices.there[index]] += table.weight
+    for table, index, player in _players(put, best):
+        if player.heard:
+            played[player.intervals] += table.weight
+        if player.visible:  # they come first, as they were chosen
+            stand[table.choices.there[index]] += table.weight
     return played, stand
+
+
+def _players(put: Put, best: int) -> Iterator[tuple[Table, int, Player]]:
+    """Whom the question means in each table that says `best`, with his place among the players."""
+    if put.asked is None:
+        return
+    for table, said in zip(put.tables, put.said, strict=True):
+        if said == best:
+            meant = {id(player) for player in whom(table.facts, *put.asked, ANSWERS[best])}
+            for index, player in enumerate(table.facts.players):
+                if id(player) in meant:
+                    yield table, index, player
 
 
 def _seconds(played: Mapping[tuple[Interval, ...], float], n: int) -> np.ndarray:

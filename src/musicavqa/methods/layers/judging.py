@@ -198,10 +198,9 @@ def spoken_by(hearing: Hearing) -> Tensor:
     return torch.stack([highest, torch.log1p(sure.sum() / TICKS)])
 
 
-def _rates(gestures: Tensor) -> Tensor:
-    """(P,) notes per second of playing, by gestures (P, 2, K)."""
-    plays, onsets = torch.sigmoid(gestures[:, 0]), gestures[:, 1].exp()
-    return (plays * onsets).sum(1) / plays.sum(1) * TICKS
+def _per_second(onsets: Tensor, playing: Tensor, ticks: int) -> Tensor:
+    """Notes per second of playing, from logarithms of onsets in each tick of the axis `ticks`."""
+    return (onsets.exp() * playing).sum(ticks) / playing.sum(ticks) * TICKS
 
 
 def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
@@ -210,15 +209,15 @@ def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
     activity = torch.sigmoid(hearing.activity).detach()
     # level and rate are those of the surest ticks, however sure the ear is of the instrument
     playing = (activity / likeliest(activity)).clamp(max=1) ** SURER
-    time = playing.sum(0)
-    level = (hearing.level_db.detach() * playing).sum(0) / time
-    rate = (hearing.onsets.detach().exp() * playing).sum(0) / time * TICKS
+    level = (hearing.level_db.detach() * playing).sum(0) / playing.sum(0)
+    rate = _per_second(hearing.onsets.detach(), playing, 0)
     share, heard = torch.sigmoid(judged.share).detach(), torch.sigmoid(judged.heard).detach()
     logits = fit.plays, judged.sounds, fit.moves
     plays, sounds, moves = (torch.sigmoid(t).detach() for t in logits)
     times = torch.sigmoid(judged.playing.times).detach().float().cpu().numpy()
     in_step = judged.playing.in_step.detach().cpu().tolist()
-    strokes = _rates(judged.playing.gestures.detach()).cpu()
+    gestured, strokes = judged.playing.gestures.detach().unbind(1)
+    own_rate = _per_second(strokes, torch.sigmoid(gestured), 1).cpu()
     seen = tuple(
         Seen(
             share=float(share[i]),
@@ -232,7 +231,7 @@ def reading_of(glimpse: Glimpse, judged: Judged) -> Reading:
             moves=float(moves[i]),
             times=times[i],
             in_step=in_step[i],
-            onset_rate=float(strokes[i]),
+            onset_rate=float(own_rate[i]),
         )
         for i, performer in enumerate(judged.found)
     )
